@@ -1,0 +1,1 @@
+"""Benchmarks of PrecisionPulse, each beside its limit in the same run."""

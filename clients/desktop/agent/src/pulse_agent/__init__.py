@@ -1,0 +1,1 @@
+"""The PrecisionPulse agent: an outbox on disk and the delivery that empties it."""

@@ -1,0 +1,1 @@
+"""How a PrecisionPulse process lives: run, settings, logging, health, database, streams, MQTT, bearer tokens, metrics, clock."""

@@ -1,0 +1,1 @@
+"""The PrecisionPulse gateway: the live socket, the read API, the one door."""

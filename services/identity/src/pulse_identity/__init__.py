@@ -1,0 +1,1 @@
+"""The PrecisionPulse identity service: login, tokens, roles, devices and their broker accounts."""

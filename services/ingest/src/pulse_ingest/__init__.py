@@ -1,0 +1,1 @@
+"""The PrecisionPulse ingest service: validate, dedupe, store, acknowledge, presence."""
