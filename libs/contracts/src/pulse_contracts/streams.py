@@ -1,0 +1,120 @@
+"""The Redis streams between services: their names, bounds and entries.
+
+Each entry has the one field `ENTRY_FIELD` with JSON. Beside a stream stands `<name>:epoch`, a random id that is new
+when the stream is: an offset means something only together with it. A reader must survive fields it does not know.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pulse_contracts.telemetry import MetricValue
+
+ENTRY_FIELD: Final = "j"
+TELEMETRY_STREAM: Final = "pulse:telemetry"
+DEVICES_STREAM: Final = "pulse:devices"
+ACCESS_STREAM: Final = "pulse:access"
+STREAM_MAXLEN: Final = {TELEMETRY_STREAM: 100_000, DEVICES_STREAM: 100_000, ACCESS_STREAM: 10_000}
+"""Approximate bounds (`XADD … MAXLEN ~`): about 10 minutes of a busy site (gateway.md, resume, 7)."""
+MAX_ENTRY_BYTES: Final = 64 * 1024
+LATE_SECONDS: Final = 60.0
+"""A reading older than this at ingest is late: history takes it, live screens get a gap (gateway.md, resume, 6)."""
+
+
+def epoch_key(stream: str) -> str:
+    """Return the key that holds a stream's epoch."""
+    return f"{stream}:epoch"
+
+
+class Quality(StrEnum):
+    """Whether a reading's time can be believed: `suspect` outside [2015, now + 1 day] (delivery.md, ingest, 9)."""
+
+    GOOD = "good"
+    SUSPECT = "suspect"
+
+
+class StreamEvent(BaseModel):
+    """An entry of a stream; unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+AnnouncedRow = tuple[str, int, Quality, dict[str, MetricValue]]
+"""Device id, recorded_at in milliseconds, quality, metrics."""
+
+
+class LateSpan(StreamEvent):
+    """A stretch of a device's history that just changed behind the live edge."""
+
+    device_id: str
+    from_ms: int
+    to_ms: int
+    count: Annotated[int, Field(ge=1)]
+
+
+class TelemetryAnnounced(StreamEvent):
+    """Readings that were just committed (never before), in the order in which they were stored."""
+
+    v: Literal[1] = 1
+    at: Annotated[int, Field(description="received_at of the batch, Unix milliseconds")]
+    rows: list[AnnouncedRow] = []
+    late: list[LateSpan] = []
+
+
+class CompletenessReport(StreamEvent):
+    """What of a client's current epoch is here."""
+
+    epoch: int
+    cum: int
+    highest: int
+    received: int
+    missing: int
+    lost: int
+
+
+class DeviceStatus(StreamEvent):
+    """How a device is doing, as ingest sees it; a field that is None did not change."""
+
+    status: Literal["ONLINE", "OFFLINE"] | None = None
+    since: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    last_seen: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    buffered: int | None = None
+    clock_offset_ms: float | None = None
+    agent_version: str | None = None
+    reason: str | None = None
+    completeness: CompletenessReport | None = None
+
+
+class DeviceRegistration(StreamEvent):
+    """What identity knows of a device."""
+
+    name: str
+    owner_id: UUID | None
+    is_active: bool
+    kind: str
+    groups: list[str] = []
+    metadata: dict[str, Any] = {}
+
+
+class DeviceChanged(StreamEvent):
+    """`pulse:devices`: one device changed. Ingest sends `status`, identity `registration` or `is_deleted`."""
+
+    v: Literal[1] = 1
+    device_id: str
+    status: DeviceStatus | None = None
+    registration: DeviceRegistration | None = None
+    is_deleted: bool = False
+
+
+class AccessChanged(StreamEvent):
+    """`pulse:access`: somebody's rights changed. Readers look up what holds now; the event carries no rights itself."""
+
+    v: Literal[1] = 1
+    user_id: UUID | None = None
+    device_id: str | None = None
+    session_id: UUID | None = None
+    kind: Literal["user", "role", "share", "session_revoked"]
