@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -46,6 +47,13 @@ def _is_finite(value: float) -> float:
     return value
 
 
+def _is_no_integer(value: object) -> object:
+    """Keep an integer beyond 64 bits from passing as a double that lost its digits."""
+    if isinstance(value, int):
+        raise ValueError("an integer must fit into 64 bits")
+    return value
+
+
 def _has_no_nul(value: str) -> str:
     if "\x00" in value:
         raise ValueError("a text must not hold NUL")
@@ -53,7 +61,7 @@ def _has_no_nul(value: str) -> str:
 
 
 Whole = Annotated[StrictInt, Field(ge=INT64_MIN, le=INT64_MAX)]
-Decimal = Annotated[StrictFloat, AfterValidator(_is_finite)]
+Decimal = Annotated[StrictFloat, BeforeValidator(_is_no_integer), AfterValidator(_is_finite)]
 Text = Annotated[StrictStr, Field(max_length=MAX_TEXT), AfterValidator(_has_no_nul)]
 MetricValue = StrictBool | Whole | Decimal | Text
 Metrics = Annotated[dict[MetricKeyField, MetricValue], Field(min_length=1, max_length=MAX_METRICS)]
