@@ -1,0 +1,109 @@
+"""The broker's accounts, written offline into Mosquitto's dynamic-security file before the broker starts.
+
+Two service accounts and the shared role of devices. While the broker runs, only identity changes accounts, over
+`$CONTROL/dynamic-security/v1`; this file is then the broker's and is not written by us.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+from pulse_local.servers.broker_acl import DEVICE_SHARED_READS, IDENTITY_ACCOUNT, INGEST_ACCOUNT
+
+DEVICE_ROLE: Final = "device"
+_ADMIN_ROLE: Final = "dynsec-admin"
+_INGEST_ROLE: Final = "ingest"
+# The plugin's own count. Passwords here are random keys of 128 bits and more, which stretching does not improve, and
+# the broker computes this in its only thread at every connection.
+_ITERATIONS: Final = 101
+_CONTROL: Final = "$CONTROL/dynamic-security"
+
+
+def hashed_password(password: str) -> dict[str, Any]:
+    """Return the fields that hold a password as the plugin stores it: PBKDF2 with SHA-512, 64 bytes, in base 64."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS, dklen=64)
+    return {
+        "password": base64.b64encode(digest).decode(),
+        "salt": base64.b64encode(salt).decode(),
+        "iterations": _ITERATIONS,
+    }
+
+
+def account(username: str, password: str, role: str) -> dict[str, Any]:
+    """Return one client entry of the file."""
+    return {"username": username, "roles": [{"rolename": role}], **hashed_password(password)}
+
+
+def _allow(kind: str, topic: str) -> dict[str, Any]:
+    return {"acltype": kind, "topic": topic, "priority": 0, "allow": True}
+
+
+def _roles() -> list[dict[str, Any]]:
+    return [
+        {
+            "rolename": DEVICE_ROLE,
+            # Else any device could join ingest's shared group and swallow its messages: acl_file does not check
+            # subscriptions.
+            "acls": [
+                {"acltype": "subscribePattern", "topic": "$share/#", "priority": 100, "allow": False},
+                *(_allow("publishClientReceive", topic) for topic in DEVICE_SHARED_READS),
+            ],
+        },
+        {"rolename": _INGEST_ROLE, "acls": []},
+        {
+            "rolename": _ADMIN_ROLE,
+            "acls": [
+                _allow("publishClientSend", f"{_CONTROL}/#"),
+                _allow("publishClientReceive", f"{_CONTROL}/#"),
+                _allow("subscribePattern", f"{_CONTROL}/#"),
+            ],
+        },
+    ]
+
+
+def fresh_security(ingest_password: str, identity_password: str) -> dict[str, Any]:
+    """Return a new file's content: the two service accounts, no device yet."""
+    return {
+        "defaultACLAccess": {
+            "publishClientSend": False,
+            "publishClientReceive": False,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "clients": [
+            account(INGEST_ACCOUNT, ingest_password, _INGEST_ROLE),
+            account(IDENTITY_ACCOUNT, identity_password, _ADMIN_ROLE),
+        ],
+        "groups": [],
+        "roles": _roles(),
+    }
+
+
+def refreshed_security(path: Path, ingest_password: str, identity_password: str) -> dict[str, Any]:
+    """Return the content for a start: what the broker had, with our roles and service accounts as they must be.
+
+    A file that cannot be read is replaced by a fresh one: identity, which owns the devices, enters them again.
+    """
+    fresh = fresh_security(ingest_password, identity_password)
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return fresh
+    if not isinstance(held, dict) or not isinstance(held.get("clients"), list):
+        return fresh
+    ours = {INGEST_ACCOUNT, IDENTITY_ACCOUNT}
+    own_roles = {role["rolename"] for role in fresh["roles"]}
+    clients = [entry for entry in held["clients"] if entry.get("username") not in ours]
+    roles = [entry for entry in held.get("roles", []) if entry.get("rolename") not in own_roles]
+    return {
+        **fresh,
+        "clients": fresh["clients"] + clients,
+        "roles": fresh["roles"] + roles,
+        "groups": held.get("groups", []),
+    }

@@ -1,0 +1,252 @@
+"""Pytest plugin: real PostgreSQL, Valkey and Mosquitto for integration tests, from the same modules as the stack.
+
+One of each for a whole test session, started when the first test asks for it, killed and removed at its end. Each has
+`start()`, `stop()` and `kill()` so that a test may take it away and bring it back, same port, same data. Only durability on power loss is switched off, for speed; everything else is as in the stack.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from pulse_local.servers.mosquitto import MosquittoServer
+    from pulse_local.servers.postgres import PostgresServer
+    from pulse_local.servers.server import RunningServer, Server
+    from pulse_local.servers.valkey import ValkeyServer
+
+_Started = TypeVar("_Started")
+_START_ATTEMPTS = 3  # A free port may be taken by somebody else between finding and binding it.
+
+
+class _Handle:
+    """A running test server; `pid` is 0 while it is down."""
+
+    def __init__(self, running: RunningServer) -> None:
+        self._running = running
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, 0 while it is down."""
+        return self._running.pid
+
+    @property
+    def log(self) -> Path:
+        """Where the server's output goes."""
+        return self._running.log
+
+    def start(self) -> None:
+        """Bring it back after `stop()` or `kill()`: same address, same data; returns when it is ready."""
+        self._running.start()
+
+    def stop(self) -> None:
+        """Stop it in an orderly way."""
+        self._running.stop()
+
+    def kill(self) -> None:
+        """Kill it as a crash would."""
+        self._running.kill()
+
+
+class TestPostgres(_Handle):
+    """The session's PostgreSQL."""
+
+    __test__ = False
+
+    def __init__(self, running: RunningServer, server: PostgresServer) -> None:
+        super().__init__(running)
+        self._server = server
+        self._numbers = count(1)
+
+    def new_database(self) -> dict[str, str]:
+        """Create a bootstrapped database of its own; returns the URL of each role.
+
+        The roles are pulse_identity, pulse_ingest, pulse_gateway and the operator's pulse_admin.
+        """
+        from pulse_local.servers.postgres import OWNER_ROLE, SERVICE_ROLES
+
+        name = f"test_{next(self._numbers)}_{secrets.token_hex(3)}"
+        self._server.bootstrap(name)
+        return {role: self._server.url(role, name) for role in (OWNER_ROLE, *SERVICE_ROLES)}
+
+    def superuser_url(self, role_url: str) -> str:
+        """Return the superuser's URL of the database that a role's URL names."""
+        from urllib.parse import urlsplit
+
+        return self._server.url("postgres", urlsplit(role_url).path.lstrip("/"))
+
+
+class TestValkey(_Handle):
+    """The session's Valkey. `url` is database 0, shared by the session; `new_database()` is nobody else's."""
+
+    __test__ = False
+
+    def __init__(self, running: RunningServer, server: ValkeyServer) -> None:
+        super().__init__(running)
+        self._server = server
+        self._numbers = count(1)
+        self.url = server.url()
+        self.port = server.port
+
+    def new_database(self) -> str:
+        """Return the URL of an empty database that no other test of the session uses."""
+        from pulse_local.servers.valkey import DATABASES
+
+        number = next(self._numbers)
+        url = self._server.url(1 + number % (DATABASES - 1))
+        if number >= DATABASES:
+            self.flush(url)
+        return url
+
+    def flush(self, url: str | None = None) -> None:
+        """Empty a database (by default database 0)."""
+        import redis
+
+        with redis.Redis.from_url(url or self.url) as client:
+            client.flushdb()
+
+
+class TestBroker(_Handle):
+    """The session's Mosquitto: accounts and topics as in the stack."""
+
+    __test__ = False
+
+    def __init__(self, running: RunningServer, server: MosquittoServer) -> None:
+        from pulse_local.ports import LOOPBACK
+        from pulse_local.servers.broker_acl import IDENTITY_ACCOUNT, INGEST_ACCOUNT
+        from pulse_local.servers.broker_control import BrokerControl
+
+        super().__init__(running)
+        self.host = LOOPBACK
+        self.port = server.port
+        self.tls_port = server.tls_port
+        self.ca_file = server.ca_file
+        self.security_file = server.security_file
+        self.admin = (IDENTITY_ACCOUNT, server.passwords.identity)
+        self.svc_ingest = (INGEST_ACCOUNT, server.passwords.ingest)
+        self._control = BrokerControl(server.port, *self.admin)
+
+    def add_device(self, device_id: str, password: str) -> None:
+        """Create a device's account: user name and client id are the device id."""
+        self._control.add_device(device_id, password)
+
+    def remove_device(self, device_id: str) -> None:
+        """Delete a device's account, which disconnects it."""
+        self._control.remove_device(device_id)
+
+    def disable_device(self, device_id: str) -> None:
+        """Disable a device's account, which disconnects it."""
+        self._control.disable_device(device_id)
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """A short directory for the session's servers, traversable by the users they run as."""
+    directory = Path(tempfile.mkdtemp(prefix="pulse-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start(server: Server, directory: Path) -> RunningServer:
+    from pulse_local.servers.server import RunningServer
+
+    running = RunningServer(server, directory / "logs" / f"{server.name}.log")
+    try:
+        running.start()
+    except BaseException:
+        running.kill()
+        raise
+    return running
+
+
+def _end(running: RunningServer, data: Path) -> None:
+    # Killed, not stopped: nothing in it is needed any more.
+    running.kill()
+    shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_directory: Path) -> Iterator[TestPostgres]:
+    """One embedded PostgreSQL for the session."""
+    from pulse_local.servers.postgres import PostgresServer, generated_roles
+    from pulse_local.system_user import server_user
+
+    data = server_directory / "postgres"
+    server = PostgresServer(
+        data=data,
+        socket_directory=server_directory / "run",
+        passwords={role: secrets.token_hex(12) for role in generated_roles()},
+        run_as=server_user(),
+        durable=False,
+    )
+    running = _start(server, server_directory)
+    yield TestPostgres(running, server)
+    _end(running, data)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_directory: Path) -> Iterator[TestValkey]:
+    """One Valkey for the session."""
+    from pulse_local.errors import NotReadyError
+    from pulse_local.ports import free_ports
+    from pulse_local.servers.valkey import ValkeyServer
+    from pulse_local.system_user import server_user
+
+    data = server_directory / "valkey"
+
+    def attempt() -> tuple[RunningServer, ValkeyServer]:
+        (port,) = free_ports(1)
+        server = ValkeyServer(data, port, secrets.token_hex(12), server_user(), durable=False)
+        return _start(server, server_directory), server
+
+    running, server = _again_if_port_was_lost(attempt, NotReadyError)
+    yield TestValkey(running, server)
+    _end(running, data)
+
+
+@pytest.fixture(scope="session")
+def mosquitto_broker(server_directory: Path) -> Iterator[TestBroker]:
+    """One Mosquitto for the session, with the stack's accounts and ACL."""
+    from pulse_local.errors import NotReadyError
+    from pulse_local.ports import free_ports
+    from pulse_local.servers.mosquitto import BrokerPasswords, MosquittoServer, broker_user
+
+    data = server_directory / "mosquitto"
+
+    def attempt() -> tuple[RunningServer, MosquittoServer]:
+        port, tls_port = free_ports(2)
+        passwords = BrokerPasswords(ingest=secrets.token_hex(12), identity=secrets.token_hex(12))
+        server = MosquittoServer(data, port, tls_port, passwords, broker_user())
+        return _start(server, server_directory), server
+
+    running, server = _again_if_port_was_lost(attempt, NotReadyError)
+    yield TestBroker(running, server)
+    _end(running, data)
+
+
+def _again_if_port_was_lost(attempt: Callable[[], _Started], lost: type[Exception]) -> _Started:
+    for _ in range(_START_ATTEMPTS - 1):
+        with suppress(lost):
+            return attempt()
+    return attempt()
+
+
+@pytest.fixture
+def valkey_database(valkey_server: TestValkey) -> str:
+    """The URL of an empty Valkey database of this test's own."""
+    return valkey_server.new_database()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: TestPostgres) -> dict[str, str]:
+    """The role URLs of a bootstrapped database of this test's own."""
+    return postgres_server.new_database()
