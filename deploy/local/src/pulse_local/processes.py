@@ -2,7 +2,8 @@
 
 A process is recognised by its id *and* its start time, so that a reused id is never mistaken for ours and never killed.
 Children get a session of their own (Ctrl-C reaches only the supervisor, which stops them in order) and die with
-their parent where the kernel can arrange that.
+their parent where the kernel can arrange that. The kernel means the *thread* that started them, so one thread that
+lives as long as the process starts them all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import psutil
 from pulse_local import launch
 from pulse_local.system_user import SystemUser
 
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start-children")
 _START_TIME_SLACK = 2.0  # Seconds: the system derives start times from the boot time, which clock corrections move.
 
 
@@ -80,7 +83,11 @@ def environment_of(spec: ProcessSpec) -> dict[str, str]:
 
 
 def start(spec: ProcessSpec, log: Path) -> subprocess.Popen[bytes]:
-    """Start a child whose output is appended to `log`; returns at once."""
+    """Start a child whose output is appended to `log`; returns at once. May be called from any thread."""
+    return _STARTER.submit(_start, spec, log).result()
+
+
+def _start(spec: ProcessSpec, log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - the command comes from our own specs

@@ -1,7 +1,8 @@
 """Pytest plugin: real PostgreSQL, Valkey and Mosquitto for integration tests, from the same modules as the stack.
 
 One of each for a whole test session, started when the first test asks for it, killed and removed at its end. Each has
-`start()`, `stop()` and `kill()` so that a test may take it away and bring it back, same port, same data. Only durability on power loss is switched off, for speed; everything else is as in the stack.
+`start()`, `stop()` and `kill()` so that a test may take it away and bring it back: same address, same data. Only
+durability on power loss is switched off, for speed; everything else is as in the stack.
 """
 
 from __future__ import annotations

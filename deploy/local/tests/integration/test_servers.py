@@ -72,7 +72,7 @@ async def _received_until(client: aiomqtt.Client, last: str) -> list[str]:
     topics: list[str] = []
     async with asyncio.timeout(5):
         async for message in client.messages:
-            topics.append(str(message.topic))  # noqa: PERF401 - the loop ends at a topic
+            topics.append(str(message.topic))
             if topics[-1] == last:
                 break
     return topics
