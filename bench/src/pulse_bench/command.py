@@ -1,0 +1,131 @@
+"""`pulse bench`: every figure beside its limit or target, in one run, with the hardware it was read on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.table import Table
+
+from pulse_bench.errors import BenchError
+from pulse_bench.footprint import measure_agent
+from pulse_bench.hardware import read_hardware
+from pulse_bench.ingest_load import measure_durable_ingest
+from pulse_bench.latency import measure_latency
+from pulse_bench.native import find_pair
+from pulse_bench.raw_limit import measure_raw_limit
+from pulse_bench.stack import fresh_stack
+
+app = typer.Typer(help="Benchmarks of this machine, each beside its limit in the same run.", no_args_is_help=True)
+_console = Console()
+
+Report = Annotated[Path | None, typer.Option("--json", help="Also write the figures and the hardware to this file.")]
+
+
+@app.command()
+def ingest(
+    clients: Annotated[int, typer.Option(min=1, max=500, help="Publishing clients.")] = 50,
+    messages: Annotated[int, typer.Option(min=100, max=100_000, help="Messages of each client in a run.")] = 4000,
+    runs: Annotated[int, typer.Option(min=1, max=20, help="Pairs of runs: raw limit, then durable ingest.")] = 3,
+    report: Report = None,
+) -> None:
+    """Durable ingest (QoS 1, three metrics, deduplicated, committed, acknowledged, live) against the raw broker limit."""
+
+    async def measure() -> dict[str, Any]:
+        pair = find_pair(user_cache_path("precisionpulse") / "bench")
+        pairs = []
+        async with fresh_stack() as stack:
+            for run in range(runs):
+                raw = await measure_raw_limit(pair, clients=clients, messages=messages)
+                figure = await measure_durable_ingest(stack, pair, clients=clients, messages=messages, run=run)
+                pairs.append({"raw_per_s": raw, **figure.as_dict(), "ratio": figure.durable_per_s / raw})
+                _console.print(
+                    f"run {run + 1} of {runs}: raw {raw:,.0f}/s, durable {figure.durable_per_s:,.0f}/s, "
+                    f"ratio {figure.durable_per_s / raw:.2f}"
+                )
+        ratio = statistics.median(p["ratio"] for p in pairs)
+        table = _table("Durable ingest", "raw limit, messages/s", "durable, messages/s", "ratio (median)", "target")
+        table.add_row(
+            f"{statistics.median(p['raw_per_s'] for p in pairs):,.0f}",
+            f"{statistics.median(p['durable_per_s'] for p in pairs):,.0f}",
+            f"{ratio:.2f} ({min(p['ratio'] for p in pairs):.2f} to {max(p['ratio'] for p in pairs):.2f})",
+            "≥ 0.40",
+        )
+        _console.print(table)
+        return {"ingest": {"runs": pairs, "ratio": ratio}}
+
+    _run(measure, report)
+
+
+@app.command()
+def latency(
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of each load.")] = 20,
+    report: Report = None,
+) -> None:
+    """From a device's publish to the frame on a socket, commit included: 100 devices × 1/s, then 1,000 readings/s."""
+
+    async def measure() -> dict[str, Any]:
+        table = _table("Publish → socket", "load", "p50 ms", "p90 ms", "p99 ms", "max ms", "not shown", "target")
+        figures = []
+        async with fresh_stack() as stack:
+            for run, per_device_s in enumerate((1.0, 10.0)):
+                figure = await measure_latency(stack, devices=100, per_device_s=per_device_s, seconds=seconds, run=run)
+                figures.append(figure.as_dict())
+                table.add_row(
+                    f"{figure.devices} devices × {per_device_s:g}/s",
+                    *(f"{v:.2f}" for v in (figure.p50_ms, figure.p90_ms, figure.p99_ms, figure.max_ms)),
+                    str(figure.lost),
+                    "p50 ≤ 5, p99 ≤ 25",
+                )
+        _console.print(table)
+        return {"latency": figures}
+
+    _run(measure, report)
+
+
+@app.command()
+def agent(
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Measured seconds.")] = 30,
+    report: Report = None,
+) -> None:
+    """Memory and CPU of one agent that sends this machine's readings once a second."""
+
+    async def measure() -> dict[str, Any]:
+        async with fresh_stack() as stack:
+            figure = await measure_agent(stack, seconds=seconds)
+        table = _table("Agent at 1 Hz", "resident MiB", "% of a core", "target")
+        table.add_row(f"{figure.rss_mib:.1f}", f"{figure.cpu_percent:.2f}", "≤ 60 MB, ≤ 1 %")
+        _console.print(table)
+        return {"agent": figure.as_dict()}
+
+    _run(measure, report)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _run(measure: Callable[[], Awaitable[dict[str, Any]]], report: Path | None) -> None:
+    hardware = read_hardware()
+    _console.print(str(hardware), style="dim")
+
+    async def measured() -> dict[str, Any]:
+        return await measure()
+
+    try:
+        figures = asyncio.run(measured())
+    except BenchError as error:
+        _console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+    if report is not None:
+        report.write_text(json.dumps({"hardware": hardware.as_dict(), **figures}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,145 @@
+"""The C publisher and subscriber over libmosquitto: the load, and the raw limit that our figures are held against.
+
+They are compiled once into a cache directory when a C compiler and libmosquitto's header are there. Where they are not,
+`find_pair` says so, and the caller falls back to `mosquitto_pub -l` and `mosquitto_sub`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pulse_bench.errors import BenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A client that may publish: its broker account, the epoch it was given and the first sequence to send."""
+
+    client_id: str
+    password: str
+    epoch: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publisher saw: counts of messages, and seconds from its first publish to its last PUBACK."""
+
+    sent: int
+    acked: int
+    refused: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a subscriber saw: messages, and seconds from the first to the last."""
+
+    received: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NativePair:
+    """The compiled programs."""
+
+    publisher: Path
+    subscriber: Path
+
+    async def publish(
+        self, host: str, port: int, accounts: list[Account], *, messages: int, window: int = 20
+    ) -> Published:
+        """Publish `messages` one-row runs as each account, at most `window` unacknowledged each.
+
+        Raises:
+            BenchError: a client was refused, lost its connection, or saw no PUBACK for 30 s.
+        """
+        with tempfile.NamedTemporaryFile("w", prefix="pulse-bench-", suffix=".accounts") as listing:
+            for account in accounts:
+                listing.write(f"{account.client_id} {account.password} {account.epoch} {account.first}\n")
+            listing.flush()
+            out = await _run(self.publisher, host, str(port), listing.name, str(messages), str(window))
+        return Published(**json.loads(out))
+
+    async def subscribe(self, host: str, port: int, *, account: Account, topic_filter: str, messages: int) -> Process:
+        """Start a subscriber and return once it is subscribed; `received` reads its result."""
+        process = await asyncio.create_subprocess_exec(
+            self.subscriber,
+            host,
+            str(port),
+            account.client_id,
+            account.client_id,
+            account.password,
+            topic_filter,
+            str(messages),
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        said = (await process.stderr.readline()).decode().strip() if process.stderr else "no stderr"
+        if said != "ready":
+            raise BenchError(f"the subscriber could not start: {said}")
+        return process
+
+
+async def received(subscriber: Process) -> Received:
+    """Wait for a subscriber's result.
+
+    Raises:
+        BenchError: it was cut off before it had all messages.
+    """
+    out, err = await subscriber.communicate()
+    if subscriber.returncode != 0:
+        raise BenchError(f"the subscriber failed: {err.decode().strip()}")
+    return Received(**json.loads(out))
+
+
+def find_pair(cache: Path) -> NativePair:
+    """Compile the pair into `cache`, or return it from there.
+
+    Raises:
+        BenchError: there is no C compiler, or libmosquitto's header is missing; the message says what to install.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise BenchError("no C compiler found")
+    cache.mkdir(parents=True, exist_ok=True)
+    programs = {}
+    for name in ("publisher", "subscriber"):
+        source = files("pulse_bench").joinpath("native", f"{name}.c").read_bytes()
+        program = cache / f"{name}-{hashlib.sha256(source).hexdigest()[:12]}"
+        if not program.exists():
+            built = program.with_suffix(".new")
+            done = subprocess.run(  # noqa: S603
+                [compiler, "-O2", "-x", "c", "-", "-o", str(built), "-lmosquitto"],
+                input=source,
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                first = done.stderr.decode(errors="replace").strip().split("\n", 1)[0]
+                raise BenchError(f"{name}.c did not compile (is libmosquitto-dev installed?): {first}")
+            built.rename(program)
+        programs[name] = program
+    return NativePair(programs["publisher"], programs["subscriber"])
+
+
+async def _run(program: Path, *arguments: str) -> bytes:
+    process = await asyncio.create_subprocess_exec(program, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    try:
+        out, err = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise BenchError(f"{program.stem} failed: {err.decode(errors='replace').strip()}")
+    return out

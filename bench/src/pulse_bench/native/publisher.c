@@ -1,0 +1,124 @@
+/* Publishes readings as many MQTT 5 clients from one thread, at QoS 1, and counts the PUBACKs.
+ *
+ * usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW
+ * ACCOUNTS has a line "client_id password epoch first" for each client; each publishes MESSAGES one-row runs with three
+ * metrics from sequence `first` on, never more than WINDOW unacknowledged. Prints {"sent","acked","refused","seconds"}.
+ */
+#include <mosquitto.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct client {
+    struct mosquitto *mosq;
+    char id[65], password[257], topic[128];
+    long epoch, first, sent, acked, refused;
+    int connected;
+};
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static long long unix_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (long long)t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+static void on_connect(struct mosquitto *mosq, void *self, int rc, int flags, const mosquitto_property *props) {
+    (void)mosq; (void)flags; (void)props;
+    ((struct client *)self)->connected = rc == 0 ? 1 : -1;
+}
+
+static void on_publish(struct mosquitto *mosq, void *self, int mid, int reason, const mosquitto_property *props) {
+    struct client *c = self;
+    (void)mosq; (void)mid; (void)props;
+    c->acked++;
+    if (reason >= 128) c->refused++;
+}
+
+static int publish(struct client *c) {
+    char payload[256];
+    long seq = c->first + c->sent;
+    int n = snprintf(payload, sizeof payload,
+                     "{\"v\":1,\"epoch\":%ld,\"first\":%ld,\"rows\":[[%lld,{\"temperature\":%.2f,\"pressure\":%.1f,\"is_active\":%s}]]}",
+                     c->epoch, seq, unix_us(), 20.0 + (double)(seq % 977) / 100, 101.0 + (double)(seq % 31) / 10,
+                     seq % 2 ? "true" : "false");
+    int rc = mosquitto_publish_v5(c->mosq, NULL, c->topic, n, payload, 1, false, NULL);
+    if (rc == MOSQ_ERR_SUCCESS) c->sent++;
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 6) { fprintf(stderr, "usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW\n"); return 2; }
+    long messages = atol(argv[4]), window = atol(argv[5]);
+    FILE *accounts = fopen(argv[3], "r");
+    if (!accounts) { perror(argv[3]); return 2; }
+    size_t capacity = 16, count = 0;
+    struct client *clients = calloc(capacity, sizeof *clients);
+    struct client c;
+    memset(&c, 0, sizeof c);
+    while (fscanf(accounts, "%64s %256s %ld %ld", c.id, c.password, &c.epoch, &c.first) == 4) {
+        if (count == capacity) clients = realloc(clients, (capacity *= 2) * sizeof *clients);
+        clients[count++] = c;
+    }
+    fclose(accounts);
+    mosquitto_lib_init();
+    struct pollfd *fds = calloc(count, sizeof *fds);
+    for (size_t i = 0; i < count; i++) {
+        struct client *k = &clients[i];
+        snprintf(k->topic, sizeof k->topic, "telemetry/%s/buffer", k->id);
+        k->mosq = mosquitto_new(k->id, true, k);
+        mosquitto_int_option(k->mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+        mosquitto_int_option(k->mosq, MOSQ_OPT_SEND_MAXIMUM, (int)window);
+        mosquitto_int_option(k->mosq, MOSQ_OPT_TCP_NODELAY, 1);
+        mosquitto_username_pw_set(k->mosq, k->id, k->password);
+        mosquitto_connect_v5_callback_set(k->mosq, on_connect);
+        mosquitto_publish_v5_callback_set(k->mosq, on_publish);
+        if (mosquitto_connect(k->mosq, argv[1], atoi(argv[2]), 60) != MOSQ_ERR_SUCCESS) {
+            fprintf(stderr, "%s cannot connect\n", k->id);
+            return 1;
+        }
+        while (!k->connected) if (mosquitto_loop(k->mosq, 100, 1) != MOSQ_ERR_SUCCESS) break;
+        if (k->connected != 1) { fprintf(stderr, "%s was refused\n", k->id); return 1; }
+    }
+    double start = now_s(), last_progress = start;
+    long total = messages * (long)count, acked = 0, before = 0;
+    while (acked < total) {
+        for (size_t i = 0; i < count; i++) {
+            struct client *k = &clients[i];
+            while (k->sent < messages && k->sent - k->acked < window) if (publish(k) != MOSQ_ERR_SUCCESS) break;
+            fds[i].fd = mosquitto_socket(k->mosq);
+            fds[i].events = POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0);
+        }
+        if (poll(fds, count, 100) < 0) { perror("poll"); return 1; }
+        acked = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (fds[i].revents & POLLIN && mosquitto_loop_read(clients[i].mosq, 1) != MOSQ_ERR_SUCCESS) {
+                fprintf(stderr, "%s lost its connection\n", clients[i].id);
+                return 1;
+            }
+            if (fds[i].revents & POLLOUT) mosquitto_loop_write(clients[i].mosq, 1);
+            acked += clients[i].acked;
+        }
+        double t = now_s();
+        if (acked > before) { before = acked; last_progress = t; }
+        else if (t - last_progress > 30) { fprintf(stderr, "no PUBACK for 30 s\n"); return 1; }
+    }
+    double seconds = now_s() - start;
+    long sent = 0, refused = 0;
+    for (size_t i = 0; i < count; i++) {
+        sent += clients[i].sent;
+        refused += clients[i].refused;
+        mosquitto_disconnect(clients[i].mosq);
+        mosquitto_destroy(clients[i].mosq);
+    }
+    printf("{\"sent\":%ld,\"acked\":%ld,\"refused\":%ld,\"seconds\":%.6f}\n", sent, acked, refused, seconds);
+    mosquitto_lib_cleanup();
+    return 0;
+}
