@@ -1,1 +1,1 @@
-"""How a PrecisionPulse process lives: run, settings, logging, health, database, streams, MQTT, bearer tokens, metrics, clock."""
+"""How a PrecisionPulse process lives: run, settings, logging, health, database, streams, MQTT, tokens, metrics, clock."""

@@ -1,0 +1,141 @@
+"""The transactional outbox: what a service tells others is committed together with what it changed.
+
+`append` writes a row in the caller's transaction; `OutboxRelay` publishes the rows in order and deletes a row only
+after Redis has it. A crash in between publishes it again: consumers dedupe. Nothing is lost while Redis is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Final
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pulse_chassis.backoff import Backoff
+from pulse_chassis.database import OUTBOX_KEY, OUTBOX_WRITTEN_KEY, Database
+from pulse_chassis.errors import UnavailableError
+from pulse_chassis.logging import get_logger
+from pulse_chassis.run import Worker
+from pulse_chassis.streams import StreamWriter
+from pulse_contracts.streams import STREAM_MAXLEN
+
+POLL_SECONDS: Final = 1.0
+"""How late an event can be that another process wrote; our own commits wake the relay at once."""
+BATCH_ROWS: Final = 500
+DEFAULT_MAXLEN: Final = 10_000
+
+_log = get_logger("outbox")
+
+
+def outbox_table(metadata: sa.MetaData, schema: str) -> sa.Table:
+    """Declare the table `<schema>.outbox`; a migration creates it with `outbox_table(MetaData(), schema).create(…)`."""
+    return sa.Table(
+        "outbox",
+        metadata,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("stream", sa.Text, nullable=False),
+        sa.Column("entry", sa.LargeBinary, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        schema=schema,
+    )
+
+
+async def append(session: AsyncSession, stream: str, event: BaseModel) -> None:
+    """Have `event` published on `stream` if, and only if, the session's transaction commits.
+
+    The session comes from a `Database(…, outbox=table)`.
+    """
+    table = session.info.get(OUTBOX_KEY)
+    if table is None:
+        message = "this session knows no outbox: construct its Database with outbox=outbox_table(…)"
+        raise RuntimeError(message)
+    entry = event.model_dump_json().encode()
+    await session.execute(sa.insert(table).values(stream=stream, entry=entry))
+    session.info[OUTBOX_WRITTEN_KEY] = True
+
+
+class OutboxRelay:
+    """Moves committed rows to Redis, oldest first. Of several relays of one table one works at a time."""
+
+    def __init__(
+        self, db: Database, table: sa.Table, redis: Redis, *, maxlen: Mapping[str, int] = STREAM_MAXLEN
+    ) -> None:
+        self._db = db
+        self._table = table
+        self._redis = redis
+        self._maxlen = maxlen
+        self._wake = asyncio.Event()
+        self._lock_name = f"outbox:{table.schema}.{table.name}"
+        self._is_down = False
+        db.on_outbox_commit(self._wake.set)
+
+    def worker(self) -> Worker:
+        """Return the worker; asked to stop, it publishes what is committed and returns."""
+        return Worker("outbox_relay", self._run)
+
+    async def publish_pending(self) -> int:
+        """Publish one batch; return how many rows it was (0: none left, or another relay has the turn)."""
+        table = self._table
+        async with self._db.transaction() as session:
+            has_turn = await session.scalar(
+                sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(self._lock_name, 0)))
+            )
+            if not has_turn:
+                return 0
+            oldest = sa.select(table.c.id, table.c.stream, table.c.entry).order_by(table.c.id).limit(BATCH_ROWS)
+            rows = (await session.execute(oldest)).all()
+            for stream, entries in _runs([(row.stream, row.entry) for row in rows]):
+                writer = StreamWriter(self._redis, stream, self._maxlen.get(stream, DEFAULT_MAXLEN))
+                await writer.append_many(entries)
+            if rows:
+                await session.execute(sa.delete(table).where(table.c.id.in_([row.id for row in rows])))
+        return len(rows)
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        backoff = Backoff(0.2, 5.0)
+        while not stop.is_set():
+            try:
+                await self._publish_all()
+                self._note(is_down=False)
+                backoff.reset()
+                delay = POLL_SECONDS
+            except UnavailableError as error:
+                self._note(is_down=True, detail=error.message)
+                delay = backoff.next_delay()
+            await self._pause(stop, delay)
+        try:
+            await self._publish_all()
+        except UnavailableError as error:
+            _log.warning("outbox_left_for_next_start", detail=error.message)
+
+    async def _publish_all(self) -> None:
+        self._wake.clear()
+        while await self.publish_pending() == BATCH_ROWS:
+            pass
+
+    async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
+        waits = {asyncio.ensure_future(stop.wait())}
+        if not self._is_down:
+            waits.add(asyncio.ensure_future(self._wake.wait()))
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _note(self, *, is_down: bool, detail: str | None = None) -> None:
+        if is_down and not self._is_down:
+            _log.warning("outbox_publishing_paused", detail=detail)
+        elif self._is_down and not is_down:
+            _log.info("outbox_publishing_resumed")
+        self._is_down = is_down
+
+
+def _runs(rows: list[tuple[str, bytes]]) -> list[tuple[str, list[bytes]]]:
+    """Group neighbours of one stream: order within a stream stays, and so does order between streams."""
+    return [(stream, [entry for _, entry in run]) for stream, run in itertools.groupby(rows, key=lambda row: row[0])]

@@ -1,0 +1,150 @@
+"""Redis streams as a log with offsets: append in bulk, read after an id, and know when an id means nothing any more.
+
+Each stream has an epoch beside it (`<name>:epoch`), written in the same round trip as the entries, so that no entry is
+ever there without one: after Redis lost its data the epoch differs, and every offset of the old one is void.
+Ids are opaque strings to all callers. Whatever Redis does wrong arrives as `UnavailableError`; nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, TypeVar
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from pulse_chassis.errors import UnavailableError
+from pulse_contracts.streams import ENTRY_FIELD, epoch_key
+
+START: Final = "0-0"
+"""The position before the first entry."""
+MAX_BLOCK_MS: Final = 5_000
+"""The longest that one read waits; the socket's own deadline lies above it."""
+_SOCKET_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 2.0
+_FIELD: Final = ENTRY_FIELD.encode()
+
+ResultT = TypeVar("ResultT")
+
+
+def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
+    """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command."""
+    return Redis.from_url(
+        url.get_secret_value() if isinstance(url, SecretStr) else url,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_SOCKET_SECONDS,
+        socket_keepalive=True,
+        max_connections=max_connections,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+
+
+async def ping(redis: Redis) -> None:
+    """Raise UnavailableError unless Redis answers: a check for `HealthRegistry`."""
+    await _ask(redis.ping())
+
+
+async def epoch(redis: Redis, name: str) -> str:
+    """Return the stream's epoch; whoever asks first sets it."""
+    fresh = secrets.token_hex(8)
+    found = await _ask(redis.set(epoch_key(name), fresh, nx=True, get=True))
+    return fresh if found is None else _text(found)
+
+
+async def position(redis: Redis, name: str) -> str:
+    """Return the id of the newest entry ever added (`0-0` if none was), also when it is trimmed by now."""
+    try:
+        info = await _ask(redis.xinfo_stream(name))
+    except _NoSuchKeyError:
+        return START
+    return _text(info["last-generated-id"])
+
+
+async def entry_exists(redis: Redis, name: str, entry_id: str) -> bool:
+    """Return whether this very entry is still in the stream: without it a resume would silently skip the trimmed."""
+    return bool(await _ask(redis.xrange(name, min=entry_id, max=entry_id, count=1)))
+
+
+class StreamWriter:
+    """Appends entries to one stream and keeps it at about `maxlen` entries."""
+
+    def __init__(self, redis: Redis, name: str, maxlen: int) -> None:
+        self._redis = redis
+        self._name = name
+        self._maxlen = maxlen
+
+    async def append(self, entry: bytes) -> str:
+        """Append one entry and return its id."""
+        return (await self.append_many([entry]))[0]
+
+    async def append_many(self, entries: Sequence[bytes]) -> list[str]:
+        """Append in this order, in one round trip, all or (when Redis is gone) possibly some; return the ids."""
+        if not entries:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.set(epoch_key(self._name), secrets.token_hex(8), nx=True)
+        for entry in entries:
+            pipeline.xadd(self._name, {_FIELD: entry}, maxlen=self._maxlen, approximate=True)
+        answers = await _ask(pipeline.execute())
+        return [_text(entry_id) for entry_id in answers[1:]]
+
+
+class StreamReader:
+    """Reads one stream forward."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self._redis = redis
+        self._name = name
+
+    async def read(self, after_id: str, count: int = 500, block_ms: int | None = None) -> list[tuple[str, bytes]]:
+        """Return up to `count` entries after `after_id`, oldest first.
+
+        With `block_ms` (1 to 5000) it waits that long for the first one; an empty list means that none came. After
+        trimming the list starts behind the hole without a word: ask `entry_exists` first when that matters.
+        """
+        if block_ms is not None and not 0 < block_ms <= MAX_BLOCK_MS:
+            message = f"block_ms must be in 1..{MAX_BLOCK_MS}, or None for no waiting"
+            raise ValueError(message)
+        answer = await _ask(self._redis.xread({self._name: after_id}, count=count, block=block_ms))
+        return [
+            (_text(entry_id), bytes(fields[_FIELD]))
+            for entry_id, fields in _entries(answer)
+            if fields is not None and _FIELD in fields
+        ]
+
+
+class _NoSuchKeyError(Exception):
+    """Redis does not know the stream (yet)."""
+
+
+async def _ask(command: Awaitable[ResultT]) -> Any:
+    try:
+        return await command
+    except ResponseError as error:
+        if "no such key" in str(error):
+            raise _NoSuchKeyError from error
+        message = "the live stream refused a command"
+        raise UnavailableError(message, code="redis_refused") from error
+    except (RedisError, OSError, TimeoutError) as error:
+        message = "the live stream cannot be reached"
+        raise UnavailableError(message, code="redis_unavailable") from error
+
+
+def _entries(answer: Any) -> list[tuple[Any, Any]]:
+    """Take the entries of the only stream out of an XREAD answer, in RESP2 (list) or RESP3 (dict) form."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (batches,) = answer.values()
+        return [entry for batch in batches for entry in batch] if batches and isinstance(batches[0], list) else batches
+    ((_, entries),) = answer
+    return list(entries)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
