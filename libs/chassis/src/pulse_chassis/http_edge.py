@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pulse_chassis.logging import bind_correlation_id, get_logger
+from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import LATENCY_BUCKETS
 from pulse_chassis.problems import internal_problem, make_problem, problem_response
 
@@ -68,15 +68,12 @@ class HttpEdge:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        with structlog.contextvars.bound_contextvars():
-            request_id = bind_correlation_id(given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex)
-            try:
-                if scope["type"] == "websocket":
-                    await self._app(scope, receive, send)
-                else:
-                    await self._answer(scope, receive, send, request_id)
-            finally:
-                structlog.contextvars.unbind_contextvars("correlation_id")
+        request_id = given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+        with structlog.contextvars.bound_contextvars(correlation_id=request_id):
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         started = time.perf_counter()
@@ -119,7 +116,7 @@ class HttpEdge:
         return receive_bounded
 
     async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = make_problem(413, "content_too_large", self._limit_text())
+        problem = make_problem(413, "too_large", self._limit_text())
         await problem_response(problem, {"Connection": "close"})(scope, receive, send)
 
     def _limit_text(self) -> str:

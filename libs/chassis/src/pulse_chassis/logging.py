@@ -87,7 +87,9 @@ def configure_logging(service: str, level: str = "INFO", format: LogFormat = "js
     if format == "json":
         final += [_event_first, structlog.processors.JSONRenderer(default=str)]
     else:
-        final.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        final.append(
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        )
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -35,6 +35,7 @@ NameT = TypeVar("NameT", bound=str)
 
 def create_registry() -> CollectorRegistry:
     """Return a registry with the metrics of the process (memory, CPU, files, garbage collection, Python)."""
+    disable_created_metrics()
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -24,6 +25,9 @@ from pulse_contracts.problem import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, p
 
 MAX_FIELD_PROBLEMS: Final = 20
 MAX_FIELD_CHARS: Final = 200
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 says; what Python's table says depends on its version."""
+_CODES: Final = {401: "unauthorized", 413: "too_large"}
 _log = get_logger("http")
 
 
@@ -99,23 +103,18 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(_allowed_methods(request))
     if error.status_code < HTTPStatus.BAD_REQUEST:
         return Response(status_code=error.status_code, headers=headers)
-    code = _title(error.status_code).lower().replace(" ", "_").replace("-", "_").replace("'", "")
-    return problem_response(make_problem(error.status_code, code, str(error.detail)), headers)
+    problem = make_problem(error.status_code, _code(error.status_code), str(error.detail))
+    return problem_response(problem, headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:
     """Collect the methods of all routes with this path; the router names only those of the first."""
     methods: set[str] = set()
-    for route in request.app.routes:
-        match, child_scope = route.matches(request.scope)
+    for route in iter_route_contexts(request.app.routes):
+        match, _ = route.matches(request.scope)
         if match is Match.PARTIAL:
-            methods |= getattr(route, "methods", None) or _methods_in(child_scope)
+            methods |= route.methods or set()
     return sorted(methods)
-
-
-def _methods_in(child_scope: Any) -> set[str]:
-    endpoint_methods = child_scope.get("methods") if isinstance(child_scope, dict) else None
-    return set(endpoint_methods or ())
 
 
 def _path(location: Sequence[Any]) -> str:
@@ -124,6 +123,10 @@ def _path(location: Sequence[Any]) -> str:
 
 def _title(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _TITLES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"
+
+
+def _code(status: int) -> str:
+    return _CODES.get(status) or _title(status).lower().replace(" ", "_").replace("-", "_")
