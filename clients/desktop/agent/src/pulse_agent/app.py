@@ -1,0 +1,160 @@
+"""The composition of an agent: outbox, delivery and sources, wired and run.
+
+`Agent` is a library: the command line runs one, the simulator fifty in a process, the desktop window one beside
+itself. Use it as an async context manager (open outbox), then either hand `workers()` to the chassis or await `run`.
+Guarantees: when the context is left, what was put is on the disk. Never does: read files or the environment for its
+settings, or install signal handlers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pulse_agent.delivery.courier import Courier
+from pulse_agent.delivery.messages import Speaker
+from pulse_agent.delivery.wiring import DeliveryCounts, Wiring
+from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.quota import Fullness
+from pulse_agent.domain.reading import Reading, StoredReading
+from pulse_agent.domain.schedule import DeliverySchedule
+from pulse_agent.outbox.outbox import Outbox
+from pulse_agent.outbox.room import PutResult
+from pulse_agent.outbox.writer import OutboxStats
+from pulse_agent.settings import RETRY_CEILING_SECONDS, RETRY_FIRST_SECONDS, AgentSettings
+from pulse_agent.sources.source import Source
+from pulse_agent.sources.supervision import SourceSupervisor
+from pulse_chassis.backoff import Backoff
+from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.logging import get_logger
+from pulse_chassis.run import Worker, run_workers
+
+_log = get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """How an agent is doing, at one moment; immutable, for windows and state files."""
+
+    state: ConnectionState
+    stats: OutboxStats
+    counts: DeliveryCounts
+    on_way: int
+    window: int
+    refused: int
+
+
+class Agent:
+    """One agent of explicit settings. Constructing it starts nothing."""
+
+    def __init__(self, settings: AgentSettings, sources: Sequence[Source] = (), *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self.outbox = Outbox(settings.outbox_path, quota=settings.quota, clock=self._clock)
+        self._state = ConnectionState.DISCONNECTED
+        self._state_listeners: list[Callable[[ConnectionState], None]] = []
+        self._fullness = Fullness.NORMAL
+        self._wiring = Wiring(
+            outbox=self.outbox,
+            schedule=DeliverySchedule(
+                Backoff(RETRY_FIRST_SECONDS, RETRY_CEILING_SECONDS), live_patience=settings.live_patience
+            ),
+            speaker=Speaker(settings.client_id, settings.instance, settings.version),
+            clock=self._clock,
+            show=self._show,
+        )
+        self._courier = Courier(self._wiring, settings.endpoint) if settings.endpoint is not None else None
+        self._sources = [SourceSupervisor(source, self.outbox, self._clock) for source in sources]
+
+    async def __aenter__(self) -> Self:
+        self.outbox.on_stored(self._on_stored)
+        self.outbox.on_stats(self._on_stats)
+        await self.outbox.open()
+        recovery = self.outbox.recovery
+        if recovery is not None:
+            _log.error(
+                "outbox_was_damaged",
+                detail=recovery.detail,
+                set_aside_as=recovery.set_aside_as,
+                salvaged=recovery.salvaged,
+                declared_lost=recovery.declared_lost,
+            )
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.outbox.close()
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    async def put(self, reading: Reading) -> StoredReading:
+        """Store a reading (see `Outbox.put`); it is sent by itself."""
+        return await self.outbox.put(reading)
+
+    async def put_many(self, readings: Sequence[Reading]) -> list[PutResult]:
+        """Store readings in one transaction (see `Outbox.put_many`)."""
+        return await self.outbox.put_many(readings)
+
+    def status(self) -> AgentStatus:
+        """Return how the agent is doing now."""
+        return AgentStatus(
+            state=self._state,
+            stats=self.outbox.stats,
+            counts=self._wiring.counts,
+            on_way=self._wiring.schedule.on_way,
+            window=self._wiring.schedule.window.batches,
+            refused=sum(source.refused for source in self._sources),
+        )
+
+    def on_state(self, listener: Callable[[ConnectionState], None]) -> None:
+        """Have `listener` called with each new state of the connection."""
+        self._state_listeners.append(listener)
+
+    def change_interval(self, source_name: str, seconds: float) -> bool:
+        """Restart a source's timer with another interval, without a restart of the agent; False: no such timer."""
+        return any(source.change_interval(seconds) for source in self._sources if source.name == source_name)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def workers(self) -> list[Worker]:
+        """Return what must run while the context is open."""
+        found = [Worker("outbox", self.outbox.watch, stops_last=True)]
+        found += [Worker(f"source {source.name}", source.run) for source in self._sources]
+        if self._courier is not None:
+            found.append(Worker("courier", self._courier.run))
+        return found
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop`; for programs that run many agents on one loop."""
+        await run_workers(self.workers(), stop=stop)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _on_stored(self, stored: list[StoredReading]) -> None:
+        if self._courier is not None:
+            self._courier.on_stored(stored)
+
+    def _on_stats(self, stats: OutboxStats) -> None:
+        if stats.losses:
+            self._wiring.work.set()
+        if stats.fullness is not self._fullness:
+            log = _log.warning if stats.fullness is not Fullness.NORMAL else _log.info
+            log(
+                "outbox_fullness",
+                level=stats.fullness,
+                bytes=stats.used_bytes,
+                max_bytes=self._settings.quota.max_bytes,
+            )
+            self._fullness = stats.fullness
+
+    def _show(self, state: ConnectionState) -> None:
+        if state is self._state:
+            return
+        self._state = state
+        _log.info("state", state=state.value, buffered=self.outbox.stats.rows)
+        for listener in self._state_listeners:
+            listener(state)

@@ -1,0 +1,40 @@
+"""What the parts of one agent's delivery share: the outbox, the schedule, who speaks, the time, and the state shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pulse_agent.delivery.messages import Speaker
+from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.schedule import DeliverySchedule
+from pulse_agent.outbox.outbox import Outbox
+from pulse_chassis.clock import Clock
+
+
+@dataclass(slots=True)
+class DeliveryCounts:
+    """What was sent and settled since the start, for `status`, the simulator and benches."""
+
+    live_rows: int = 0
+    live_skipped_rows: int = 0
+    buffer_batches: int = 0
+    buffer_rows: int = 0
+    acks: int = 0
+    rejected_rows: int = 0
+    connections: int = 0
+    last_ack_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Wiring:
+    """One agent's delivery. `show` is called with each new state; `work` wakes the drain."""
+
+    outbox: Outbox
+    schedule: DeliverySchedule
+    speaker: Speaker
+    clock: Clock
+    show: Callable[[ConnectionState], None]
+    counts: DeliveryCounts = field(default_factory=DeliveryCounts)
+    work: asyncio.Event = field(default_factory=asyncio.Event)

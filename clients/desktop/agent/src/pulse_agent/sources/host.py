@@ -1,0 +1,78 @@
+"""Metrics of this machine through psutil: the default source, so that a fresh install shows something real."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from pulse_agent.domain.reading import Value
+from pulse_agent.sources.source import SourceOptions
+from pulse_agent.sources.timer import TimedSource
+from pulse_chassis.clock import Clock
+
+BUSY_CPU_PERCENT: Final = 90.0
+LOW_MEMORY_PERCENT: Final = 90.0
+LOW_DISK_PERCENT: Final = 95.0
+
+
+class HostMetrics:
+    """Reads the machine's counters; rates are over the time since the previous reading."""
+
+    def __init__(self, disk: Path, clock: Clock) -> None:
+        self._disk = str(disk)
+        self._clock = clock
+        self._network: tuple[float, int, int] | None = None
+        psutil.cpu_percent()  # the first call only starts the measurement
+
+    def sample(self) -> dict[str, Value]:
+        """Return all metrics that this machine has."""
+        cpu = psutil.cpu_percent()
+        memory = psutil.virtual_memory()
+        disk = psutil.disk_usage(self._disk)
+        metrics: dict[str, Value] = {
+            "cpu_percent": cpu,
+            "memory_percent": memory.percent,
+            "memory_available_bytes": memory.available,
+            "disk_percent": disk.percent,
+            "disk_free_bytes": disk.free,
+            "load_1m": round(psutil.getloadavg()[0], 2),
+            "uptime_s": int(time.time() - psutil.boot_time()),
+            "host_status": _status(cpu, memory.percent, disk.percent),
+        }
+        metrics.update(self._network_rates())
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+        if battery is not None:
+            metrics["on_battery"] = not battery.power_plugged
+            metrics["battery_percent"] = round(float(battery.percent), 1)
+        return metrics
+
+    def _network_rates(self) -> dict[str, Value]:
+        counters = psutil.net_io_counters()
+        if not counters:  # None in a container without any interface, whatever the stubs say
+            return {}
+        now = self._clock.monotonic()
+        before, self._network = self._network, (now, counters.bytes_sent, counters.bytes_recv)
+        if before is None or now <= before[0]:
+            return {}
+        seconds = now - before[0]
+        return {
+            "net_sent_bytes_per_s": round(max(0, counters.bytes_sent - before[1]) / seconds, 1),
+            "net_recv_bytes_per_s": round(max(0, counters.bytes_recv - before[2]) / seconds, 1),
+        }
+
+
+def _status(cpu: float, memory: float, disk: float) -> str:
+    if disk >= LOW_DISK_PERCENT:
+        return "disk almost full"
+    if memory >= LOW_MEMORY_PERCENT:
+        return "memory almost full"
+    return "busy" if cpu >= BUSY_CPU_PERCENT else "normal"
+
+
+def create(options: SourceOptions) -> TimedSource:
+    """Make the plug-in `host`. Setting `disk`: the path whose disk is measured (default: the agent's folder)."""
+    disk = Path(options.settings.get("disk", str(options.data)))
+    return TimedSource("host", HostMetrics(disk, options.clock).sample, options.interval, options.clock)
