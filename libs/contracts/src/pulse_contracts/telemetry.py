@@ -134,6 +134,7 @@ class FlatReading(BaseModel):
     __pydantic_extra__: dict[MetricKeyField, MetricValue]
 
     device_id: ClientIdField
+    client_id: ClientIdField | None = None
     api_key: ApiKey | None = None
     timestamp: Timestamp | None = None
     sequence_no: SequenceField | None = None
