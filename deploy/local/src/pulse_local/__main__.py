@@ -1,0 +1,26 @@
+"""`pulse`: the operator's command line."""
+
+from __future__ import annotations
+
+import typer
+
+from pulse_local.commands import devices, doctor, stack_commands
+from pulse_local.commands.lazy_group import LazyGroup
+
+app = typer.Typer(
+    name="pulse",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="PrecisionPulse on one machine: start it, look at it, feed it, stop it.",
+)
+app.command()(stack_commands.up)
+app.command()(stack_commands.down)
+app.command()(stack_commands.status)
+app.command()(stack_commands.logs)
+app.command()(doctor.doctor)
+app.add_typer(devices.app, name="devices")
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,79 @@
+"""The administrator's REST client: sign in, and what the CLI needs of devices. All through the one door."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from pulse_local.errors import StackError
+from pulse_local.stack_file import StackFile
+
+
+class ApiError(StackError):
+    """The stack answered a request with a problem; `code` is the problem's own."""
+
+
+class ApiClient:
+    """A signed-in administrator; a context manager. One request at a time, an access token's life long."""
+
+    def __init__(self, stack: StackFile) -> None:
+        self._http = httpx.Client(base_url=stack.gateway_url, timeout=15.0, trust_env=False)
+        answer = self._call("POST", "/api/auth/login", stack.admin.model_dump())
+        self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Return all devices, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            parameters = {"limit": "200", **({"cursor": cursor} if cursor else {})}
+            page = self._call("GET", "/api/devices", parameters=parameters)
+            found += page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return found
+
+    def add_device(self, device_id: str, name: str) -> dict[str, Any]:
+        """Register a device; its API key is in the answer, and nowhere else ever again."""
+        return self._call("POST", "/api/devices", {"id": device_id, "name": name})
+
+    def rotate_key(self, device_id: str) -> dict[str, Any]:
+        """Give a device a new API key."""
+        return self._call("POST", f"/api/devices/{device_id}/key", {})
+
+    def enrolment_code(self, device_id: str | None, name: str) -> dict[str, Any]:
+        """Make a one-time code with which an agent enrols itself."""
+        return self._call("POST", "/api/devices/enrolment-codes", {"id": device_id, "name": name})
+
+    def summary(self) -> dict[str, Any]:
+        """Return the dashboard's key figures."""
+        return self._call("GET", "/api/dashboard/summary")
+
+    def _call(
+        self, method: str, path: str, body: object = None, parameters: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, json=body, params=parameters)
+        except httpx.HTTPError as error:
+            raise ApiError("unreachable", f"The stack does not answer: {error}.", "See `pulse status`.") from error
+        if answer.is_error:
+            raise _problem(answer)
+        return dict(answer.json()) if answer.content else {}
+
+
+def _problem(answer: httpx.Response) -> ApiError:
+    try:
+        problem = answer.json()
+        return ApiError(str(problem["code"]), str(problem.get("detail") or problem.get("title") or problem["code"]))
+    except (ValueError, KeyError, TypeError):
+        return ApiError("http_error", f"The stack answered {answer.status_code} to {answer.request.url.path}.")

@@ -1,0 +1,1 @@
+"""The commands of `pulse`, one file for each group. They talk to the supervisor through files and signals only."""

@@ -1,0 +1,75 @@
+"""The stack's passwords: random, made once, kept in one private file, never printed but the administrator's.
+
+`PULSE_ADMIN_PASSWORD` chooses the administrator's password of a new stack; there is no default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from pulse_local.errors import UnusableDataError
+from pulse_local.private_files import write_private
+from pulse_local.servers.mosquitto import BrokerPasswords
+from pulse_local.servers.postgres import generated_roles
+
+ADMIN_USERNAME = "admin"
+_ADMIN_PASSWORD_VARIABLE = "PULSE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
+_LEAST_ADMIN_PASSWORD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StackSecrets:
+    """Everything secret of one stack."""
+
+    admin_password: str
+    identity_secret: str
+    valkey_password: str
+    broker_ingest_password: str
+    broker_identity_password: str
+    database_passwords: dict[str, str]
+
+    @property
+    def broker(self) -> BrokerPasswords:
+        """The broker's service accounts."""
+        return BrokerPasswords(ingest=self.broker_ingest_password, identity=self.broker_identity_password)
+
+
+def _chosen_admin_password() -> str | None:
+    chosen = os.environ.get(_ADMIN_PASSWORD_VARIABLE)
+    if chosen is not None and len(chosen) < _LEAST_ADMIN_PASSWORD:
+        raise UnusableDataError(
+            "admin_password_short",
+            f"{_ADMIN_PASSWORD_VARIABLE} is shorter than {_LEAST_ADMIN_PASSWORD} characters.",
+            "Choose a longer one, or leave it unset to have one made.",
+        )
+    return chosen
+
+
+def load_secrets(directory: Path) -> StackSecrets:
+    """Return the stack's secrets, made at the first call."""
+    path = directory / "stack-secrets.json"
+    if path.exists():
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+            known = {field.name: held[field.name] for field in fields(StackSecrets)}
+            return StackSecrets(**known)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnusableDataError(
+                "secrets_unreadable",
+                f"{path} cannot be understood: {error!r}.",
+                "Restore it from a backup: without it the stored data cannot be opened.",
+            ) from error
+    made = StackSecrets(
+        admin_password=_chosen_admin_password() or secrets.token_urlsafe(12),
+        identity_secret=secrets.token_urlsafe(32),
+        valkey_password=secrets.token_hex(16),
+        broker_ingest_password=secrets.token_hex(16),
+        broker_identity_password=secrets.token_hex(16),
+        database_passwords={role: secrets.token_hex(16) for role in generated_roles()},
+    )
+    write_private(path, json.dumps(asdict(made), indent=1))
+    return made
