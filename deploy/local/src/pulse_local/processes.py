@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,21 +113,29 @@ def stop(child: subprocess.Popen[bytes], spec: ProcessSpec) -> int:
         return child.wait()
 
 
-def end_leftover(mark: ProcessMark, stop_signal: signal.Signals, seconds: float) -> bool:
-    """End a process that an earlier supervisor left behind; returns whether there was one."""
+def end_leftovers(found: Sequence[tuple[ProcessMark, signal.Signals]], seconds: float) -> None:
+    """End processes that an earlier supervisor left behind: each by its own signal, by SIGKILL after `seconds`."""
+    for mark, how in found:
+        _send(mark, how)
+    if not _all_gone(found, seconds):
+        for mark, _ in found:
+            _send(mark, signal.SIGKILL)
+        _all_gone(found, 5.0)
+
+
+def _send(mark: ProcessMark, number: signal.Signals) -> None:
     process = mark.process()
-    if process is None:
-        return False
-    for how, limit in ((stop_signal, seconds), (signal.SIGKILL, 5.0)):
-        try:
-            process.send_signal(how)
-        except psutil.NoSuchProcess:
-            return True
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            if not mark.is_alive():
-                return True
-            time.sleep(0.05)
+    if process is not None:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _all_gone(found: Sequence[tuple[ProcessMark, signal.Signals]], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(mark.is_alive() for mark, _ in found):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 

@@ -48,7 +48,7 @@ class StandInStack:
 
     def up(self, *arguments: str) -> dict[str, Any]:
         self.launch(*arguments)
-        eventually(lambda: self.state().get("phase") == "ready" or self.ended())
+        eventually(lambda: self.state().get("phase") == "ready" or self.ended(), 40)
         assert not self.ended(), self.output()
         return self.stack()
 

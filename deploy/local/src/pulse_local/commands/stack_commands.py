@@ -22,7 +22,7 @@ from pulse_local.processes import tail
 from pulse_local.services import SERVICES, Profile
 from pulse_local.stack_file import StackFile
 from pulse_local.stack_ports import WantedPorts
-from pulse_local.supervisor.leftovers import end_leftovers
+from pulse_local.supervisor.leftovers import end_what_was_left
 from pulse_local.supervisor.signals import run_until_signal
 from pulse_local.supervisor.state import PartState, Phase, StackState
 from pulse_local.supervisor.supervisor import StackOptions, Supervisor
@@ -144,7 +144,7 @@ def down(data: Data = DEFAULT) -> None:
     directory = DataDirectory.at(data)
     state = StackState.read(directory.state_file)
     if state is None or not directory.is_locked():
-        found = end_leftovers(directory) if state is not None else []
+        found = end_what_was_left(directory) if state is not None else []
         err.print(f"no stack runs on {directory.root}" + (f"; ended {', '.join(found)}" if found else ""))
         return
     supervisor = state.supervisor().process()

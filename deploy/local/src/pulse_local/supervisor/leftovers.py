@@ -9,30 +9,29 @@ import signal
 from pathlib import Path
 
 from pulse_local.data_directory import DataDirectory
-from pulse_local.processes import ProcessMark, end_leftover
+from pulse_local.processes import ProcessMark, end_leftovers
 from pulse_local.supervisor.state import StackState
 
-_SECONDS = 20.0  # PostgreSQL writes a checkpoint when it stops.
+_SECONDS = 10.0  # What is still there then is stuck: PostgreSQL recovers from a kill like from any crash.
 
 
-def end_leftovers(directory: DataDirectory) -> list[str]:
+def end_what_was_left(directory: DataDirectory) -> list[str]:
     """End what an earlier supervisor started and did not stop; returns the names of what was found.
 
     The caller holds the directory's lock: the earlier supervisor is dead.
     """
     state = StackState.read(directory.state_file)
-    found = []
-    if state is not None:
-        # In reverse: services before the servers they use.
-        for part in reversed(state.parts.values()):
-            mark = part.mark()
-            if mark is not None and end_leftover(mark, signal.Signals(part.stop_signal), _SECONDS):
-                found.append(part.name)
+    found: dict[str, tuple[ProcessMark, signal.Signals]] = {}
+    for part in state.parts.values() if state is not None else ():
+        mark = part.mark()
+        if mark is not None and mark.is_alive():
+            found[part.name] = (mark, signal.Signals(part.stop_signal))
     postmaster = _postmaster(directory.postgres / "postmaster.pid")
-    if postmaster is not None and end_leftover(postmaster, signal.SIGINT, _SECONDS):
-        found.append("postgres")
+    if postmaster is not None and postmaster.is_alive():
+        found["postgres"] = (postmaster, signal.SIGINT)
+    end_leftovers(list(found.values()), _SECONDS)
     directory.stack_file.unlink(missing_ok=True)
-    return found
+    return list(found)
 
 
 def _postmaster(path: Path) -> ProcessMark | None:

@@ -32,7 +32,7 @@ from pulse_local.stack_file import AdminAccount, MqttAddress, ServiceAddress, St
 from pulse_local.stack_ports import PortClaims, WantedPorts, choose_ports
 from pulse_local.stack_secrets import ADMIN_USERNAME, load_secrets
 from pulse_local.supervisor.child import Blueprint, Child, run_once
-from pulse_local.supervisor.leftovers import end_leftovers
+from pulse_local.supervisor.leftovers import end_what_was_left
 from pulse_local.supervisor.preflight import require_all
 from pulse_local.supervisor.rotation import rotate_all
 from pulse_local.supervisor.state import Failure, Phase, StackState
@@ -139,7 +139,7 @@ class Supervisor:
 
     async def _start(self) -> None:
         # Before our own state replaces the file in which an earlier run named its processes.
-        leftovers = await asyncio.to_thread(end_leftovers, self.directory)
+        leftovers = await asyncio.to_thread(end_what_was_left, self.directory)
         if leftovers:
             self.state.notes.append(f"Ended what an earlier run left behind: {', '.join(leftovers)}.")
         self._enter(Phase.STARTING, "checking this machine")
