@@ -16,6 +16,8 @@ from pulse_chassis.clock import Clock
 BUSY_CPU_PERCENT: Final = 90.0
 LOW_MEMORY_PERCENT: Final = 90.0
 LOW_DISK_PERCENT: Final = 95.0
+LOOPBACKS: Final = frozenset({"lo", "lo0", "Loopback Pseudo-Interface 1"})
+"""Traffic of the machine with itself says nothing about its link."""
 
 
 class HostMetrics:
@@ -50,17 +52,17 @@ class HostMetrics:
         return metrics
 
     def _network_rates(self) -> dict[str, Value]:
-        counters = psutil.net_io_counters()
-        if not counters:  # None in a container without any interface, whatever the stubs say
-            return {}
+        interfaces = psutil.net_io_counters(pernic=True)
+        sent = sum(counters.bytes_sent for name, counters in interfaces.items() if name not in LOOPBACKS)
+        received = sum(counters.bytes_recv for name, counters in interfaces.items() if name not in LOOPBACKS)
         now = self._clock.monotonic()
-        before, self._network = self._network, (now, counters.bytes_sent, counters.bytes_recv)
+        before, self._network = self._network, (now, sent, received)
         if before is None or now <= before[0]:
             return {}
         seconds = now - before[0]
         return {
-            "net_sent_bytes_per_s": round(max(0, counters.bytes_sent - before[1]) / seconds, 1),
-            "net_recv_bytes_per_s": round(max(0, counters.bytes_recv - before[2]) / seconds, 1),
+            "net_sent_bytes_per_s": round(max(0, sent - before[1]) / seconds, 1),
+            "net_recv_bytes_per_s": round(max(0, received - before[2]) / seconds, 1),
         }
 
 
