@@ -123,12 +123,16 @@ class MosquittoServer:
         give(draft, self.run_as, 0o600).replace(path)
 
     def _configuration(self, installation: MosquittoInstallation, certificates: CertificateFiles) -> str:
+        def here(path: Path) -> Path:
+            # Relative to the working directory, which stays reachable whatever happens to the directories above it.
+            return path.relative_to(self.data)
+
         lines = [
             "per_listener_settings false",
             "allow_anonymous false",
             f"plugin {installation.plugin}",
-            f"plugin_opt_config_file {self.security_file}",
-            f"acl_file {self.data / 'acl.conf'}",
+            f"plugin_opt_config_file {here(self.security_file)}",
+            "acl_file acl.conf",
             "# Without it a small packet waits 40 ms for the previous one's TCP acknowledgement.",
             "set_tcp_nodelay true",
             f"max_queued_messages {MOST_QUEUED_MESSAGES}",
@@ -136,7 +140,7 @@ class MosquittoServer:
             f"max_inflight_messages {MOST_IN_FLIGHT}",
             f"max_packet_size {LARGEST_PACKET}",
             "persistence true",
-            f"persistence_location {self.data / 'store'}/",
+            "persistence_location store/",
             "autosave_interval 30",
             "persistent_client_expiration 14d",
             "log_dest stderr",
@@ -149,9 +153,9 @@ class MosquittoServer:
             "sys_interval 10",
             f"listener {self.port} {LOOPBACK}",
             f"listener {self.tls_port} {LOOPBACK}",
-            f"cafile {certificates.authority}",
-            f"certfile {certificates.certificate}",
-            f"keyfile {certificates.key}",
+            f"cafile {here(certificates.authority)}",
+            f"certfile {here(certificates.certificate)}",
+            f"keyfile {here(certificates.key)}",
             "tls_version tlsv1.2",
         ]
         return "\n".join(lines) + "\n"

@@ -56,7 +56,7 @@ class ValkeyServer:
             f"bind {LOOPBACK}",
             f"port {self.port}",
             f"requirepass {self.password}",
-            f"dir {self.data}",
+            "dir ./",
             "daemonize no",
             f"databases {DATABASES}",
             'save ""',

@@ -1,0 +1,102 @@
+# The front door of PrecisionPulse. Everything is installed into .venv from requirements.lock; a second run is instant.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway \
+	clients/desktop/agent clients/simulator deploy/local bench
+SOURCES := $(addsuffix /src,$(MEMBERS))
+empty :=
+space := $(empty) $(empty)
+
+.PHONY: help
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## The whole product on this machine, fed with its own readings; Ctrl-C stops it
+	@exec $(BIN)/pulse demo
+
+.PHONY: test
+test: build ## Install what is missing and run every test
+	@$(BIN)/pytest -q
+
+.PHONY: test-fast
+test-fast: build ## Only the tests that need no server: seconds
+	@$(BIN)/pytest -q -m "not slow" --ignore-glob='*/integration/*' --ignore-glob='*/e2e/*'
+
+.PHONY: check
+check: build lint types imports check-lock check-generated check-secrets ## What CI runs before the tests
+
+.PHONY: lint
+lint: $(VENV)/.members
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+.PHONY: types
+types: $(VENV)/.members
+	@MYPYPATH=$(subst $(space),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
+
+.PHONY: imports
+imports: $(VENV)/.members
+	@$(BIN)/lint-imports
+
+.PHONY: check-lock
+check-lock: $(VENV)/.members
+	@$(BIN)/python .ci/check_lock.py
+
+.PHONY: check-generated
+check-generated: $(VENV)/.members
+	@$(BIN)/python -m pulse_contracts.export --check
+	@$(BIN)/python -m pulse_gateway asyncapi --check
+
+.PHONY: check-secrets
+check-secrets: $(VENV)/.members
+	@$(BIN)/python .ci/check_secrets.py
+
+.PHONY: format
+format: $(VENV)/.members ## Format and mend what can be mended by itself
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--no-annotate --no-emit-package precisionpulse \
+		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
+		--group dev pyproject.toml libs/*/pyproject.toml --extra service services/*/pyproject.toml \
+		clients/desktop/agent/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
+		bench/pyproject.toml -o requirements.lock
+
+.PHONY: build
+build: $(VENV)/.members mosquitto ## Install everything that is needed to run and to test
+
+.PHONY: mosquitto
+mosquitto:
+	@deploy/local/scripts/install_mosquitto.sh
+
+$(VENV)/.tools: deploy/local/scripts/make_venv.sh
+	@deploy/local/scripts/make_venv.sh $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.dependencies: requirements.lock $(VENV)/.tools
+	@echo "installing dependencies"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.members: $(addsuffix /pyproject.toml,$(MEMBERS)) $(VENV)/.dependencies
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+.PHONY: clean
+clean: ## Stop this directory's stack and remove what was built; data in .pulse stay
+	@if [ -x $(BIN)/pulse ]; then $(BIN)/pulse down; fi
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
