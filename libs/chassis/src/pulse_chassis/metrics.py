@@ -35,7 +35,7 @@ NameT = TypeVar("NameT", bound=str)
 
 def create_registry() -> CollectorRegistry:
     """Return a registry with the metrics of the process (memory, CPU, files, garbage collection, Python)."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation here
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
