@@ -14,6 +14,7 @@ import psutil
 
 from pulse_bench.errors import BenchError
 from pulse_bench.stack import Stack, sign_in
+from pulse_simulator.gateway_session import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ async def measure_agent(stack: Stack, *, seconds: float) -> FootprintFigure:
     data = Path(tempfile.mkdtemp(prefix="pulse-bench-agent-"))
     environment = os.environ | {"PULSE_AGENT_DATA": str(data)}
     try:
-        async with await sign_in(stack) as http:
-            answer = await http.post("/api/devices/enrolment-codes", json={"name": "bench agent"})
-            if answer.status_code != 201:
-                raise BenchError(f"no enrolment code: {answer.text}")
-        code = answer.json()["code"]
+        async with sign_in(stack) as session:
+            try:
+                answer = await session.request("POST", "/api/devices/enrolment-codes", json={"name": "bench agent"})
+            except GatewayError as error:
+                raise BenchError(f"no enrolment code: {error}") from error
+        code = str(answer["code"])
         enrol = [sys.executable, "-m", "pulse_agent", "enroll", stack.gateway_url, code]
         enrolled = await asyncio.create_subprocess_exec(*enrol, env=environment)
         if await enrolled.wait() != 0:

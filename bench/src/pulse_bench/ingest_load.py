@@ -49,8 +49,8 @@ async def measure_durable_ingest(
         BenchError: a reading was missing or the count stood still for 60 s.
     """
     prefix = f"bench-{run}-"
-    async with await sign_in(stack) as http:
-        keys = await register(http, [f"{prefix}{n:03d}" for n in range(clients)])
+    async with sign_in(stack) as session:
+        keys = await register(session, [f"{prefix}{n:03d}" for n in range(clients)])
     accounts: list[Account] = []
     for client_id, key in keys.items():
         accounts.append(await say_hello(stack, client_id, key))

@@ -63,9 +63,9 @@ async def measure_latency(
     """
     ids = [f"lat-{run}-{n:03d}" for n in range(devices)]
     flight = _Flight()
-    async with await sign_in(stack) as http:
-        keys = await register(http, ids)
-        token = http.headers["Authorization"].removeprefix("Bearer ")
+    async with sign_in(stack) as session:
+        keys = await register(session, ids)
+        token = await session.access_token()
     url = stack.gateway_url.replace("http", "ws", 1) + "/ws/live"
     async with connect(url, subprotocols=[SUBPROTOCOL], max_size=None) as socket:  # type: ignore[list-item]
         await _subscribe(socket, token, ids)
@@ -83,8 +83,8 @@ async def measure_latency(
             flight.delays_ms.clear()
             await _publish(sessions, epochs, flight, per_device_s=per_device_s, seconds=seconds, first=sequence)
             await _landed(flight)
-            for session in sessions.values():
-                await session.disconnect()
+            for link in sessions.values():
+                await link.disconnect()
         finally:
             reader.cancel()
     delays = sorted(flight.delays_ms)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from pulse_bench.errors import BenchError
 from pulse_bench.native import Account
 from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
 from pulse_contracts.ids import ClientId
 from pulse_contracts.presence import Hello
 from pulse_contracts.topics import ack, heartbeat
+from pulse_simulator.gateway_session import GatewayError, GatewaySession
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +89,23 @@ async def _pulse(*arguments: str, **environment: str) -> None:
         raise BenchError(f"pulse {arguments[0]} failed:\n{out.decode(errors='replace')}")
 
 
-async def sign_in(stack: Stack) -> httpx.AsyncClient:
-    """Return an HTTP client that carries the admin's access token."""
-    client = httpx.AsyncClient(base_url=stack.gateway_url, timeout=60)
-    answer = await client.post("/api/auth/login", json=stack.description["admin"])
-    if answer.status_code != 200:
-        raise BenchError(f"the admin could not sign in: {answer.text}")
-    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
+def sign_in(stack: Stack) -> GatewaySession:
+    """Return the admin's session with the gateway, to be used as an async context manager."""
+    account = stack.description["admin"]
+    return GatewaySession(stack.gateway_url, account["username"], account["password"])
 
 
-async def register(client: httpx.AsyncClient, ids: list[str]) -> dict[str, str]:
-    """Register devices and return id → API key."""
-    keys: dict[str, str] = {}
-    for start in range(0, len(ids), 500):
-        chunk = ids[start : start + 500]
-        answer = await client.post("/api/devices/batch", json={"devices": [{"id": i, "name": i} for i in chunk]})
-        if answer.status_code != 201:
-            raise BenchError(f"the devices could not be registered: {answer.text}")
-        keys |= {d["id"]: d["api_key"] for d in answer.json()["devices"]}
-    return keys
+async def register(session: GatewaySession, ids: list[str]) -> dict[str, str]:
+    """Register devices and return id → API key.
+
+    Raises:
+        BenchError: the gateway refused.
+    """
+    try:
+        answer = await session.request("POST", "/api/devices/batch", json={"devices": [{"id": i} for i in ids]})
+    except GatewayError as error:
+        raise BenchError(f"the devices could not be registered: {error}") from error
+    return {device["id"]: device["api_key"] for device in answer["items"]}
 
 
 async def say_hello(stack: Stack, client_id: str, password: str) -> Account:

@@ -1,0 +1,177 @@
+"""The real stack, started by the command line an operator uses, and what the e2e tests do with it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
+from pulse_contracts.ids import ClientId
+from pulse_contracts.presence import Hello
+from pulse_contracts.topics import ack, heartbeat
+from pulse_local.watch.live_client import LiveClient
+
+
+def pulse(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+    """Run the command line `pulse` to its end and return what it printed; fails the test unless it exits with 0."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pulse_local", *arguments],
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"pulse {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    )
+    return done.stdout
+
+
+class Password:
+    """A token source that signs in with a password."""
+
+    def __init__(self, http: httpx.AsyncClient, username: str, password: str) -> None:
+        self._http = http
+        self._credentials = {"username": username, "password": password}
+        self._token = ""
+
+    async def token(self, *, renew: bool = False) -> str:
+        if renew or not self._token:
+            answer = await self._http.post("/api/auth/login", json=self._credentials)
+            assert answer.status_code == 200, answer.text
+            self._token = answer.json()["access_token"]
+        return self._token
+
+
+@dataclass
+class Stack:
+    """A running stack."""
+
+    description: dict[str, Any]
+    data: Path
+
+    @property
+    def url(self) -> str:
+        return str(self.description["gateway_url"])
+
+    @property
+    def mqtt(self) -> tuple[str, int]:
+        return str(self.description["mqtt"]["host"]), int(self.description["mqtt"]["port"])
+
+    @property
+    def database_url(self) -> str:
+        return str(self.description["database_url"])
+
+    def pid(self, service: str) -> int:
+        """The service's process now: the file is rewritten after a restart."""
+        return int(json.loads((self.data / "stack.json").read_text())["services"][service]["pid"])
+
+    def server_pid(self, name: str) -> int:
+        """The process of `postgres`, `valkey` or `mosquitto` that belongs to this stack's data directory."""
+        for process in psutil.process_iter(["name", "cmdline"]):
+            command = " ".join(process.info["cmdline"] or [])
+            if name in (process.info["name"] or "") and str(self.data) in command:
+                parent = process.parent()
+                if parent is None or name not in parent.name():
+                    return int(process.pid)
+        raise AssertionError(f"no {name} of {self.data} is running")
+
+    @asynccontextmanager
+    async def signed_in(self, username: str, password: str) -> AsyncIterator[httpx.AsyncClient]:
+        """An HTTP client that carries a user's token."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as http:
+            http.headers["Authorization"] = f"Bearer {await Password(http, username, password).token()}"
+            yield http
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[httpx.AsyncClient]:
+        account = self.description["admin"]
+        async with self.signed_in(account["username"], account["password"]) as http:
+            yield http
+
+    @asynccontextmanager
+    async def socket(self, username: str, password: str, url: str | None = None) -> AsyncIterator[LiveClient]:
+        """A live client of a user."""
+        async with (
+            httpx.AsyncClient(base_url=self.url, timeout=30) as http,
+            LiveClient(url or self.url, Password(http, username, password)) as client,
+        ):
+            yield client
+
+    async def register(self, http: httpx.AsyncClient, *ids: str) -> dict[str, str]:
+        """Register devices; return id → API key."""
+        answer = await http.post("/api/devices/batch", json={"devices": [{"id": i} for i in ids]})
+        assert answer.status_code == 201, answer.text
+        return {d["id"]: d["api_key"] for d in answer.json()["items"]}
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetch(sql, *arguments)
+        finally:
+            await connection.close()
+
+    async def hello(self, client_id: str, key: str, *, first: int = 1) -> int:
+        """Say hello as a client with a new outbox; return the epoch it was given."""
+        welcomed: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def on_message(message: InboundMessage) -> None:
+            session.ack(message)
+            if not welcomed.done():
+                welcomed.set_result(json.loads(message.payload))
+
+        session = await MqttSession.connect(
+            MqttEndpoint(*self.mqtt, client_id, key), client_id=client_id, on_message=on_message
+        )
+        await session.subscribe([(ack(ClientId(client_id)), 1)])
+        hello = Hello(
+            type="hello",
+            v=1,
+            client_id=client_id,
+            epoch=0,
+            next=first,
+            oldest_unacked=first,
+            count=0,
+            instance="e2e",
+            version="0",
+        )
+        await session.publish(heartbeat(ClientId(client_id)), hello.model_dump_json().encode(), qos=1)
+        welcome = await asyncio.wait_for(welcomed, 15)
+        await session.disconnect()
+        return int(welcome["epoch"])
+
+
+@asynccontextmanager
+async def _running_stack(data: Path, **env: str) -> AsyncIterator[Stack]:
+    pulse("up", "--detach", "--data", str(data), env=env)
+    try:
+        yield Stack(json.loads((data / "stack.json").read_text()), data)
+    finally:
+        pulse("down", "--data", str(data))
+
+
+@pytest.fixture
+def running_stack() -> Callable[..., AbstractAsyncContextManager[Stack]]:
+    """A stack of one's own, for tests that break things: `async with running_stack(data, **environment) as stack`."""
+    return _running_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack that tests share: each uses devices and users of its own."""
+    data = tmp_path_factory.mktemp("stack")
+    pulse("up", "--detach", "--data", str(data))
+    yield Stack(json.loads((data / "stack.json").read_text()), data)
+    pulse("down", "--data", str(data))
