@@ -114,7 +114,7 @@ class Stack:
         """Register devices; return id → API key."""
         answer = await http.post("/api/devices/batch", json={"devices": [{"id": i} for i in ids]})
         assert answer.status_code == 201, answer.text
-        return {d["id"]: d["api_key"] for d in answer.json()["items"]}
+        return {d["id"]: d["api_key"] for d in answer.json()["devices"]}
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.database_url)

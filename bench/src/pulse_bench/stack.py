@@ -105,7 +105,7 @@ async def register(session: GatewaySession, ids: list[str]) -> dict[str, str]:
         answer = await session.request("POST", "/api/devices/batch", json={"devices": [{"id": i} for i in ids]})
     except GatewayError as error:
         raise BenchError(f"the devices could not be registered: {error}") from error
-    return {device["id"]: device["api_key"] for device in answer["items"]}
+    return {device["id"]: device["api_key"] for device in answer["devices"]}
 
 
 async def say_hello(stack: Stack, client_id: str, password: str) -> Account:
