@@ -117,6 +117,15 @@ class StreamReader:
             if fields is not None and _FIELD in fields
         ]
 
+    async def read_back(self, from_id: str, count: int = 500) -> list[tuple[str, bytes]]:
+        """Return up to `count` entries at or before `from_id` (before it, as `(<id>`), newest first."""
+        answer = await _ask(self._redis.xrevrange(self._name, max=from_id, min="-", count=count))
+        return [
+            (_text(entry_id), bytes(fields[_FIELD]))
+            for entry_id, fields in answer
+            if fields is not None and _FIELD in fields
+        ]
+
 
 class _NoSuchKeyError(Exception):
     """Redis does not know the stream (yet)."""
