@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulse_agent.domain.ranges import RangeSet
 from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
 from pulse_contracts.acks import Ack, Credit, Welcome

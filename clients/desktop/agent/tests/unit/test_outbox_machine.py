@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from pulse_agent.domain.quota import Overflow, Quota
 from pulse_agent.domain.reading import Reading, StoredReading, encode_reading
 from pulse_agent.outbox.database import open_rows

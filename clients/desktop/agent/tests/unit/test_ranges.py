@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pulse_agent.domain.ranges import RangeSet
 
 SPANS = st.tuples(st.integers(0, 40), st.integers(-2, 12)).map(lambda pair: (pair[0], pair[0] + pair[1]))
@@ -25,7 +28,7 @@ def test_adding_and_removing_ranges_equals_sets_of_integers(
             model -= numbers
         pairs = list(ranges)
         assert {n for a, b in pairs for n in range(a, b + 1)} == model
-        assert all(before[1] + 1 < after[0] for before, after in zip(pairs, pairs[1:], strict=False))
+        assert all(before[1] + 1 < after[0] for before, after in pairwise(pairs))
         assert ranges.total == len(model)
     within = {n for a, b in ranges.within(*look) for n in range(a, b + 1)}
     assert within == model & set(range(look[0], look[1] + 1))

@@ -8,6 +8,7 @@ under its old sequences. Never does: hide a loss: `Recovery` says what happened 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -26,6 +27,7 @@ FULL_CHECK_BYTES: Final = 256 * MIB
 SALVAGE_CHUNK: Final = 500
 MAX_UNREADABLE_CHUNKS: Final = 2_000
 """How often salvage skips over unreadable pages before it gives up: bounds the start after a disaster."""
+MAX_RESTORED_BYTES: Final = 64 * 1024 * MIB
 BUSY_SECONDS: Final = 5.0
 _DAMAGE_CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -137,6 +139,7 @@ def _set_aside(path: Path) -> Path:
 def _salvage(damaged: Path, rows: OutboxRows, now_us: int) -> tuple[int, int]:
     """Move what is readable and undamaged into `rows`; return (salvaged, declared lost)."""
     salvaged, lost, expected = 0, 0, 0
+    _restore_length(damaged)
     with suppress(sqlite3.Error), closing(_connect(damaged)) as source:
         for chunk in _readable_chunks(source):
             rows.insert(chunk, [stored_size(r.metrics_json) for r in chunk])
@@ -147,6 +150,18 @@ def _salvage(damaged: Path, rows: OutboxRows, now_us: int) -> tuple[int, int]:
                 expected = reading.sequence + 1
             salvaged += len(chunk)
     return salvaged, lost
+
+
+def _restore_length(damaged: Path) -> None:
+    """Fill a file that was cut short with zeros: SQLite refuses to read any page of one that is too short."""
+    with suppress(OSError):
+        with damaged.open("rb") as file:
+            header = file.read(32)
+        page_size = int.from_bytes(header[16:18]) or 4096
+        pages = int.from_bytes(header[28:32])
+        is_plausible = header.startswith(b"SQLite format 3") and pages * page_size < MAX_RESTORED_BYTES
+        if is_plausible and damaged.stat().st_size < pages * page_size:
+            os.truncate(damaged, pages * page_size)
 
 
 def _readable_chunks(source: sqlite3.Connection) -> Iterator[list[StoredReading]]:

@@ -17,6 +17,8 @@ PAUSE_SECONDS: Final = 0.05
 class OutboxInUseError(Exception):
     """Another process holds this outbox."""
 
+    is_readable = True  # its message says all: the log needs no traceback
+
 
 class OutboxLock:
     """An exclusive lock on `path`."""

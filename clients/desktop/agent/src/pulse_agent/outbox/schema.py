@@ -53,6 +53,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 class NewerDatabaseError(Exception):
     """The database was written by a newer agent; this one leaves it alone."""
 
+    is_readable = True  # its message says all: the log needs no traceback
+
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database to this program's version. Raises NewerDatabaseError."""

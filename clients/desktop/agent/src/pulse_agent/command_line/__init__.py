@@ -1,0 +1,1 @@
+"""`pulse-agent`: enroll, run, status, export-quarantine."""
