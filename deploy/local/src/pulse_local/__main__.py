@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pulse_local.commands import devices, doctor, stack_commands
+from pulse_local.commands import demo, devices, doctor, stack_commands
 from pulse_local.commands.lazy_group import LazyGroup
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     help="PrecisionPulse on one machine: start it, look at it, feed it, stop it.",
 )
 app.command()(stack_commands.up)
+app.command()(demo.demo)
 app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(stack_commands.logs)

@@ -68,8 +68,12 @@ class StartDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if err.is_terminal:
-            self._progress.stop()
+        self.finish()
+
+    def finish(self) -> None:
+        """Take the progress off the screen; harmless when it is not there."""
+        self._progress.stop()
+        self._task = None
 
     def update(self, state: StackState) -> None:
         """Show where the stack is now."""

@@ -53,7 +53,7 @@ def up(
     options = StackOptions(data, WantedPorts(gateway=port, mqtt=mqtt_port), profile)
     if detach:
         _up_detached(directory, options)
-        _show_ready(directory, "the stack is ready; `pulse down` stops it")
+        show_ready(directory, "the stack is ready; `pulse down` stops it")
         return
     run_in_foreground(options)
 
@@ -66,7 +66,7 @@ def run_in_foreground(options: StackOptions) -> None:
         supervisor = Supervisor(options, display.update)
 
         async def when_ready(_stop: asyncio.Event) -> None:
-            _show_ready(directory, "the stack is ready; Ctrl-C stops it")
+            show_ready(directory, "the stack is ready; Ctrl-C stops it")
 
         asyncio.run(run_until_signal(supervisor, when_ready))
     err.print("stopped")
@@ -130,12 +130,13 @@ def _raise_failure(state: StackState | None, code: int, log: Path) -> NoReturn:
     raise NotReadyError("supervisor_died", f"The supervisor ended with code {code}:\n{tail(log)}", f"See {log}.")
 
 
-def _show_ready(directory: DataDirectory, headline: str) -> None:
+def show_ready(directory: DataDirectory, headline: str, *, always_password: bool = False) -> None:
+    """Print addresses and notes; the password at the first start only, unless asked for."""
     state = StackState.read(directory.state_file)
     if state is not None:
         show_notes(state)
     shown = directory.secrets / "password-shown"
-    show_stack(StackFile.read(directory.stack_file), headline, with_password=not shown.exists())
+    show_stack(StackFile.read(directory.stack_file), headline, with_password=always_password or not shown.exists())
     shown.touch()
 
 
