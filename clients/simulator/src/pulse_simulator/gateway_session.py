@@ -21,7 +21,7 @@ from pulse_contracts.problem import Problem
 
 _MARGIN_S: Final = 30.0
 """A token that ends sooner than this is renewed before it is used."""
-_TIMEOUT_S: Final = 15.0
+_TIMEOUT_S: Final = 30.0
 
 
 class GatewayError(Exception):
