@@ -1,0 +1,281 @@
+"""The composition root: reads the settings, constructs every adapter, hands them to use cases and routes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from pulse_chassis import streams
+from pulse_chassis.bearer import Authority
+from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.database import Database, upgrade
+from pulse_chassis.errors import UnavailableError
+from pulse_chassis.health import HealthRegistry
+from pulse_chassis.http import create_app
+from pulse_chassis.logging import configure_logging, get_logger
+from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
+from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.run import Worker
+from pulse_chassis.serve import http_worker
+from pulse_contracts.frames import LivePosition, Topic
+from pulse_contracts.streams import DEVICES_STREAM
+from pulse_identity.http import auth_routes, device_routes, enrolment_routes, people_routes
+from pulse_identity.http.metrics import CounterName, counters, gauges
+from pulse_identity.http.use_case_set import UseCases
+from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
+from pulse_identity.settings import IdentitySettings
+from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
+from pulse_identity.storage.redis_limits import Bucket, RedisLimits
+from pulse_identity.storage.secret_box import KeyedSecretBox
+from pulse_identity.storage.signing import SigningKeys, ensure_signing_key
+from pulse_identity.storage.tables import SCHEMA, outbox
+from pulse_identity.storage.unit_of_work import PostgresWork
+from pulse_identity.use_cases.change_device import ChangeDevice
+from pulse_identity.use_cases.change_user import ChangeUser
+from pulse_identity.use_cases.create_user import CreateUser
+from pulse_identity.use_cases.delete_device import DeleteDevice
+from pulse_identity.use_cases.delete_user import DeleteUser
+from pulse_identity.use_cases.enrol_device import EnrolDevice
+from pulse_identity.use_cases.find_devices import FindDevices
+from pulse_identity.use_cases.find_people import FindPeople
+from pulse_identity.use_cases.forget_expired import ForgetExpired
+from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
+from pulse_identity.use_cases.ports import UnitOfWork
+from pulse_identity.use_cases.prepare_start import FirstAdmin, PrepareStart
+from pulse_identity.use_cases.reconcile_broker import ReconcileBroker
+from pulse_identity.use_cases.refresh_session import RefreshSession
+from pulse_identity.use_cases.register_devices import RegisterDevices
+from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
+from pulse_identity.use_cases.share_device import ShareDevice
+from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
+from pulse_identity.use_cases.sign_out import SignOut
+from pulse_identity.use_cases.switch_device import SwitchDevice
+from pulse_identity.use_cases.unshare_device import UnshareDevice
+
+SERVICE = "identity"
+POOL_SIZE = 10
+HOUSEKEEPING_SECONDS = 3600.0
+# A code has 100 bits: this is about noise, not about guessing.
+ENROLMENT_BUCKET = Bucket(capacity=20, refill=0.2)
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+_log = get_logger("app")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The adapters, once each."""
+
+    settings: IdentitySettings
+    database: Database
+    redis: Redis
+    broker: MosquittoAccounts
+    hasher: Argon2Passwords
+    box: KeyedSecretBox
+    keys: SigningKeys
+    work: PostgresWork
+    clock: Clock
+    registry: CollectorRegistry
+    count: Counters[CounterName]
+
+
+async def migrate(settings: IdentitySettings) -> None:
+    """Bring schema `identity` to the newest revision."""
+    await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
+
+
+@asynccontextmanager
+async def compose(settings: IdentitySettings) -> AsyncIterator[Sequence[Worker]]:
+    """Prepare the first start, and give the workers of the process."""
+    configure_logging(SERVICE, settings.log_level, settings.log_format)
+    parts = make_parts(settings)
+    try:
+        await prepare(parts)
+        yield make_workers(parts)
+    finally:
+        parts.hasher.close()
+        await parts.redis.aclose()
+        await parts.database.dispose()
+
+
+def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
+    """Construct the adapters; nothing is connected yet."""
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, pool_size=POOL_SIZE, application_name=SERVICE, outbox=outbox)
+    work = PostgresWork(database)
+    box = KeyedSecretBox(settings.identity_secret)
+    registry = create_registry()
+    return Parts(
+        settings=settings,
+        database=database,
+        redis=streams.connect_redis(settings.redis_url),
+        broker=MosquittoAccounts(settings.broker_admin),
+        hasher=Argon2Passwords(
+            Argon2Cost(
+                settings.identity_argon2_memory_kib,
+                settings.identity_argon2_passes,
+                settings.identity_argon2_lanes,
+                settings.identity_argon2_workers,
+                settings.identity_argon2_waiting,
+            )
+        ),
+        box=box,
+        keys=SigningKeys(work, box, clock),
+        work=work,
+        clock=clock,
+        registry=registry,
+        count=counters(registry),
+    )
+
+
+async def prepare(parts: Parts) -> None:
+    """See to permissions, built-in roles, a signing key and the first admin; show a made-up password, once."""
+
+    async def ensure_key(unit: UnitOfWork, now: datetime) -> None:
+        await ensure_signing_key(unit, parts.box, now)
+
+    settings = parts.settings
+    first_admin = FirstAdmin(settings.identity_admin_username, settings.identity_admin_password)
+    made_up = await PrepareStart(parts.work, parts.hasher, parts.clock, ensure_key)(first_admin)
+    if made_up is not None:
+        line = "=" * 64
+        # The one secret that is ever printed: past the log, to the terminal of whoever started this.
+        sys.stderr.write(
+            f"\n{line}\n  First start: sign in as {first_admin.username!r} with the password\n\n"
+            f"      {made_up}\n\n  It is not stored in clear and will not be shown again.\n{line}\n\n"
+        )
+        sys.stderr.flush()
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """Return the HTTP app over the adapters."""
+    health = HealthRegistry()
+    health.add("postgresql", parts.database.ping)
+    health.add("redis", lambda: streams.ping(parts.redis))
+    health.add("mqtt", parts.broker.check, timeout=3.0)
+    app = _routed_app(health, parts.registry, Authority(parts.keys.published, clock=parts.clock))
+    app.state.use_cases = _use_cases(parts)
+    return app
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document; needs no environment."""
+    return _routed_app(HealthRegistry(), CollectorRegistry(), None).openapi()
+
+
+def _routed_app(health: HealthRegistry, registry: CollectorRegistry, authority: Authority | None) -> FastAPI:
+    app = create_app(
+        service=SERVICE,
+        title="PrecisionPulse identity",
+        version=version("pulse-identity"),
+        health=health,
+        metrics_registry=registry,
+        authority=authority,
+    )
+    # The fixed paths under /api/devices before those with an id in them.
+    for routes in (auth_routes, people_routes, enrolment_routes, device_routes):
+        app.include_router(routes.router)
+    return app
+
+
+def make_workers(parts: Parts) -> Sequence[Worker]:
+    """Return everything that runs in the process."""
+    settings = parts.settings
+    reconcile = ReconcileBroker(
+        parts.work, parts.broker, parts.clock, timedelta(seconds=settings.identity_orphan_seconds)
+    )
+    gauge = gauges(parts.registry)
+
+    async def reconcile_and_count() -> None:
+        gauge.set("password_checks_pending", parts.hasher.pending)
+        done = await reconcile()
+        parts.count.add("broker_accounts_deleted", done.deleted)
+        parts.count.add("broker_accounts_switched", done.switched)
+        gauge.set("broker_accounts_missing", done.missing)
+
+    return [
+        parts.broker.worker(),
+        OutboxRelay(parts.database, outbox, parts.redis).worker(),
+        _every(settings.identity_reconcile_seconds, "reconciler", reconcile_and_count),
+        _every(HOUSEKEEPING_SECONDS, "housekeeping", ForgetExpired(parts.work, parts.clock)),
+        loop_lag_worker(parts.registry),
+        http_worker(
+            make_app(parts),
+            host=settings.http_host,
+            port=settings.http_port,
+            trusted_proxies=settings.identity_trusted_proxies,
+        ),
+    ]
+
+
+def _use_cases(parts: Parts) -> UseCases:
+    settings, work, clock, broker = parts.settings, parts.work, parts.clock, parts.broker
+    times = SessionTimes(settings.session_idle, settings.session_longest)
+    bucket = Bucket(settings.identity_sign_in_burst, settings.identity_sign_in_refill)
+    limits = RedisLimits(parts.redis, sign_in=bucket, enrolment=ENROLMENT_BUCKET)
+    register = RegisterDevices(work, broker, clock)
+
+    async def live_position() -> LivePosition | None:
+        try:
+            epoch = await streams.epoch(parts.redis, DEVICES_STREAM)
+            offset = await streams.position(parts.redis, DEVICES_STREAM)
+        except UnavailableError:
+            return None
+        return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
+
+    return UseCases(
+        sign_in=SignIn(work, parts.hasher, limits, parts.keys, clock, times),
+        refresh_session=RefreshSession(work, parts.box, parts.keys, clock, times),
+        sign_out=SignOut(work, clock),
+        find_people=FindPeople(work),
+        create_user=CreateUser(work, parts.hasher, clock),
+        change_user=ChangeUser(work, parts.hasher, clock),
+        delete_user=DeleteUser(work, clock),
+        find_devices=FindDevices(work),
+        register_devices=register,
+        change_device=ChangeDevice(work, clock),
+        rotate_device_key=RotateDeviceKey(work, broker, clock),
+        switch_device=SwitchDevice(work, broker, clock),
+        delete_device=DeleteDevice(work, broker, clock),
+        share_device=ShareDevice(work, clock),
+        unshare_device=UnshareDevice(work),
+        issue_enrolment_code=IssueEnrolmentCode(work, clock),
+        enrol_device=EnrolDevice(work, register, broker, limits, clock),
+        published_keys=parts.keys.published,
+        live_position=live_position,
+        broker_address=settings.public_broker,
+        allowed_origins=settings.allowed_origins,
+        count=parts.count,
+    )
+
+
+def _every(seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> Worker:
+    """Return a worker that acts again and again; an unavailable dependency only delays it, said once."""
+
+    async def run(stop: asyncio.Event) -> None:
+        is_down = False
+        while not stop.is_set():
+            try:
+                await action()
+                is_down = False
+            except UnavailableError as error:
+                if not is_down:
+                    _log.warning("pass_postponed", worker=name, reason=error.message)
+                is_down = True
+            try:
+                async with asyncio.timeout(seconds):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    return Worker(name, run)

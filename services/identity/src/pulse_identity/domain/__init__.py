@@ -1,0 +1,1 @@
+"""The rules of people, sessions and devices: pure, no input or output."""

@@ -1,0 +1,1 @@
+"""The HTTP side: schemas, routes, cookies."""

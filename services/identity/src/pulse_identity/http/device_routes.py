@@ -1,0 +1,152 @@
+"""Devices. One that the caller may not see is answered like one that is not there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from pulse_chassis.bearer import Principal, requires
+from pulse_contracts.ids import CLIENT_ID_PATTERN
+from pulse_contracts.permissions import Permission
+from pulse_identity.domain.queries import DeviceFilter, Page
+from pulse_identity.http.device_schemas import (
+    BatchBody,
+    ChangeDeviceBody,
+    DeviceAnswer,
+    DeviceDetail,
+    DevicePage,
+    RegisterBody,
+    RegisteredDevice,
+    RegisteredDevices,
+    RotateBody,
+    RotatedKey,
+    ShareAnswer,
+    ShareBody,
+    ShareList,
+)
+from pulse_identity.http.people_routes import Limit, PageNumber, Search
+from pulse_identity.http.schemas import PLAIN_TEXT
+from pulse_identity.http.use_case_set import Given, caller_of
+
+router = APIRouter(tags=["devices"])
+DeviceId = Annotated[str, Path(pattern=CLIENT_ID_PATTERN)]
+Reader = Annotated[Principal, Depends(requires(Permission.DEVICES_READ))]
+Writer = Annotated[Principal, Depends(requires(Permission.DEVICES_WRITE))]
+
+
+def _wanted(
+    q: Search = None,
+    group: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT)] = None,
+    kind: Annotated[str | None, Query(max_length=32, pattern=PLAIN_TEXT)] = None,
+    is_active: bool | None = None,
+) -> DeviceFilter:
+    return DeviceFilter(q or None, group, kind, is_active)
+
+
+Wanted = Annotated[DeviceFilter, Depends(_wanted)]
+
+
+@router.post("/api/devices", status_code=201, summary="Register a device")
+async def register_device(body: RegisterBody, principal: Writer, given: Given) -> RegisteredDevice:
+    """Register a device and its broker account; the API key is in the answer and nowhere else."""
+    (new,) = await given.register_devices(caller_of(principal), [body.wish()])
+    given.count.add("devices_registered")
+    return RegisteredDevice.of(new)
+
+
+@router.post("/api/devices/batch", status_code=201, summary="Register up to 500 devices")
+async def register_batch(body: BatchBody, principal: Writer, given: Given) -> RegisteredDevices:
+    """Register devices, all or none; answers in the order of the request."""
+    new = await given.register_devices(caller_of(principal), [device.wish() for device in body.devices])
+    given.count.add("devices_registered", len(new))
+    return RegisteredDevices(devices=[RegisteredDevice.of(device) for device in new])
+
+
+@router.get("/api/devices", summary="List devices")
+async def list_devices(
+    principal: Reader,
+    given: Given,
+    wanted: Wanted,
+    page: PageNumber = 1,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=CLIENT_ID_PATTERN, description="`next_cursor` of the page before")
+    ] = None,
+) -> DevicePage:
+    """Return a page, by id, of the devices that the caller sees: by number, or after a cursor."""
+    live = await given.live_position()
+    part = Page(limit=limit, offset=(page - 1) * limit, cursor=cursor)
+    views, total = await given.find_devices.page(caller_of(principal), wanted, part)
+    is_last = len(views) < limit
+    return DevicePage(
+        items=[DeviceAnswer.of(view) for view in views],
+        total=total,
+        page=None if cursor else page,
+        limit=limit,
+        next_cursor=None if is_last else views[-1].device.id,
+        live=live,
+    )
+
+
+@router.get("/api/devices/{device_id}", summary="Read a device")
+async def read_device(device_id: DeviceId, principal: Reader, given: Given) -> DeviceDetail:
+    """Return a device."""
+    return DeviceDetail.of(await given.find_devices.one(caller_of(principal), device_id))
+
+
+@router.patch("/api/devices/{device_id}", summary="Change a device")
+async def change_device(device_id: DeviceId, body: ChangeDeviceBody, principal: Writer, given: Given) -> DeviceDetail:
+    """Change a device's name, kind, groups, metadata; its owner with devices:all."""
+    return DeviceDetail.of(await given.change_device(caller_of(principal), device_id, body.change()))
+
+
+@router.delete("/api/devices/{device_id}", status_code=204, summary="Delete a device")
+async def delete_device(device_id: DeviceId, principal: Writer, given: Given) -> Response:
+    """Delete a device; it is disconnected at once, its readings stay."""
+    await given.delete_device(caller_of(principal), device_id)
+    return Response(status_code=204)
+
+
+@router.post("/api/devices/{device_id}/rotate-key", summary="Give a device a new API key")
+async def rotate_key(
+    device_id: DeviceId, principal: Writer, given: Given, body: RotateBody | None = None
+) -> RotatedKey:
+    """Replace the API key; the device is disconnected at once."""
+    overlap = (body or RotateBody()).overlap
+    key = await given.rotate_device_key(caller_of(principal), device_id, overlap)
+    given.count.add("device_keys_rotated")
+    return RotatedKey.of(device_id, key)
+
+
+@router.post("/api/devices/{device_id}/enable", summary="Enable a device")
+async def enable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+    """Let a device in again, with the key it has."""
+    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=True))
+
+
+@router.post("/api/devices/{device_id}/disable", summary="Disable a device")
+async def disable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+    """Shut a device out; it is disconnected at once."""
+    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=False))
+
+
+@router.get("/api/devices/{device_id}/shares", summary="List a device's shares")
+async def list_shares(device_id: DeviceId, principal: Reader, given: Given) -> ShareList:
+    """Return with whom a device is shared."""
+    shares = await given.find_devices.shares(caller_of(principal), device_id)
+    return ShareList(items=[ShareAnswer.of(share) for share in shares])
+
+
+@router.post("/api/devices/{device_id}/shares", status_code=201, summary="Share a device")
+async def share_device(device_id: DeviceId, body: ShareBody, principal: Writer, given: Given) -> ShareAnswer:
+    """Share a device with a user or a role, or change the level of that share."""
+    return ShareAnswer.of(await given.share_device(caller_of(principal), device_id, body.grantee, body.level))
+
+
+@router.delete("/api/devices/{device_id}/shares/{share_id}", status_code=204, summary="Take a share back")
+async def unshare_device(device_id: DeviceId, share_id: UUID, principal: Writer, given: Given) -> Response:
+    """Remove a share."""
+    await given.unshare_device(caller_of(principal), device_id, share_id)
+    return Response(status_code=204)

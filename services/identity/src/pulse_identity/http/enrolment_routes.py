@@ -1,0 +1,48 @@
+"""One-time codes, and the devices that enrol themselves with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from pulse_chassis.bearer import Principal, public, requires
+from pulse_chassis.errors import PulseError
+from pulse_contracts.enrolment import EnrolmentRequest, EnrolmentResult
+from pulse_contracts.permissions import Permission
+from pulse_identity.http.device_schemas import CodeAnswer, CodeBody
+from pulse_identity.http.use_case_set import Client, Given, caller_of
+
+router = APIRouter(tags=["devices"])
+
+
+@router.post("/api/devices/enrolment-codes", status_code=201, summary="Make a one-time enrolment code")
+async def make_code(
+    principal: Annotated[Principal, Depends(requires(Permission.DEVICES_WRITE))],
+    given: Given,
+    body: CodeBody | None = None,
+) -> CodeAnswer:
+    """Make a code for one device; it is in the answer and nowhere else."""
+    text, code = await given.issue_enrolment_code(caller_of(principal), (body or CodeBody()).wish())
+    return CodeAnswer.of(text, code)
+
+
+@router.post(
+    "/api/devices/enroll",
+    dependencies=[Depends(public("the one-time code is the credential"))],
+    summary="Enrol a device with a one-time code",
+)
+async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> EnrolmentResult:
+    """Use a code up and return all that the device needs."""
+    try:
+        enrolled = await given.enrol_device(body.code, body.hostname, client.address)
+    except PulseError:
+        given.count.add("enrolments_refused")
+        raise
+    given.count.add("devices_enrolled")
+    return EnrolmentResult(
+        device_id=enrolled.device.id,
+        name=enrolled.device.name,
+        api_key=enrolled.key.text,
+        mqtt=given.broker_address,
+    )

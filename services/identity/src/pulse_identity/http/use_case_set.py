@@ -1,0 +1,81 @@
+"""All that the routes call, in one place that `app` fills, and how a route gets at it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+
+from pulse_chassis.bearer import Principal
+from pulse_chassis.metrics import Counters
+from pulse_contracts.enrolment import BrokerAddress
+from pulse_contracts.frames import LivePosition
+from pulse_identity.http.metrics import CounterName
+from pulse_identity.use_cases.authorise import Caller
+from pulse_identity.use_cases.change_device import ChangeDevice
+from pulse_identity.use_cases.change_user import ChangeUser
+from pulse_identity.use_cases.create_user import CreateUser
+from pulse_identity.use_cases.delete_device import DeleteDevice
+from pulse_identity.use_cases.delete_user import DeleteUser
+from pulse_identity.use_cases.enrol_device import EnrolDevice
+from pulse_identity.use_cases.find_devices import FindDevices
+from pulse_identity.use_cases.find_people import FindPeople
+from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
+from pulse_identity.use_cases.refresh_session import RefreshSession
+from pulse_identity.use_cases.register_devices import RegisterDevices
+from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
+from pulse_identity.use_cases.share_device import ShareDevice
+from pulse_identity.use_cases.sign_in import ClientInfo, SignIn
+from pulse_identity.use_cases.sign_out import SignOut
+from pulse_identity.use_cases.switch_device import SwitchDevice
+from pulse_identity.use_cases.unshare_device import UnshareDevice
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What identity does, ready to be called."""
+
+    sign_in: SignIn
+    refresh_session: RefreshSession
+    sign_out: SignOut
+    find_people: FindPeople
+    create_user: CreateUser
+    change_user: ChangeUser
+    delete_user: DeleteUser
+    find_devices: FindDevices
+    register_devices: RegisterDevices
+    change_device: ChangeDevice
+    rotate_device_key: RotateDeviceKey
+    switch_device: SwitchDevice
+    delete_device: DeleteDevice
+    share_device: ShareDevice
+    unshare_device: UnshareDevice
+    issue_enrolment_code: IssueEnrolmentCode
+    enrol_device: EnrolDevice
+    published_keys: Callable[[], Awaitable[dict[str, Any]]]
+    live_position: Callable[[], Awaitable[LivePosition | None]]
+    broker_address: BrokerAddress
+    allowed_origins: frozenset[str]
+    count: Counters[CounterName]
+
+
+def use_cases_of(request: Request) -> UseCases:
+    """Return the use cases of the app that a request came to."""
+    return cast("UseCases", request.app.state.use_cases)
+
+
+def client_of(request: Request) -> ClientInfo:
+    """Return who asks; behind a trusted proxy the address is the forwarded one."""
+    address = request.client.host if request.client else "unknown"
+    return ClientInfo(address, request.headers.get("user-agent", ""))
+
+
+def caller_of(principal: Principal) -> Caller:
+    """Return the caller that a verified token speaks for."""
+    return Caller(principal.user_id, principal.session_id)
+
+
+Given = Annotated[UseCases, Depends(use_cases_of)]
+Client = Annotated[ClientInfo, Depends(client_of)]

@@ -1,0 +1,86 @@
+"""What identity is told by its environment, on top of what every service is told. Only `app` reads it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+
+from pulse_chassis.mqtt import MqttEndpoint
+from pulse_chassis.settings import ServiceSettings
+from pulse_contracts.enrolment import BrokerAddress
+
+MIN_SECRET_CHARS = 24
+
+
+class IdentitySettings(ServiceSettings):
+    """Identity's variables, `PULSE_IDENTITY_…`."""
+
+    identity_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{1,63}$")
+    identity_admin_password: SecretStr | None = Field(default=None, description="unset: made up, printed once")
+    identity_secret: SecretStr = Field(description="seals the signing keys; the same for all replicas, for ever")
+    identity_broker_admin_username: str = "svc-identity"
+    identity_broker_admin_password: SecretStr
+    identity_mqtt_public_host: str | None = Field(default=None, description="what enrolled devices connect to")
+    identity_mqtt_public_port: int | None = Field(default=None, ge=1, le=65535)
+    identity_mqtt_tls_port: int | None = Field(default=None, ge=1, le=65535)
+    identity_mqtt_ca_file: Path | None = None
+    identity_allowed_origins: str = Field(default="", description="comma-separated; same origin is always allowed")
+    identity_trusted_proxies: str = Field(default="127.0.0.1", description="whose X-Forwarded-* is believed")
+    identity_argon2_memory_kib: int = Field(default=19 * 1024, ge=8 * 1024)
+    identity_argon2_passes: int = Field(default=2, ge=1)
+    identity_argon2_lanes: int = Field(default=1, ge=1)
+    identity_argon2_workers: int = Field(default=2, ge=1, le=64)
+    identity_argon2_waiting: int = Field(default=64, ge=0)
+    identity_sign_in_burst: int = Field(default=60, ge=1, description="wrong sign-ins at once from one address")
+    identity_sign_in_refill: float = Field(default=0.5, gt=0, description="… and per second after that")
+    identity_session_idle_days: float = Field(default=30, gt=0)
+    identity_session_longest_days: float = Field(default=90, gt=0)
+    identity_reconcile_seconds: float = Field(default=20, gt=0)
+    identity_orphan_seconds: float = Field(default=60, ge=0)
+
+    @field_validator("identity_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < MIN_SECRET_CHARS:
+            message = f"has fewer than {MIN_SECRET_CHARS} characters; use a random one"
+            raise ValueError(message)
+        return secret
+
+    @property
+    def broker_admin(self) -> MqttEndpoint:
+        """The broker, as its administrator."""
+        return MqttEndpoint(
+            host=self.mqtt_host,
+            port=self.mqtt_port,
+            username=self.identity_broker_admin_username,
+            password=self.identity_broker_admin_password.get_secret_value(),
+            ca_file=self.mqtt_ca_file,
+        )
+
+    @property
+    def public_broker(self) -> BrokerAddress:
+        """The broker, as an enrolling device is told; raises OSError when the certificate cannot be read."""
+        ca_file = self.identity_mqtt_ca_file
+        return BrokerAddress(
+            host=self.identity_mqtt_public_host or self.mqtt_host,
+            port=self.identity_mqtt_public_port,
+            tls_port=self.identity_mqtt_tls_port,
+            ca_pem=None if ca_file is None else ca_file.read_text(encoding="ascii"),
+        )
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Other origins whose pages may use the cookie."""
+        return frozenset(filter(None, (origin.strip() for origin in self.identity_allowed_origins.split(","))))
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session lasts unused."""
+        return timedelta(days=self.identity_session_idle_days)
+
+    @property
+    def session_longest(self) -> timedelta:
+        """How long a session lasts at most."""
+        return timedelta(days=self.identity_session_longest_days)

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and the cryptography of what is kept."""

@@ -1,0 +1,214 @@
+"""Users, roles and permissions in PostgreSQL, within the transaction of a session that somebody else commits."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pulse_chassis.errors import ConflictError
+from pulse_identity.domain.credentials import Credentials
+from pulse_identity.domain.people import ADMIN_ROLE, Actor, Role, User, username_key
+from pulse_identity.domain.queries import Page
+from pulse_identity.storage.search import contains
+from pulse_identity.storage.tables import (
+    permissions,
+    role_permissions,
+    roles,
+    sessions,
+    user_roles,
+    users,
+)
+
+_ROLE_NAMES: Final = (
+    sa.select(sa.func.coalesce(sa.func.array_agg(roles.c.name), sa.cast([], sa.ARRAY(sa.Text))))
+    .join(user_roles, user_roles.c.role_id == roles.c.id)
+    .where(user_roles.c.user_id == users.c.id)
+    .scalar_subquery()
+)
+_PERMISSIONS: Final = (
+    sa.select(
+        sa.func.coalesce(sa.func.array_agg(role_permissions.c.permission.distinct()), sa.cast([], sa.ARRAY(sa.Text)))
+    )
+    .join(user_roles, user_roles.c.role_id == role_permissions.c.role_id)
+    .where(user_roles.c.user_id == users.c.id)
+    .scalar_subquery()
+)
+_USER: Final = sa.select(users, _ROLE_NAMES.label("role_names"), _PERMISSIONS.label("permission_names"))
+
+
+class PostgresPeopleStore:
+    """A `PeopleStore` on one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def actor(self, user_id: UUID, session_id: UUID) -> Actor | None:
+        """Return who acts, with the rights of now; None when the user or the session is not active any more."""
+        is_open = sa.exists().where(
+            sessions.c.id == session_id, sessions.c.user_id == users.c.id, sessions.c.revoked_at.is_(None)
+        )
+        query = _USER.where(users.c.id == user_id, users.c.is_active, is_open)
+        row = (await self._session.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return Actor(row.id, row.username, frozenset(row.permission_names))
+
+    async def user(self, user_id: UUID, *, for_update: bool = False) -> User | None:
+        """Return a user."""
+        query = _USER.where(users.c.id == user_id)
+        if for_update:
+            query = query.with_for_update(of=users)
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else _user(row)
+
+    async def credentials(self, username: str) -> Credentials | None:
+        """Return what a username signs in with, whatever the case it is written in."""
+        query = sa.select(users.c.id, users.c.password_hash, users.c.is_active).where(
+            users.c.username_key == username_key(username)
+        )
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else Credentials(row.id, row.password_hash, row.is_active)
+
+    async def users(self, search: str | None, page: Page) -> tuple[list[User], int]:
+        """Return a page of users by name, and how many match."""
+        wanted = (
+            sa.true() if search is None else sa.or_(contains(users.c.username, search), contains(users.c.email, search))
+        )
+        total = await self._session.scalar(sa.select(sa.func.count()).select_from(users).where(wanted))
+        query = _USER.where(wanted).order_by(users.c.username_key).limit(page.limit).offset(page.offset)
+        return [_user(row) for row in (await self._session.execute(query)).all()], total or 0
+
+    async def add_user(self, user: User, password_hash: str) -> None:
+        """Add a user with the roles it names; raises ConflictError when the username or e-mail is taken."""
+        values = {**_columns(user), "password_hash": password_hash, "created_at": user.created_at}
+        await self._guarded(sa.insert(users).values(id=user.id, **values))
+        await self._set_roles(user)
+
+    async def save_user(self, user: User) -> None:
+        """Write a user's fields and roles; raises ConflictError as `add_user`."""
+        await self._guarded(sa.update(users).where(users.c.id == user.id).values(**_columns(user)))
+        await self._session.execute(sa.delete(user_roles).where(user_roles.c.user_id == user.id))
+        await self._set_roles(user)
+
+    async def set_password_hash(self, user_id: UUID, password_hash: str) -> None:
+        """Replace a user's password hash."""
+        await self._session.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+
+    async def delete_user(self, user_id: UUID) -> None:
+        """Delete a user; sessions, shares and codes go along, devices lose their owner."""
+        await self._session.execute(sa.delete(users).where(users.c.id == user_id))
+
+    async def is_empty(self) -> bool:
+        """Whether there is no user at all."""
+        return not await self._session.scalar(sa.select(sa.exists().select_from(users)))
+
+    async def roles(self) -> list[Role]:
+        """Return all roles by name."""
+        allowed = (
+            sa.select(
+                sa.func.coalesce(sa.func.array_agg(role_permissions.c.permission), sa.cast([], sa.ARRAY(sa.Text)))
+            )
+            .where(role_permissions.c.role_id == roles.c.id)
+            .scalar_subquery()
+        )
+        rows = await self._session.execute(sa.select(roles, allowed.label("allowed")).order_by(roles.c.name_key))
+        return [
+            Role(row.id, row.name, row.description, row.is_built_in, frozenset(row.allowed), row.version)
+            for row in rows
+        ]
+
+    async def lock_active_admins(self) -> int:
+        """Count the active admins, and let nobody else count until the transaction ends."""
+        admin_id = await self._session.scalar(
+            sa.select(roles.c.id).where(roles.c.name_key == ADMIN_ROLE).with_for_update()
+        )
+        count = await self._session.scalar(
+            sa.select(sa.func.count())
+            .select_from(users)
+            .join(user_roles, user_roles.c.user_id == users.c.id)
+            .where(user_roles.c.role_id == admin_id, users.c.is_active)
+        )
+        return count or 0
+
+    async def keep_built_ins(
+        self, permission_texts: Mapping[str, str], built_ins: Mapping[str, frozenset[str]]
+    ) -> None:
+        """Make the permissions (name → description) and built-in roles exactly these; custom roles stay."""
+        rows = [{"name": name, "description": text} for name, text in permission_texts.items()]
+        upsert = insert(permissions).values(rows)
+        await self._session.execute(
+            upsert.on_conflict_do_update(index_elements=["name"], set_={"description": upsert.excluded.description})
+        )
+        await self._session.execute(sa.delete(permissions).where(permissions.c.name.not_in(permission_texts)))
+        for name, allowed in built_ins.items():
+            await self._keep_built_in(name, allowed)
+
+    async def _keep_built_in(self, name: str, allowed: frozenset[str]) -> None:
+        now = datetime.now(UTC)
+        fresh = {"id": uuid.uuid4(), "name": name, "name_key": name, "is_built_in": True, "version": 1}
+        await self._session.execute(
+            insert(roles)
+            .values(**fresh, description=f"Built-in role {name}", created_at=now, updated_at=now)
+            .on_conflict_do_nothing(index_elements=["name_key"])
+        )
+        role_id = await self._session.scalar(sa.select(roles.c.id).where(roles.c.name_key == name))
+        held = role_permissions.c.role_id == role_id
+        await self._session.execute(
+            sa.delete(role_permissions).where(held, role_permissions.c.permission.not_in(allowed))
+        )
+        await self._session.execute(
+            insert(role_permissions)
+            .values([{"role_id": role_id, "permission": permission} for permission in sorted(allowed)])
+            .on_conflict_do_nothing()
+        )
+
+    async def _set_roles(self, user: User) -> None:
+        chosen = sa.select(sa.literal(user.id, sa.Uuid), roles.c.id).where(roles.c.name.in_(user.roles))
+        await self._session.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], chosen))
+
+    async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
+        try:
+            async with self._session.begin_nested():
+                await self._session.execute(statement)
+        except IntegrityError as error:
+            if "users_username_key_key" in str(error.orig):
+                message = "this username is taken"
+                raise ConflictError(message, code="username_taken", field="username") from None
+            if "users_email_key_key" in str(error.orig):
+                message = "this e-mail address belongs to another user"
+                raise ConflictError(message, code="email_taken", field="email") from None
+            raise
+
+
+def _columns(user: User) -> dict[str, Any]:
+    return {
+        "username": user.username,
+        "username_key": username_key(user.username),
+        "email": user.email,
+        "email_key": None if user.email is None else user.email.casefold(),
+        "is_active": user.is_active,
+        "version": user.version,
+        "updated_at": user.updated_at,
+    }
+
+
+def _user(row: sa.Row[Any]) -> User:
+    return User(
+        id=row.id,
+        username=row.username,
+        email=row.email,
+        is_active=row.is_active,
+        roles=tuple(sorted(row.role_names)),
+        permissions=frozenset(row.permission_names),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

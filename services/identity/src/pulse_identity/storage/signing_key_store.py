@@ -1,0 +1,36 @@
+"""The signing keys at rest, private halves sealed, in PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pulse_identity.domain.credentials import SealedKey
+from pulse_identity.storage.tables import signing_keys
+
+
+class PostgresSigningKeyStore:
+    """A `SigningKeyStore` on one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def all(self) -> list[SealedKey]:
+        """Return all keys, newest first."""
+        rows = await self._session.execute(sa.select(signing_keys).order_by(signing_keys.c.signs_from.desc()))
+        return [
+            SealedKey(row.key_id, row.public_jwk, bytes(row.sealed_private), row.signs_from, row.published_until)
+            for row in rows
+        ]
+
+    async def add(self, key: SealedKey) -> None:
+        """Add a key."""
+        await self._session.execute(
+            sa.insert(signing_keys).values(
+                key_id=key.key_id,
+                public_jwk=key.public,
+                sealed_private=key.sealed_private,
+                signs_from=key.signs_from,
+                published_until=key.published_until,
+            )
+        )

@@ -1,0 +1,80 @@
+"""One transaction with all stores in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pulse_chassis import outbox
+from pulse_chassis.database import Database
+from pulse_contracts.streams import ACCESS_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
+from pulse_identity.storage.device_store import PostgresDeviceStore
+from pulse_identity.storage.people_store import PostgresPeopleStore
+from pulse_identity.storage.session_store import PostgresSessionStore
+from pulse_identity.storage.share_store import PostgresShareStore
+from pulse_identity.storage.signing_key_store import PostgresSigningKeyStore
+from pulse_identity.use_cases.ports import UnitOfWork
+
+_LOCK = sa.text(
+    "select pg_advisory_xact_lock(key) from"
+    " (select distinct hashtextextended('identity:' || name, 0) as key"
+    " from unnest(cast(:names as text[])) as name order by key) ordered"
+)
+
+
+class PostgresUnitOfWork:
+    """A `UnitOfWork` on one database session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    @cached_property
+    def people(self) -> PostgresPeopleStore:
+        """Users, roles, permissions."""
+        return PostgresPeopleStore(self._session)
+
+    @cached_property
+    def sessions(self) -> PostgresSessionStore:
+        """Sign-ins."""
+        return PostgresSessionStore(self._session)
+
+    @cached_property
+    def devices(self) -> PostgresDeviceStore:
+        """Devices and their keys."""
+        return PostgresDeviceStore(self._session)
+
+    @cached_property
+    def shares(self) -> PostgresShareStore:
+        """Shares of devices and enrolment codes."""
+        return PostgresShareStore(self._session)
+
+    @cached_property
+    def signing_keys(self) -> PostgresSigningKeyStore:
+        """Signing keys at rest."""
+        return PostgresSigningKeyStore(self._session)
+
+    async def publish(self, event: DeviceChanged | AccessChanged) -> None:
+        """Tell the other services when, and only if, the transaction commits."""
+        stream = DEVICES_STREAM if isinstance(event, DeviceChanged) else ACCESS_STREAM
+        await outbox.append(self._session, stream, event)
+
+    async def lock(self, *names: str) -> None:
+        """Wait for and hold these names until the transaction ends, in an order that cannot deadlock."""
+        await self._session.execute(_LOCK, {"names": list(names)})
+
+
+class PostgresWork:
+    """Begins transactions: a `Work`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[UnitOfWork]:
+        """Give a transaction; it commits at the end of the block."""
+        async with self._database.transaction() as session:
+            yield PostgresUnitOfWork(session)

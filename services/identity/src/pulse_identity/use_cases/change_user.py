@@ -1,0 +1,107 @@
+"""Changing a user: name, e-mail, roles, password, active or not.
+
+The last active admin stays one, whoever asks and however many ask at once. A new password or a disabled account ends
+all sessions of the user in the same transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from pulse_chassis.clock import Clock
+from pulse_chassis.errors import NotFoundError
+from pulse_contracts.permissions import Permission
+from pulse_contracts.streams import AccessChanged
+from pulse_identity.domain import people
+from pulse_identity.domain.passwords import check_password
+from pulse_identity.domain.people import Actor, User
+from pulse_identity.use_cases.authorise import Caller, authorise
+from pulse_identity.use_cases.create_user import chosen_roles
+from pulse_identity.use_cases.enforce import enforce
+from pulse_identity.use_cases.ports import PasswordHasher, UnitOfWork, Work
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What shall be different; None leaves it. `email` is removed by an empty text; `toggles` turns active around."""
+
+    username: str | None = None
+    email: str | None = None
+    roles: tuple[str, ...] | None = None
+    is_active: bool | None = None
+    password: str | None = field(default=None, repr=False)
+    toggles: bool = False
+
+
+class ChangeUser:
+    """Changes a user."""
+
+    def __init__(self, work: Work, hasher: PasswordHasher, clock: Clock) -> None:
+        self._work = work
+        self._hasher = hasher
+        self._clock = clock
+
+    async def __call__(self, caller: Caller, user_id: UUID, change: UserChange) -> User:
+        """Return the changed user; raises NotFoundError, ForbiddenError, ConflictError, InvalidError."""
+        password_hash = await self._hashed(caller, user_id, change)
+        async with self._work() as unit:
+            actor = await authorise(unit, caller, Permission.USERS_WRITE)
+            target = await self._target(unit, user_id, for_update=True)
+            enforce(people.check_power_over(actor, target))
+            changed = await self._changed(unit, actor, target, change)
+            await unit.people.save_user(changed)
+            if password_hash is not None:
+                await unit.people.set_password_hash(user_id, password_hash)
+            if password_hash is not None or (target.is_active and not changed.is_active):
+                await self._end_sessions(unit, user_id, "password_changed" if password_hash else "user_disabled")
+            await unit.publish(AccessChanged(kind="user", user_id=user_id))
+        return changed
+
+    async def _hashed(self, caller: Caller, user_id: UUID, change: UserChange) -> str | None:
+        if change.password is None:
+            return None
+        async with self._work() as unit:
+            actor = await authorise(unit, caller, Permission.USERS_WRITE)
+            target = await self._target(unit, user_id)
+            enforce(people.check_power_over(actor, target))
+        enforce(check_password(change.password, change.username or target.username))
+        return await self._hasher.hash(change.password)
+
+    async def _changed(self, unit: UnitOfWork, actor: Actor, target: User, change: UserChange) -> User:
+        is_active = target.is_active if change.is_active is None else change.is_active
+        if change.toggles:
+            is_active = not target.is_active
+        if target.is_active and not is_active:
+            enforce(people.check_deactivation(actor, target))
+        role_names, granted = target.roles, target.permissions
+        if change.roles is not None:
+            roles = await chosen_roles(unit, change.roles)
+            role_names, granted = tuple(sorted(role.name for role in roles)), people.permissions_of(roles)
+            enforce(people.check_new_roles(actor, target, granted))
+        stays_admin = is_active and people.ADMIN_ROLE in role_names
+        if target.is_admin and not stays_admin:
+            admins = await unit.people.lock_active_admins()
+            enforce(people.check_admin_remains(target, stays_admin=stays_admin, active_admins=admins))
+        return replace(
+            target,
+            username=change.username or target.username,
+            email=target.email if change.email is None else change.email or None,
+            roles=role_names,
+            permissions=granted,
+            is_active=is_active,
+            version=target.version + 1,
+            updated_at=self._clock.now(),
+        )
+
+    async def _end_sessions(self, unit: UnitOfWork, user_id: UUID, reason: str) -> None:
+        for session_id in await unit.sessions.revoke_all(user_id, reason, self._clock.now()):
+            await unit.publish(AccessChanged(kind="session_revoked", user_id=user_id, session_id=session_id))
+
+    @staticmethod
+    async def _target(unit: UnitOfWork, user_id: UUID, *, for_update: bool = False) -> User:
+        target = await unit.people.user(user_id, for_update=for_update)
+        if target is None:
+            message = "there is no such user"
+            raise NotFoundError(message, code="unknown_user")
+        return target

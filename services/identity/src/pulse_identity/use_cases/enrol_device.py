@@ -1,0 +1,106 @@
+"""A device enrolling itself with a one-time code.
+
+The code is used up in the transaction that makes the key and the broker account: of two devices with one code, one
+enrols; if anything fails, the code is still good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pulse_chassis.clock import Clock
+from pulse_chassis.errors import ForbiddenError
+from pulse_contracts.permissions import Permission
+from pulse_identity.domain.credentials import ApiKey, code_digest, new_api_key
+from pulse_identity.domain.devices import (
+    Device,
+    DeviceAccount,
+    DeviceAction,
+    EnrolmentCode,
+    check_action,
+    device_id_from,
+)
+from pulse_identity.domain.people import Actor
+from pulse_identity.use_cases.ports import BrokerAccounts, SignInLimits, UnitOfWork, Work
+from pulse_identity.use_cases.register_devices import DeviceWish, RegisterDevices, device_lock
+
+_NAME_CHARS: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The device and its key, shown once."""
+
+    device: Device
+    key: ApiKey
+
+
+class EnrolDevice:
+    """Enrols a device with a code."""
+
+    def __init__(
+        self, work: Work, register: RegisterDevices, broker: BrokerAccounts, limits: SignInLimits, clock: Clock
+    ) -> None:
+        self._work = work
+        self._register = register
+        self._broker = broker
+        self._limits = limits
+        self._clock = clock
+
+    async def __call__(self, code_text: str, hostname: str, address: str) -> Enrolled:
+        """Return the device and its key; raises ForbiddenError (bad code), RateLimitedError, UnavailableError."""
+        await self._limits.admit_enrolment(address)
+        sha256 = code_digest(code_text)
+        async with self._work() as unit:
+            enrolled = await self._enrol(unit, sha256, hostname)
+        await self._limits.enrolled(address)
+        return enrolled
+
+    async def _enrol(self, unit: UnitOfWork, sha256: bytes, hostname: str) -> Enrolled:
+        now = self._clock.now()
+        known = await unit.shares.find_code(sha256)
+        if known is not None and known.is_bound and known.device_id is not None:
+            # Before the code's own row is locked: everybody takes the device first.
+            await unit.lock(device_lock(known.device_id))
+        code = await unit.shares.use_code(sha256, now)
+        if code is None:
+            raise _bad_code()
+        maker = await _still_allowed(unit, code)
+        if code.is_bound and code.device_id is not None:
+            return await self._renew(unit, maker, code.device_id)
+        name = code.name or _readable(hostname)
+        wish = DeviceWish(
+            id=code.device_id or device_id_from(name or code.kind),
+            name=name or None,
+            kind=code.kind,
+            groups=code.groups,
+        )
+        (new,) = await self._register.within(unit, maker, [wish])
+        return Enrolled(new.device, new.key)
+
+    async def _renew(self, unit: UnitOfWork, maker: Actor, device_id: str) -> Enrolled:
+        view = await unit.devices.view(device_id, maker)
+        if view is None or not view.device.is_active or check_action(view.level, DeviceAction.CREDENTIALS) is not None:
+            raise _bad_code()
+        now = self._clock.now()
+        key = new_api_key()
+        await unit.devices.replace_key(device_id, key, now, now)
+        await self._broker.put([DeviceAccount(device_id, key)])
+        return Enrolled(view.device, key)
+
+
+async def _still_allowed(unit: UnitOfWork, code: EnrolmentCode) -> Actor:
+    maker = await unit.people.user(code.created_by)
+    if maker is None or not maker.is_active or Permission.DEVICES_WRITE not in maker.permissions:
+        raise _bad_code()
+    return Actor(maker.id, maker.username, maker.permissions)
+
+
+def _readable(hostname: str) -> str:
+    """Return what a device calls itself as a name that can be shown and logged."""
+    return "".join(character for character in hostname if character.isprintable()).strip()[:_NAME_CHARS]
+
+
+def _bad_code() -> ForbiddenError:
+    return ForbiddenError("the enrolment code is unknown, used or expired", code="invalid_enrolment_code", field="code")

@@ -1,0 +1,30 @@
+"""Lending a device to a user, or to all who have a role."""
+
+from __future__ import annotations
+
+from pulse_chassis.clock import Clock
+from pulse_chassis.errors import InvalidError
+from pulse_contracts.streams import AccessChanged
+from pulse_identity.domain.devices import DeviceAction, DeviceShare, Grantee, ShareLevel
+from pulse_identity.use_cases.authorise import Caller
+from pulse_identity.use_cases.open_device import open_device
+from pulse_identity.use_cases.ports import Work
+
+
+class ShareDevice:
+    """Shares a device, or changes the level of a share."""
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+
+    async def __call__(self, caller: Caller, device_id: str, grantee: Grantee, level: ShareLevel) -> DeviceShare:
+        """Return the share; raises as every change of a device, InvalidError for an unknown user or role."""
+        async with self._work() as unit:
+            await open_device(unit, caller, device_id, DeviceAction.SHARE)
+            share = await unit.shares.put(device_id, grantee, level, self._clock.now())
+            if share is None:
+                message = f"there is no {grantee.kind} {grantee.name!r}"
+                raise InvalidError(message, code=f"unknown_{grantee.kind}", field=grantee.kind)
+            await unit.publish(AccessChanged(kind="share", user_id=share.user_id, device_id=device_id))
+        return share

@@ -1,0 +1,121 @@
+"""A whole identity service in the test's own process: real PostgreSQL, Valkey and Mosquitto, HTTP without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from pulse_chassis.run import Worker
+from pulse_identity import app as identity
+from pulse_identity.settings import IdentitySettings
+
+ADMIN_PASSWORD = "correct horse battery"
+DEADLINE = 10.0
+
+
+async def until(condition: Callable[[], Awaitable[bool] | bool], seconds: float = DEADLINE) -> None:
+    """Wait for a condition; fail when it does not come true in time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Person:
+    """A signed-in user's HTTP client."""
+
+    http: httpx.AsyncClient
+    tokens: dict[str, Any]
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id = self.tokens["user"]["id"]
+
+    async def call(self, method: str, path: str, json: Any = None, status: int | None = None) -> Any:
+        """Send a request with the access token; with `status`, insist on it; return the JSON."""
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
+        answer = await self.http.request(method, path, json=json, headers=headers)
+        if status is not None:
+            assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+
+@dataclass
+class Service:
+    """A running service."""
+
+    parts: identity.Parts
+    http: httpx.AsyncClient
+
+    async def sign_in(self, username: str = "admin", password: str = ADMIN_PASSWORD) -> Person:
+        """Sign in."""
+        answer = await self.http.post("/api/auth/login", json={"username": username, "password": password})
+        assert answer.status_code == 200, answer.text
+        return Person(self.http, answer.json())
+
+    async def add_person(self, admin: Person, *roles: str, username: str | None = None) -> Person:
+        """Add a user with these roles and sign in."""
+        name = username or f"user-{uuid4().hex[:8]}"
+        body = {"username": name, "password": ADMIN_PASSWORD, "roles": list(roles)}
+        await admin.call("POST", "/api/users", body, status=201)
+        return await self.sign_in(name)
+
+
+@contextlib.asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    """Run a worker around a block."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+@pytest.fixture
+def identity_settings(postgres_server, valkey_server, mosquitto_broker) -> IdentitySettings:
+    username, password = mosquitto_broker.admin
+    return IdentitySettings(
+        database_url=postgres_server.new_database()["pulse_identity"],
+        redis_url=valkey_server.new_database(),
+        mqtt_host=mosquitto_broker.host,
+        mqtt_port=mosquitto_broker.port,
+        identity_admin_password=ADMIN_PASSWORD,
+        identity_secret="a secret for tests, 24 characters",
+        identity_broker_admin_username=username,
+        identity_broker_admin_password=password,
+        identity_mqtt_public_port=mosquitto_broker.port,
+        identity_mqtt_tls_port=mosquitto_broker.tls_port,
+        identity_mqtt_ca_file=mosquitto_broker.ca_file,
+    )
+
+
+@pytest.fixture
+async def service(identity_settings) -> AsyncIterator[Service]:
+    await identity.migrate(identity_settings)
+    parts = identity.make_parts(identity_settings)
+    await identity.prepare(parts)
+    transport = httpx.ASGITransport(identity.make_app(parts))
+    async with (
+        working(parts.broker.worker()),
+        httpx.AsyncClient(transport=transport, base_url="http://identity.test") as http,
+    ):
+        yield Service(parts, http)
+    parts.hasher.close()
+    await parts.redis.aclose()
+    await parts.database.dispose()
+
+
+@pytest.fixture
+async def admin(service) -> Person:
+    return await service.sign_in()
