@@ -21,6 +21,7 @@ from pulse_local.stack_file import StackFile
 from pulse_local.supervisor.child import Blueprint
 
 SIMULATED = 3
+_LONGER_THAN_ANY_DEMO = "720h"
 _ENROL_SECONDS = 60.0
 
 
@@ -42,7 +43,11 @@ def agent_blueprint(directory: DataDirectory, stack: StackFile) -> Blueprint:
 
 def devices_blueprint(directory: DataDirectory) -> Blueprint:
     """Return the simulated devices, all in one process."""
-    arguments = ("--devices", str(SIMULATED), "--rate", "1", "--data", str(directory.root))
+    arguments = (
+        *("--devices", str(SIMULATED), "--rate", "1", "--prefix", "demo"),
+        *("--duration", _LONGER_THAN_ANY_DEMO, "--drain-timeout", "5s"),
+        *("--data", str(directory.demo / "simulator"), "--stack", str(directory.stack_file)),
+    )
     return Blueprint(
         name="devices",
         spec=lambda: ProcessSpec(

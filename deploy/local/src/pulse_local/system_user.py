@@ -97,7 +97,7 @@ def let_traverse(path: Path, owner: SystemUser | None) -> list[Path]:
 
 def let_read_tree(root: Path, owner: SystemUser | None) -> None:
     """Let the servers' user read (and run what is executable in) an installed tree, whatever umask installed it."""
-    if owner is None:
+    if owner is None or not root.exists():
         return
     for path in (root, *root.rglob("*")):
         if path.is_symlink():

@@ -69,9 +69,10 @@ class PostgresServer:
         if self.run_as is not None:
             let_traverse(programs / "postgres", self.run_as)
             let_traverse(self.data, self.run_as)
-            # Once is enough: an installed tree that the user can read needs no second walk.
-            if not all(path.stat().st_mode & 0o001 for path in (programs / "postgres", programs.parent)):
-                let_read_tree(programs.parent.parent, self.run_as)
+            # The package's own tree, and the libraries that the wheel keeps beside it.
+            package = programs.parent.parent
+            for tree in (package, package.with_name(f"{package.name}.libs")):
+                let_read_tree(tree, self.run_as)
         make_directory(self.socket_directory, self.run_as, 0o755)
         made_by = self.data / "PG_VERSION"
         if not made_by.exists():

@@ -13,7 +13,7 @@ from pathlib import Path
 from pulse_local.errors import MissingPartError
 from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessSpec
-from pulse_local.system_user import SystemUser, give, let_traverse, make_directory
+from pulse_local.system_user import SystemUser, give, let_read_tree, let_traverse, make_directory
 
 DATABASES = 256  # Indexes are free; tests take one each.
 
@@ -50,6 +50,7 @@ class ValkeyServer:
     def prepare(self) -> None:
         """Write the configuration; data stay as they are."""
         let_traverse(binary(), self.run_as)
+        let_read_tree(binary(), self.run_as)
         make_directory(self.data, self.run_as, 0o700)
         let_traverse(self.data, self.run_as)
         lines = [
