@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_broad_except_stands_only_where_it_is_named() -> None:
                 continue
             is_broad = node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
             reraises = any(isinstance(n, ast.Raise) and n.exc is None for n in ast.walk(node))
-            if is_broad and not reraises and not re.search(r"# noqa: BLE001 -- \w+", lines[node.lineno - 1]):
+            if is_broad and not reraises and not re.search(r"# noqa: BLE001 (--|#) \w+", lines[node.lineno - 1]):
                 unnamed.append(f"{relative(file)}:{node.lineno}")
     assert unnamed == []
 
@@ -92,14 +93,12 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
     bad = re.compile(
         r"files\.pythonhosted\.org|pypi\.org/simple|registry\.npmjs\.org|deb\.debian\.org|/root/|/home/\w+/|/work/"
     )
-    tracked = [
-        f
-        for f in ROOT.rglob("*")
-        if f.is_file()
-        and f.suffix in {".py", ".toml", ".md", ".json", ".lock", ".yaml", ".yml", ".cfg", ".sql", ""}
-        and not {".venv", ".git", ".pulse", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache"} & set(f.parts)
-        and f.name != "uv.lock"
-        and f != Path(__file__)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = [ROOT / name for name in listed.split("\0") if name]
+    assert len(tracked) > 100
+    found = [
+        relative(f)
+        for f in tracked
+        if f.is_file() and f != Path(__file__) and bad.search(f.read_text(encoding="utf-8", errors="ignore"))
     ]
-    found = [relative(f) for f in tracked if bad.search(f.read_text(encoding="utf-8", errors="ignore"))]
     assert found == []
