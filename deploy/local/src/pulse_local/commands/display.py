@@ -26,6 +26,7 @@ err = Console(stderr=True, highlight=False)
 _STYLES: Final = {
     PartState.READY: "green",
     PartState.STARTING: "yellow",
+    PartState.NOT_READY: "red",
     PartState.WAITING: "dim",
     PartState.RESTARTING: "yellow",
     PartState.CRASH_LOOP: "bold red",

@@ -19,6 +19,7 @@ from pulse_local.commands.display import StartDisplay, err, out, parts_table, sh
 from pulse_local.data_directory import DEFAULT, DataDirectory
 from pulse_local.errors import ExitCode, NotReadyError, NotRunningError, StackError
 from pulse_local.processes import tail
+from pulse_local.readiness import unreadiness
 from pulse_local.services import SERVICES, Profile
 from pulse_local.stack_file import StackFile
 from pulse_local.stack_ports import WantedPorts
@@ -174,6 +175,9 @@ def status(
     state = StackState.read(directory.state_file)
     if state is None or not directory.is_locked():
         raise NotRunningError("not_running", f"No stack runs on {directory.root}.", "Start one with `pulse up`.")
+    for part in state.parts.values():
+        if part.url and part.state is PartState.READY and (why := unreadiness(part.url)):
+            part.state, part.detail = PartState.NOT_READY, why
     if as_json:
         out.print_json(state.model_dump_json())
     else:

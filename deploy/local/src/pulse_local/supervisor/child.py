@@ -60,6 +60,8 @@ class Child:
         self._spec: ProcessSpec | None = None
         self._recent_deaths = 0
         self._task = asyncio.create_task(self._run(), name=f"child-{blueprint.name}")
+        self._task.add_done_callback(self._ended)
+        self.last_pid = 0
 
     async def until_ready(self, seconds: float) -> None:
         """Wait until it was ready once; raises NotReadyError when it keeps dying or `seconds` have passed."""
@@ -85,6 +87,13 @@ class Child:
         await asyncio.gather(self._task, return_exceptions=True)
         self.part.pid = self.part.started = None
         self._set(PartState.STOPPED)
+
+    def raise_if_broken(self) -> None:
+        """Raise what ended the supervision itself, which is a bug: a part without supervision is not left running."""
+        if self._task.done() and not self._task.cancelled():
+            error = self._task.exception()
+            if error is not None:
+                raise error
 
     def kill(self) -> None:
         """Kill the process at once."""
@@ -131,6 +140,7 @@ class Child:
         self._process, self._spec = process, spec
         self.part.pid, self.part.started = process.pid, mark.started if mark else time.time()
         self.part.stop_signal = int(spec.stop_signal)
+        self.last_pid = process.pid
         if self._stop.is_set():  # It was told to stop while it was being started.
             self._signal(int(spec.stop_signal))
         else:
@@ -173,7 +183,12 @@ class Child:
             async with asyncio.timeout(delay):
                 await self._stop.wait()
 
-    def _fail_first(self, error: StackError) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail_first(error)
+
+    def _fail_first(self, error: BaseException) -> None:
         if not self.first_ready.done():
             self.first_ready.set_exception(error)
             self.first_ready.exception()  # Somebody may have stopped waiting; that is no second error.

@@ -22,6 +22,8 @@ class PartState(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    NOT_READY = "not ready"
+    """It was ready and lives, but says that it lacks something: only `pulse status` asks."""
     RESTARTING = "restarting"
     CRASH_LOOP = "crash loop"
     STOPPING = "stopping"

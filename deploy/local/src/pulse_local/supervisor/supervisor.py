@@ -8,21 +8,19 @@ answer. Whatever ends this process, its children end too.
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pulse_local.data_directory import DataDirectory
 from pulse_local.errors import StackError
 from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessMark
+from pulse_local.readiness import is_ready
 from pulse_local.servers.mosquitto import MosquittoServer, broker_user
 from pulse_local.servers.postgres import OWNER_ROLE, PostgresServer
 from pulse_local.servers.server import Server
@@ -119,7 +117,7 @@ class Supervisor:
             redis_url=plan.valkey.url(),
             admin=AdminAccount(username=ADMIN_USERNAME, password=plan.secrets.admin_password),
             services={
-                child.part.name: ServiceAddress(url=plan.url(child.part.name), pid=child.part.pid or 0)
+                child.part.name: ServiceAddress(url=plan.url(child.part.name), pid=child.last_pid)
                 for child in self._services
             },
         )
@@ -185,6 +183,8 @@ class Supervisor:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ROTATION_SECONDS):
                     await stop.wait()
+            for child in self._all_children():
+                child.raise_if_broken()
             await asyncio.to_thread(rotate_all, self.directory.logs)
 
     async def _stop_all(self) -> None:
@@ -208,13 +208,16 @@ class Supervisor:
         self._changed()
 
     def _changed(self) -> None:
-        self.state.parts = {child.part.name: child.part for child in (*self._servers, *self._services, *self._guests)}
+        self.state.parts = {child.part.name: child.part for child in self._all_children()}
         # In this order: whoever reads that the stack is ready finds the addresses.
         if self.state.phase is Phase.READY:
             self.stack.write(self.directory.stack_file)
         self.state.write(self.directory.state_file)
         if self._tell is not None:
             self._tell(self.state)
+
+    def _all_children(self) -> list[Child]:
+        return [*self._servers, *self._services, *self._guests]
 
     def _require_plan(self) -> StackPlan:
         if self._plan is None:
@@ -242,19 +245,6 @@ def _service_blueprint(service: Service, plan: StackPlan) -> Blueprint:
     return Blueprint(
         name=service.name,
         spec=lambda: service_process(service, plan, "serve"),
-        is_ready=lambda: answers_ready(url),
+        is_ready=lambda: is_ready(url),
         url=url,
     )
-
-
-def answers_ready(url: str) -> bool:
-    """Say whether the service at `url` says that it is ready."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or LOOPBACK, address.port, timeout=2.0)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
