@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulse_chassis.mqtt import MqttEndpoint
 
 CODE = "ABCD-1234"

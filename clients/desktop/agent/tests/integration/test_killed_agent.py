@@ -40,9 +40,8 @@ async def test_what_was_confirmed_survives_kill_9_and_arrives_once(
         arguments = {**plan, "outbox": str(outbox), "oracle": str(oracle), "first": round_ * 10_000_000}
         process = subprocess.Popen([sys.executable, str(SCRIPT), json.dumps(arguments)])
         try:
-            seen = len(oracle_of(oracle)[1]) if oracle.exists() else 0
-            more = chance.randint(20, 400)
-            await eventually(lambda: oracle.exists() and len(oracle_of(oracle)[1]) > seen + more, 30, "puts")
+            goal = (len(oracle_of(oracle)[1]) if oracle.exists() else 0) + chance.randint(20, 400)
+            await eventually(lambda goal=goal: oracle.exists() and len(oracle_of(oracle)[1]) > goal, 30, "puts")
         finally:
             process.kill()
             process.wait()

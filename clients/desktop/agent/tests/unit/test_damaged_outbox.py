@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from pulse_agent.app import Agent
 from pulse_agent.domain.reading import Reading
 from pulse_agent.outbox.database import open_rows

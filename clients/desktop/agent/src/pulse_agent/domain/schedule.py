@@ -150,7 +150,7 @@ class DeliverySchedule:
                 self._return(flight)
                 self.window.on_timeout(flight.sent_at, now)
                 self.round_trip.on_timeout(flight.sent_at, now)
-                if self._progress_at < flight.sent_at and self._paused_until <= now:
+                if self._progress_at <= flight.sent_at and self._paused_until <= now:
                     self._pause(now)
 
     # -- what to do -------------------------------------------------------------------------------------------------

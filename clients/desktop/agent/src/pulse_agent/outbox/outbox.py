@@ -24,9 +24,6 @@ from pulse_agent.outbox.room import PutResult, RoomKeeper
 from pulse_agent.outbox.rows import LossRecord, Rejection
 from pulse_agent.outbox.writer import GroupOutcome, Job, OutboxStats, OutboxUnavailableError, OutboxWriter
 from pulse_chassis.clock import Clock, SystemClock
-from pulse_chassis.logging import get_logger
-
-_log = get_logger("outbox")
 
 MAX_WAITING: Final = 20_000
 """Readings that may wait for the disk at once, some MB; overflow policy: the putter waits."""
@@ -181,7 +178,7 @@ class Outbox:
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Move rows that the server refused for good to the quarantine. Returns at once, as `acknowledge` does."""
         if self._writer is not None:
-            self._enqueue(lambda rows, now: rows.reject(rejections, now)).add_done_callback(_note_failure)
+            self._writer.reject(tuple(rejections))
 
     async def read_run(self, within: Range, max_rows: int, max_bytes: int) -> Run | None:
         """Return the lowest contiguous run held in `within`, cut to the limits."""
@@ -276,11 +273,6 @@ class Outbox:
             else:
                 self._over.set_exception(error)
                 self._over.exception()  # `watch` and `close` raise it; nobody else has to
-
-
-def _note_failure(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled() and future.exception() is not None:
-        _log.warning("quarantine_failed", reason=str(future.exception()))
 
 
 def _free_bytes(folder: Path) -> int:

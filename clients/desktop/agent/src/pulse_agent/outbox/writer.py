@@ -25,7 +25,7 @@ from pulse_agent.outbox.ballast import Ballast
 from pulse_agent.outbox.database import Recovery, is_damage, open_rows, recover_rows
 from pulse_agent.outbox.lock import OutboxLock
 from pulse_agent.outbox.room import RoomKeeper
-from pulse_agent.outbox.rows import OutboxRows
+from pulse_agent.outbox.rows import OutboxRows, Rejection
 
 MAX_GROUP_JOBS: Final = 5_000
 MAX_DELETED: Final = 1_000
@@ -74,6 +74,7 @@ class _Request:
     job: Job | None
     readings: int = 0
     covered: tuple[Range, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
 
 
 class OutboxWriter:
@@ -95,6 +96,7 @@ class OutboxWriter:
         self._outcome = outcome
         self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._covered = RangeSet()
+        self._rejected: list[Rejection] = []
         self._undeclared = 0
         self._is_stopping = False
         self._is_failing = False
@@ -115,6 +117,10 @@ class OutboxWriter:
     def acknowledge(self, covered: tuple[Range, ...]) -> None:
         """Have these sequences deleted, in parts; there is no outcome of its own."""
         self._requests.put(_Request(0, None, 0, covered))
+
+    def reject(self, rejected: tuple[Rejection, ...]) -> None:
+        """Have these rows moved to the quarantine, before any ack that covers them deletes them."""
+        self._requests.put(_Request(0, None, rejected=rejected))
 
     def stop(self) -> None:
         """Finish what is queued, then close; the last outcome says that it is over."""
@@ -154,17 +160,19 @@ class OutboxWriter:
         group: list[_Request] = []
         if self._is_stopping and self._is_failing:
             return None
-        must_wait = self._is_failing or not (self._covered or self._is_stopping)
-        patience = REOPEN_SECONDS if self._is_failing and self._covered else None
+        must_wait = self._is_failing or not (self._covered or self._rejected or self._is_stopping)
+        patience = REOPEN_SECONDS if self._is_failing and (self._covered or self._rejected) else None
         try:
             self._take(group, self._requests.get(block=must_wait, timeout=patience))
             while len(group) < MAX_GROUP_JOBS:
                 self._take(group, self._requests.get_nowait())
         except queue.Empty:
             pass
-        return None if self._is_stopping and not group and not self._covered else group
+        is_idle = not (group or self._covered or self._rejected)
+        return None if self._is_stopping and is_idle else group
 
     def _take(self, group: list[_Request], request: _Request) -> None:
+        self._rejected.extend(request.rejected)
         for low, high in request.covered:
             self._covered.add(low, high)
         if request.number < 0:
@@ -190,8 +198,9 @@ class OutboxWriter:
         try:
             if self._undeclared:
                 rows.refuse(self._undeclared, LossReason.ERROR, now_us)
+            rows.reject(self._rejected, now_us)
+            done = self._delete_covered(rows)  # before the puts: it makes room for them
             results = [(request.number, request.job(rows, now_us)) for request in group if request.job]
-            done = self._delete_covered(rows)
             if self._monotonic() >= self._upkeep_due:
                 self._room.expire(rows, now_us)
             self._room.observe(rows)
@@ -201,6 +210,7 @@ class OutboxWriter:
                 rows.rollback()
             raise
         self._undeclared = 0
+        self._rejected.clear()
         for low, high in done:
             self._covered.remove(low, high)
         self._keep_up(rows)
