@@ -103,7 +103,8 @@ async def test_a_bye_counts_when_its_close_frame_is_lost(gateway: PeerGateway) -
         await client.subscribe("alerts")
         await next_of(client, f.AckFrame)
         await gateway.broadcast(f.ByeFrame(code=4010, reason="session revoked"))
-        await asyncio.sleep(0.05)
+        await gateway.add_event(0)
+        await next_of(client, f.EventFrame)
         gateway.cut()
         with pytest.raises(LiveStoppedError, match="session revoked"):
             await next_of(client, f.EventFrame)

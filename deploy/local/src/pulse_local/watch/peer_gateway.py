@@ -1,7 +1,8 @@
 """A peer for tests of live clients: it serves `precisionpulse.v1` on a real socket, from memory, with faults on demand.
 
-It is not our gateway and shares no code with it: it follows gateway.md on its own, for two topics (`alerts` as a log, any
-other as a state of rows), so that a client is tested against the protocol and not against its twin. It checks no token.
+It is not our gateway and shares no code with it: it follows gateway.md on its own, for two topics (`alerts` as a log,
+any other as a state of rows), so that a client is tested against the protocol and not against its twin. It checks no
+token.
 """
 
 from __future__ import annotations
