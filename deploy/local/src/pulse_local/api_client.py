@@ -49,7 +49,7 @@ class ApiClient:
 
     def rotate_key(self, device_id: str) -> dict[str, Any]:
         """Give a device a new API key."""
-        return self._call("POST", f"/api/devices/{device_id}/key", {})
+        return self._call("POST", f"/api/devices/{device_id}/rotate-key", {})
 
     def enrolment_code(self, device_id: str | None, name: str) -> dict[str, Any]:
         """Make a one-time code with which an agent enrols itself."""

@@ -70,6 +70,7 @@ def _ingest(plan: StackPlan) -> dict[str, str]:
 
 def _identity(plan: StackPlan) -> dict[str, str]:
     return {
+        **({"PULSE_IDENTITY_ALLOWED_ORIGINS": _DEVELOPMENT_ORIGIN} if plan.profile is Profile.DEV else {}),
         "PULSE_MQTT_USERNAME": IDENTITY_ACCOUNT,
         "PULSE_MQTT_PASSWORD": plan.secrets.broker_identity_password,
         "PULSE_IDENTITY_ADMIN_USERNAME": ADMIN_USERNAME,
@@ -115,7 +116,7 @@ def service_environment(service: Service, plan: StackPlan) -> dict[str, str]:
         "PULSE_HTTP_PORT": str(plan.ports[service.name]),
         "PULSE_IDENTITY_URL": plan.url("identity") if "identity" in plan.ports else "",
         "PULSE_LOG_FORMAT": "console" if development else "json",
-        "PULSE_LOG_LEVEL": "debug" if development else "info",
+        "PULSE_LOG_LEVEL": "DEBUG" if development else "INFO",
         # A log that is a file is block-buffered otherwise, and a crash would lose its last words.
         "PYTHONUNBUFFERED": "1",
     }

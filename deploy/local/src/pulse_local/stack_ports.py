@@ -43,8 +43,8 @@ class PortClaims:
             self.directory.chmod(0o1777)
         path = self.directory / str(port)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except PermissionError:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError:  # Another user's, or no plain file: not ours to take.
             return False
         lock: TextIOWrapper = os.fdopen(descriptor, "w")
         try:

@@ -194,8 +194,27 @@ def test_down_without_a_stack_is_harmless_and_status_says_so(stack) -> None:
 def test_a_deep_data_directory_gets_short_socket_paths(make_stack) -> None:
     deep = make_stack("/".join(["a-directory-with-a-rather-long-name"] * 4))
     described = deep.up()
-    assert len(described["database_url"].split("host=")[1]) < 80
+    sockets = Path(described["database_url"].split("host=")[1])
+    assert len(str(sockets)) < 80
     assert deep.down() == 0
+    assert not sockets.exists()
+
+
+def test_a_socket_directory_planted_by_somebody_else_is_refused(make_stack) -> None:
+    from pulse_local.data_directory import DataDirectory
+
+    deep = make_stack("/".join(["another-directory-with-a-rather-long-name"] * 4))
+    planted = DataDirectory.at(deep.data).sockets
+    target = deep.data.parents[4] / "target"
+    target.mkdir(parents=True, mode=0o700)
+    planted.symlink_to(target)
+    try:
+        deep.launch()
+        assert deep.supervisor.wait(60) == 12
+        assert deep.state()["failure"]["code"] == "foreign_sockets"
+        assert stat.S_IMODE(target.stat().st_mode) == 0o700
+    finally:
+        planted.unlink(missing_ok=True)
 
 
 def test_an_interrupted_start_stops_what_was_started(stack, wait_until: Wait) -> None:

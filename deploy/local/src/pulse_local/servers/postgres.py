@@ -73,6 +73,7 @@ class PostgresServer:
             package = programs.parent.parent
             for tree in (package, package.with_name(f"{package.name}.libs")):
                 let_read_tree(tree, self.run_as)
+        self._require_own_sockets()
         make_directory(self.socket_directory, self.run_as, 0o755)
         made_by = self.data / "PG_VERSION"
         if not made_by.exists():
@@ -82,6 +83,17 @@ class PostgresServer:
                 "other_version",
                 f"{self.data} was made by PostgreSQL {version}; this stack runs PostgreSQL {MAJOR_VERSION}.",
                 "Give another directory with --data, or restore a backup into a new one.",
+            )
+
+    def _require_own_sockets(self) -> None:
+        """Refuse a directory that somebody else put where ours belongs, as anyone may in the temporary directory."""
+        if not (self.socket_directory.exists() or self.socket_directory.is_symlink()):
+            return
+        owner = self.socket_directory.lstat().st_uid
+        ours = {os.geteuid(), self.run_as.uid if self.run_as else os.geteuid()}
+        if self.socket_directory.is_symlink() or owner not in ours:
+            raise UnusableDataError(
+                "foreign_sockets", f"{self.socket_directory} belongs to somebody else.", "Have it removed."
             )
 
     def _initialise(self, programs: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -193,6 +194,8 @@ class Supervisor:
         # PostgreSQL is the first of the servers and the last to go.
         for group in (self._guests, self._services, self._servers[1:], self._servers[:1]):
             await asyncio.gather(*(child.stop() for child in group))
+        if not self.directory.sockets.is_relative_to(self.directory.root):
+            shutil.rmtree(self.directory.sockets, ignore_errors=True)
         self._claims.release()
         self._enter(Phase.FAILED if self.state.failure else Phase.STOPPED, "")
 
