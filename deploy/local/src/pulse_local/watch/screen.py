@@ -31,6 +31,8 @@ _MOST_COLUMNS: Final = 5
 _NARROW: Final = 100
 _TEXT_WIDTH: Final = 24
 _SECOND: Final = 1000
+_FRAME_LINES: Final = 5
+"""Header, names of the columns, the count of what does not fit, keys, and the cursor's own line."""
 _RESYNC_NOTE_S: Final = 5.0
 
 
@@ -111,7 +113,7 @@ def table(view: View) -> Table:
             made.add_column(metric, justify="right", no_wrap=True, overflow="ellipsis", min_width=8)
     else:
         made.add_column("values", no_wrap=True, overflow="ellipsis", ratio=1)
-    shown = view.rows if view.height is None else view.rows[: max(1, view.height - 5)]
+    shown = view.rows if view.height is None else view.rows[: max(1, view.height - _FRAME_LINES - len(_notes(view)))]
     is_live = view.link.state is LinkState.LIVE
     for row in shown:
         style = "" if is_live and row.freshness is Freshness.FRESH else "dim"
