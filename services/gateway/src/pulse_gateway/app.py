@@ -1,0 +1,267 @@
+"""The composition root of the gateway: the only place where adapters are made and settings are read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from pulse_chassis.bearer import Authority, jwks_url
+from pulse_chassis.clock import SystemClock
+from pulse_chassis.errors import UnavailableError
+from pulse_chassis.health import HealthRegistry
+from pulse_chassis.http import create_app
+from pulse_chassis.logging import configure_logging
+from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.run import Worker
+from pulse_chassis.serve import http_worker
+from pulse_chassis.streams import connect_redis
+from pulse_contracts.frames import CloseCode
+from pulse_contracts.streams import ACCESS_STREAM
+from pulse_gateway.domain.refusal import Farewell
+from pulse_gateway.domain.stats import LiveStats
+from pulse_gateway.domain.summary import PartState
+from pulse_gateway.http.dashboard_routes import dashboard_router
+from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
+from pulse_gateway.http.live_door import LiveDoor
+from pulse_gateway.http.live_metrics import LiveMetrics
+from pulse_gateway.http.pages import pages_router
+from pulse_gateway.http.telemetry_routes import telemetry_router
+from pulse_gateway.messaging.decoding import AccessEntry, decode_access, decode_device, decode_telemetry
+from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
+from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
+from pulse_gateway.settings import GatewaySettings
+from pulse_gateway.storage.history_pages import PostgresHistoryReader
+from pulse_gateway.storage.pool import ReadPool
+from pulse_gateway.storage.published_state import PostgresPublishedState
+from pulse_gateway.use_cases.access_directory import AccessDirectory
+from pulse_gateway.use_cases.channel import Ticker
+from pulse_gateway.use_cases.desk import Desk, SocketLimits
+from pulse_gateway.use_cases.hub import Hub
+from pulse_gateway.use_cases.live_state import LiveState
+from pulse_gateway.use_cases.sockets import Sockets
+from pulse_gateway.use_cases.stream_view import StreamView
+
+SERVICE = "gateway"
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A composed gateway: its app, its workers, and what a test may look at."""
+
+    app: FastAPI
+    workers: Sequence[Worker]
+    desk: Desk
+
+
+@asynccontextmanager
+async def compose(settings: GatewaySettings | None = None) -> AsyncIterator[Sequence[Worker]]:
+    """Give the workers of the process; close what they used when they have ended."""
+    settings = settings or GatewaySettings()
+    configure_logging(SERVICE, settings.log_level, settings.log_format)
+    async with compose_gateway(settings) as gateway:
+        yield gateway.workers
+
+
+@asynccontextmanager
+async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None = None) -> AsyncIterator[Gateway]:
+    """Put a gateway together. Nothing needs to be there yet: the workers wait for what they need."""
+    redis = connect_redis(settings.redis_url)
+    pool = ReadPool(settings.database_url)
+    client = forwarding_client()
+    try:
+        yield _assemble(settings, limits or _limits(settings), redis, pool, client)
+    finally:
+        await client.aclose()
+        await pool.close()
+        await redis.aclose()
+
+
+def openapi_app() -> FastAPI:
+    """Return the app for its OpenAPI document only; nothing is connected."""
+    settings = GatewaySettings(
+        database_url=SecretStr("postgresql://localhost/precisionpulse"), redis_url=SecretStr("redis://localhost")
+    )
+    redis, pool = connect_redis(settings.redis_url), ReadPool(settings.database_url)
+    return _assemble(settings, _limits(settings), redis, pool, forwarding_client()).app
+
+
+def _assemble(
+    settings: GatewaySettings, limits: SocketLimits, redis: Redis, pool: ReadPool, client: httpx.AsyncClient
+) -> Gateway:
+    published = PostgresPublishedState(pool)
+    clock, stats, ticker = SystemClock(), LiveStats(), Ticker()
+    directory = AccessDirectory(published, clock)
+    state = LiveState(ticker, directory.rights_changed)
+    desk = Desk(
+        state=state,
+        hub=Hub(state, clock, stats),
+        directory=directory,
+        authority=Authority(jwks_url(settings.identity_url)),
+        sockets=Sockets(limits),
+        clock=clock,
+        stats=stats,
+        limits=limits,
+        server=f"precisionpulse-{SERVICE}/{VERSION}",
+    )
+    _connect(desk)
+    registry = create_registry()
+    ticker.on_flush = LiveMetrics(registry, desk).observe_tick
+    app = _app(settings, desk, registry, pool, client)
+    access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
+    probes = PartProbes(_probes(settings, desk, pool, client), lambda parts: _tell_parts(state, parts))
+    workers = [
+        Worker("telemetry_feed", _telemetry_feed(redis, desk, published).run),
+        Worker("devices_feed", _devices_feed(redis, desk, published).run),
+        Worker("access_feed", _access_feed(redis, desk, access).run),
+        Worker("rights", directory.run),
+        Worker("parts", probes.run),
+        Worker("sockets", lambda stop: desk.sockets.run(desk, stop)),
+        loop_lag_worker(registry),
+        http_worker(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            trusted_proxies=settings.gateway_trusted_proxies,
+        ),
+    ]
+    return Gateway(app, workers, desk)
+
+
+def _limits(settings: GatewaySettings) -> SocketLimits:
+    return SocketLimits(
+        per_process=settings.gateway_max_connections,
+        per_user=settings.gateway_max_connections_per_user,
+        unauthenticated=settings.gateway_max_unauthenticated,
+    )
+
+
+def _connect(desk: Desk) -> None:
+    """Lead each kind of change to whom it concerns."""
+
+    def on_change(user_id: UUID, has_gained: bool) -> None:
+        desk.hub.rescope(user_id)
+        if has_gained:
+            # `ready` told the client its permissions; it learns the new ones by coming back.
+            farewell = Farewell(CloseCode.PERMISSIONS_CHANGED, "the permissions of this user changed", 500)
+            desk.sockets.close_user(user_id, farewell)
+
+    def on_registry_change() -> None:
+        desk.hub.regroup()
+        desk.directory.mark_all()
+
+    desk.directory.on_change = on_change
+    desk.directory.on_end = lambda user_id: desk.sockets.close_user(
+        user_id, Farewell(CloseCode.SESSION_REVOKED, "this user is not active any more")
+    )
+    desk.directory.on_session_end = lambda session_id: desk.sockets.close_session(
+        session_id, Farewell(CloseCode.SESSION_REVOKED, "this session was ended")
+    )
+    desk.state.on_registry_change = on_registry_change
+
+
+def _telemetry_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
+    state = desk.state
+
+    async def load() -> None:
+        state.latest.replace(await published.load_latest())
+
+    handlers = FeedHandlers(decode_telemetry, state.take_telemetry, load, desk.hub.position_lost)
+    return StreamFeed(redis, state.telemetry, handlers, desk.stats)
+
+
+def _devices_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
+    state = desk.state
+
+    async def load() -> None:
+        state.replace_devices(await published.load_devices())
+
+    handlers = FeedHandlers(decode_device, state.take_devices, load, desk.hub.position_lost)
+    return StreamFeed(redis, state.devices, handlers, desk.stats)
+
+
+def _access_feed(redis: Redis, desk: Desk, view: StreamView[AccessEntry]) -> StreamFeed:  # type: ignore[type-arg]
+    directory = desk.directory
+
+    def take(entries: Sequence[AccessEntry]) -> None:
+        for entry in entries:
+            directory.note(entry.id, entry.change)
+        view.advance(entries[-1].id)
+
+    async def load() -> None:
+        directory.mark_all()
+
+    handlers = FeedHandlers(
+        decode_access,
+        take,
+        load,
+        lost=lambda _stream, _reason, _last: directory.mark_all(),
+        preload=lambda entry: directory.note(entry.id, entry.change),
+    )
+    return StreamFeed(redis, view, handlers, desk.stats)
+
+
+def _app(
+    settings: GatewaySettings, desk: Desk, registry: CollectorRegistry, pool: ReadPool, client: httpx.AsyncClient
+) -> FastAPI:
+    health = HealthRegistry()
+    for name, probe in _needed(settings, desk, pool, client).items():
+        health.add(name, probe)
+    app = create_app(
+        service=SERVICE,
+        title="PrecisionPulse gateway",
+        version=VERSION,
+        health=health,
+        metrics_registry=registry,
+        authority=desk.authority,
+    )
+    app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool)))
+    app.include_router(dashboard_router(desk.state, desk.directory))
+    app.include_router(forwarding_router(client, settings.services))
+    app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))
+    app.add_middleware(LiveDoor, desk=desk, allowed_origins=settings.allowed_origins)
+    return app
+
+
+def _needed(settings: GatewaySettings, desk: Desk, pool: ReadPool, client: httpx.AsyncClient) -> Mapping[str, Probe]:
+    """Return the checks of readiness: without these the gateway cannot do its own work."""
+
+    async def streams() -> None:
+        if not (desk.state.telemetry.is_connected and desk.state.devices.is_connected):
+            message = "the live streams are not being read"
+            raise UnavailableError(message)
+
+    async def keys() -> None:
+        try:
+            answer = await client.get(jwks_url(settings.identity_url), timeout=1.5)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            message = "the signing keys cannot be fetched"
+            raise UnavailableError(message) from error
+
+    async def loaded() -> None:
+        if not desk.state.is_ready:
+            message = "the live state has not been loaded yet"
+            raise UnavailableError(message)
+
+    return {"postgresql": pool.ping, "redis": streams, "identity": keys, "live_state": loaded}
+
+
+def _probes(settings: GatewaySettings, desk: Desk, pool: ReadPool, client: httpx.AsyncClient) -> Mapping[str, Probe]:
+    """Return what the KPI cards show: the stores, and every service of this installation."""
+    own = _needed(settings, desk, pool, client)
+    services = {name: http_probe(client, url) for name, url in settings.services.items()}
+    return {"postgresql": own["postgresql"], "redis": own["redis"], **services}
+
+
+def _tell_parts(state: LiveState, parts: Mapping[str, PartState]) -> None:
+    if state.summarise.set_parts(parts):
+        state.parts_changed()

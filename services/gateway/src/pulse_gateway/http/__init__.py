@@ -1,0 +1,1 @@
+"""The door: routes, the live socket's transport, forwarding, pages."""

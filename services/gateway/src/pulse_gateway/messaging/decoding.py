@@ -1,0 +1,65 @@
+"""From the JSON of stream entries to what the domain works with. A reader survives fields that it does not know.
+
+Telemetry is decoded by hand: it is the hot path, and ingest has validated every value before it committed it. A test
+holds this decoder to what the contract accepts. Raises BadEntryError for what is not an entry at all.
+"""
+
+from __future__ import annotations
+
+import orjson
+from pydantic import ValidationError
+
+from pulse_contracts.streams import AccessChanged, DeviceChanged, LateSpan
+from pulse_gateway.domain.devices import DeviceEntry
+from pulse_gateway.domain.stream_id import StreamId
+from pulse_gateway.domain.telemetry import Reading, TelemetryEntry
+
+
+class BadEntryError(ValueError):
+    """The entry does not have the form of its stream."""
+
+
+class AccessEntry:
+    """One entry of the access stream, decoded."""
+
+    __slots__ = ("change", "id", "size")
+
+    def __init__(self, entry_id: StreamId, size: int, change: AccessChanged) -> None:
+        self.id = entry_id
+        self.size = size
+        self.change = change
+
+
+def decode_telemetry(entry_id: StreamId, payload: bytes) -> TelemetryEntry:
+    """Decode an announcement of committed readings."""
+    try:
+        entry = orjson.loads(payload)
+        at = int(entry["at"])
+        readings = tuple(
+            Reading(
+                device_id,
+                min(ts, at),
+                tuple([(device_id, metric, ts, value, quality) for metric, value in metrics.items()]),
+            )
+            for device_id, ts, quality, metrics in entry.get("rows", ())
+        )
+        late = tuple(LateSpan.model_validate(span) for span in entry.get("late", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadEntryError(str(error)) from error
+    return TelemetryEntry(entry_id, len(payload), readings, late)
+
+
+def decode_device(entry_id: StreamId, payload: bytes) -> DeviceEntry:
+    """Decode a change of a device."""
+    try:
+        return DeviceEntry(entry_id, len(payload), DeviceChanged.model_validate_json(payload))
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+
+
+def decode_access(entry_id: StreamId, payload: bytes) -> AccessEntry:
+    """Decode a change of somebody's rights."""
+    try:
+        return AccessEntry(entry_id, len(payload), AccessChanged.model_validate_json(payload))
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Reading the published views of the other services."""

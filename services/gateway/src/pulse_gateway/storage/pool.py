@@ -1,0 +1,68 @@
+"""The gateway's connections to PostgreSQL: read-only, opened when first needed, every outage a typed error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from pydantic import SecretStr
+
+from pulse_chassis.database import asyncpg_pool
+from pulse_chassis.errors import UnavailableError
+
+POOL_SIZE: Final = 6
+ACQUIRE_SECONDS: Final = 5.0
+
+_GONE: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+)
+_NOT_PUBLISHED: Final = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+class ReadPool:
+    """A small pool. It can be made while the server is away."""
+
+    def __init__(self, url: SecretStr) -> None:
+        self._url = url
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]]:
+        """Give a connection. Raises UnavailableError when the server, or what it should publish, is not there."""
+        try:
+            if self._pool is None:
+                self._pool = await asyncpg_pool(
+                    self._url, application_name="pulse-gateway", min_size=0, max_size=POOL_SIZE
+                )
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        except _NOT_PUBLISHED as error:
+            message = "what the other services publish is not there yet"
+            raise UnavailableError(message, code="not_published") from error
+        except _GONE as error:
+            message = "the database cannot be reached"
+            raise UnavailableError(message, code="database_unavailable") from error
+
+    async def ping(self) -> None:
+        """Raise UnavailableError unless the server answers."""
+        async with self.connection() as connection:
+            await connection.execute("select 1")
+
+    async def close(self) -> None:
+        """Close all connections; one that hangs is dropped."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None

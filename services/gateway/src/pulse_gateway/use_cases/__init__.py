@@ -1,0 +1,1 @@
+"""What the gateway does: connections, subscriptions, fan-out, reads."""

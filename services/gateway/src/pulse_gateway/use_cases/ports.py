@@ -1,0 +1,53 @@
+"""What the gateway needs from outside: roles, not technologies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from pulse_contracts.streams import DeviceRegistration, DeviceStatus
+from pulse_gateway.domain.history import HistoryPage, HistoryQuery
+from pulse_gateway.domain.scope import Rights
+from pulse_gateway.domain.telemetry import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesLoaded:
+    """All devices, as identity and ingest publish them."""
+
+    registrations: Mapping[str, DeviceRegistration]
+    statuses: Mapping[str, DeviceStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccess:
+    """What identity publishes of one user."""
+
+    rights: Rights
+    devices: frozenset[str]
+
+
+class PublishedState(Protocol):
+    """The state that other services publish. Raises UnavailableError when it cannot be read."""
+
+    async def load_devices(self) -> DevicesLoaded:
+        """Return every device."""
+        ...
+
+    async def load_latest(self) -> Iterable[Reading]:
+        """Return the latest value of every device and metric."""
+        ...
+
+    async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:
+        """Return what these users may do and see; who is missing does not exist."""
+        ...
+
+
+class HistoryReader(Protocol):
+    """Stored readings, page by page."""
+
+    async def read_page(self, query: HistoryQuery) -> HistoryPage:
+        """Return one page in order. Raises UnavailableError."""
+        ...

@@ -1,0 +1,30 @@
+"""Give a page of a device's stored readings to somebody who may see the device."""
+
+from __future__ import annotations
+
+from pulse_chassis.errors import NotFoundError
+from pulse_contracts.frames import LivePosition, Topic
+from pulse_gateway.domain.history import HistoryPage, HistoryQuery
+from pulse_gateway.domain.scope import Scope
+from pulse_gateway.use_cases.live_state import LiveState
+from pulse_gateway.use_cases.ports import HistoryReader
+
+
+async def read_history(
+    query: HistoryQuery, scope: Scope, state: LiveState, reader: HistoryReader
+) -> tuple[HistoryPage, LivePosition]:
+    """Return the page and the live position before it. Raises NotFoundError, UnavailableError.
+
+    A device of somebody else is answered as one that does not exist.
+    """
+    if not scope.sees(query.device_id) or (scope.sees_all and query.device_id not in state.book):
+        message = "there is no such device"
+        raise NotFoundError(message, code="unknown_device", field="query.device_id")
+    live = live_position(state, Topic.TELEMETRY_RAW)
+    return await reader.read_page(query), live
+
+
+def live_position(state: LiveState, topic: Topic) -> LivePosition:
+    """Return where a socket can go on from what is about to be read."""
+    stream = state.topics[topic].stream
+    return LivePosition(topic=topic, epoch=stream.epoch, offset=str(stream.position))

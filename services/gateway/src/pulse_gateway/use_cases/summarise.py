@@ -1,0 +1,36 @@
+"""Count what the KPI cards show, for a set of devices and the parts of the system as they were last seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pulse_gateway.domain.devices import DeviceBook
+from pulse_gateway.domain.summary import PartState, Summary
+
+
+class Summarise:
+    """Counts over the devices in memory; `parts` is kept current by whoever watches the parts."""
+
+    def __init__(self, devices: DeviceBook) -> None:
+        self._devices = devices
+        self._parts: dict[str, PartState] = {}
+
+    def set_parts(self, parts: Mapping[str, PartState]) -> bool:
+        """Note how the parts of the system are; return whether that is news."""
+        is_news = dict(parts) != self._parts
+        self._parts = dict(parts)
+        return is_news
+
+    def __call__(self, device_ids: Collection[str] | None) -> Summary:
+        """Return the figures over these devices; None means all."""
+        counts = self._devices.count(device_ids)
+        is_ok = all(part.ok for part in self._parts.values())
+        return Summary(
+            active_devices=counts.online,
+            devices=counts.total,
+            offline_devices=counts.total - counts.online,
+            buffered_records=counts.buffered,
+            last_seen=counts.last_seen,
+            system_status="ok" if is_ok else "degraded",
+            parts=self._parts,
+        )
