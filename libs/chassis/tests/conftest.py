@@ -73,6 +73,7 @@ class ScriptedBroker:
     def __init__(self) -> None:
         self.port = 0
         self._peers: asyncio.Queue[ScriptedPeer] = asyncio.Queue()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def accept(self) -> ScriptedPeer:
         """Return the next connection, before its CONNECT was read."""
@@ -87,7 +88,16 @@ class ScriptedBroker:
         return peer
 
     async def on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Queue a new connection for `accept`."""
+        self._writers.append(writer)
         await self._peers.put(ScriptedPeer(reader, writer))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -97,6 +107,7 @@ async def _listening() -> AsyncIterator[ScriptedBroker]:
     broker.port = server.sockets[0].getsockname()[1]
     yield broker
     server.close()
+    await broker.close()
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 Guaranteed: a message of QoS 1 or 2 is acknowledged when the application says so (`ack`) and never before, and an ack
 meant for an earlier connection is dropped; `publish` returns what the broker answered, so "sent" is never mistaken for
-"delivered"; both receive maxima are kept; a broker that stops answering is noticed. It never reconnects, never resends
-and holds no queue: after the end everything that was not answered is the application's to send again. A message of
-QoS 2 is delivered once on a connection; across connections its receiver dedupes (a command by its `jti`).
+"delivered"; both receive maxima are kept, ours also against a broker that does not; one that stops answering is
+noticed. It never reconnects, never resends and holds no queue: after the end everything that was not answered is the
+application's to send again. A message of QoS 2 is delivered once on a connection; across connections its receiver
+dedupes (a command by its `jti`).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ __all__ = [
     "WriteBufferFullError",
 ]
 
-RECEIVE_MAX_EXCEEDED: Final = 0x93
+DISCONNECT_WITH_WILL: Final = 0x04
 _REFUSED_ACCOUNT: Final = frozenset({0x86, 0x87})
 _connection_numbers = itertools.count(1)
 
@@ -58,7 +59,8 @@ class MqttSession:
     """One connection's life; made by `connect`.
 
     `session` is its number in this process, `session_present` whether the broker kept an older state for us,
-    `ignored_acks` how often `ack` was called for a message that is not open here.
+    `ignored_acks` how often `ack` was called for a message that is not open here, `excess_messages` how many came
+    above our receive maximum.
     """
 
     def __init__(self, on_message: Callable[[InboundMessage], None], receive_maximum: int) -> None:
@@ -67,12 +69,14 @@ class MqttSession:
         self.server_receive_maximum = MAX_PACKET_ID
         self.max_packet_size: int | None = None
         self.ignored_acks = 0
+        self.excess_messages = 0
         self._on_message = on_message
         self._receive_maximum = receive_maximum
         self._open_qos1: set[int] = set()
         self._open_qos2: dict[int, bool] = {}
         """Inbound QoS 2 by packet id: whether the application has acknowledged it (PUBREC is out)."""
-        self._outbound = Outbound()
+        self._outbound = Outbound(self._balance)
+        self._is_throttled = False
         self._greeting: asyncio.Future[mqtt5.ConnAckPacket] = asyncio.get_running_loop().create_future()
         self._link = Link(
             {
@@ -142,7 +146,7 @@ class MqttSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say goodbye; after an error in such a way that the will is published."""
-        await self.disconnect(0 if error is None else mqtt5.DisconnectReasonCode.DISCONNECT_WITH_WILL_MESSAGE)
+        await self.disconnect(0 if error is None else DISCONNECT_WITH_WILL)
 
     @property
     def is_open(self) -> bool:
@@ -194,6 +198,8 @@ class MqttSession:
             self._link.send(mqtt5.PubRecPacket(packet_id).write())
         else:
             self.ignored_acks += 1
+        if self._is_throttled:
+            self._balance()
 
     def pause_reading(self) -> None:
         """Get no more messages, from this moment on, not even the rest of a burst; answers to `publish` wait as well."""
@@ -278,9 +284,20 @@ class MqttSession:
         else:
             self._open_qos2[packet_id] = False
         if self.open_messages > self._receive_maximum:
-            self._link.fail(RECEIVE_MAX_EXCEEDED, f"the broker has more than {self._receive_maximum} in flight")
-            return False
+            self.excess_messages += 1
+            self._balance()
         return True
+
+    def _balance(self) -> None:
+        """Read no more while the broker is above our receive maximum; it may then send on as we acknowledge.
+
+        Mosquitto 2.0.11 loses count when acks and messages cross, without a bound; cutting it off would punish the
+        wrong one. While an answer of its is awaited we read on: `ack` may depend on that answer.
+        """
+        should = self.open_messages > self._receive_maximum and not self._outbound.is_waiting
+        if should != self._is_throttled:
+            self._is_throttled = should
+            self._link.throttle(should)
 
     def _on_pubrel(self, packet: mqtt5.PubRelPacket) -> None:
         is_known = self._open_qos2.pop(packet.packet_id, None) is not None

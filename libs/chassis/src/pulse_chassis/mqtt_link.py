@@ -41,6 +41,7 @@ class Link(asyncio.Protocol):
         self._is_paused = False
         self._wants_pause = False
         self._is_held = False
+        self._is_throttled = False
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._is_flush_due = False
@@ -139,6 +140,14 @@ class Link(asyncio.Protocol):
         self._is_held = False
         self._go_on()
 
+    def throttle(self, is_on: bool) -> None:
+        """Pause for a peer that does not keep to our window, or end that."""
+        self._is_throttled = is_on
+        if is_on:
+            self._stop_reading()
+        else:
+            self._go_on()
+
     def watch_peer(self, keepalive: float) -> None:
         """Ping when it is quiet, and give the peer up when it says nothing for about 1¼ `keepalive` seconds."""
         self._keepalive = keepalive
@@ -203,7 +212,8 @@ class Link(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        if self._is_paused and self.is_open and not self._wants_pause and not self._is_held:
+        has_reason = self._wants_pause or self._is_held or self._is_throttled
+        if self._is_paused and self.is_open and not has_reason:
             self._is_paused = False
             self._received_at = self._loop.time()
             self._pinged_at = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import mqtt5
@@ -65,13 +65,20 @@ class _Outgoing:
 class Outbound:
     """The sending half of a session."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_waiting: Callable[[], None]) -> None:
+        self._on_waiting = on_waiting
+        """Called when the first answer begins to be awaited, and when the last one came."""
         self._link: Link | None = None
         self._max_packet_size: int | None = None
         self._outgoing: dict[int, _Outgoing] = {}
         self._subscribing: dict[int, asyncio.Future[list[int]]] = {}
         self._packet_ids = itertools.cycle(range(1, MAX_PACKET_ID + 1))
         self._slots = asyncio.Semaphore(1)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the broker owes an answer."""
+        return bool(self._outgoing or self._subscribing)
 
     def open(self, link: Link, receive_maximum: int, max_packet_size: int | None) -> None:
         """Begin, within the limits that the broker gave with its CONNACK."""
@@ -117,6 +124,8 @@ class Outbound:
                 self._slots.release()
                 raise
             self._outgoing[packet_id] = _Outgoing(batch, place)
+            if len(self._outgoing) == 1:
+                self._on_waiting()
         return await batch.codes()
 
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
@@ -128,6 +137,7 @@ class Outbound:
         self._subscribing[packet_id] = answer
         try:
             link.send(mqtt5.SubscribePacket(packet_id, wanted).write())
+            self._on_waiting()
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 codes = await answer
         except TimeoutError:
@@ -135,6 +145,7 @@ class Outbound:
             raise NotConnectedError(message) from None
         finally:
             self._subscribing.pop(packet_id, None)
+            self._on_waiting()
         if any(code >= FIRST_FAILURE_CODE for code in codes):
             raise SubscribeError(codes)
         return codes
@@ -172,6 +183,8 @@ class Outbound:
         if outgoing is not None:
             self._slots.release()
             outgoing.batch.resolve(outgoing.place, code)
+            if not self._outgoing:
+                self._on_waiting()
 
     def _open_link(self) -> Link:
         if self._link is None or not self._link.is_open:

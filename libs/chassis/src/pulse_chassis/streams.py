@@ -8,8 +8,8 @@ Ids are opaque strings to all callers. Whatever Redis does wrong arrives as `Una
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, Final
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -28,8 +28,6 @@ _SOCKET_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 2.0
 _FIELD: Final = ENTRY_FIELD.encode()
 
-ResultT = TypeVar("ResultT")
-
 
 def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
     """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command."""
@@ -46,20 +44,20 @@ def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
 
 async def ping(redis: Redis) -> None:
     """Raise UnavailableError unless Redis answers: a check for `HealthRegistry`."""
-    await _ask(redis.ping())
+    await _ask(redis, redis.ping())
 
 
 async def epoch(redis: Redis, name: str) -> str:
     """Return the stream's epoch; whoever asks first sets it."""
     fresh = secrets.token_hex(8)
-    found = await _ask(redis.set(epoch_key(name), fresh, nx=True, get=True))
+    found = await _ask(redis, redis.set(epoch_key(name), fresh, nx=True, get=True))
     return fresh if found is None else _text(found)
 
 
 async def position(redis: Redis, name: str) -> str:
     """Return the id of the newest entry ever added (`0-0` if none was), also when it is trimmed by now."""
     try:
-        info = await _ask(redis.xinfo_stream(name))
+        info = await _ask(redis, redis.xinfo_stream(name))
     except _NoSuchKeyError:
         return START
     return _text(info["last-generated-id"])
@@ -67,7 +65,7 @@ async def position(redis: Redis, name: str) -> str:
 
 async def entry_exists(redis: Redis, name: str, entry_id: str) -> bool:
     """Return whether this very entry is still in the stream: without it a resume would silently skip the trimmed."""
-    return bool(await _ask(redis.xrange(name, min=entry_id, max=entry_id, count=1)))
+    return bool(await _ask(redis, redis.xrange(name, min=entry_id, max=entry_id, count=1)))
 
 
 class StreamWriter:
@@ -90,12 +88,12 @@ class StreamWriter:
         pipeline.set(epoch_key(self._name), secrets.token_hex(8), nx=True)
         for entry in entries:
             pipeline.xadd(self._name, {_FIELD: entry}, maxlen=self._maxlen, approximate=True)
-        answers = await _ask(pipeline.execute())
+        answers = await _ask(self._redis, pipeline.execute())
         return [_text(entry_id) for entry_id in answers[1:]]
 
 
 class StreamReader:
-    """Reads one stream forward."""
+    """Reads one stream, forward or back."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
@@ -110,28 +108,20 @@ class StreamReader:
         if block_ms is not None and not 0 < block_ms <= MAX_BLOCK_MS:
             message = f"block_ms must be in 1..{MAX_BLOCK_MS}, or None for no waiting"
             raise ValueError(message)
-        answer = await _ask(self._redis.xread({self._name: after_id}, count=count, block=block_ms))
-        return [
-            (_text(entry_id), bytes(fields[_FIELD]))
-            for entry_id, fields in _entries(answer)
-            if fields is not None and _FIELD in fields
-        ]
+        answer = await _ask(self._redis, self._redis.xread({self._name: after_id}, count=count, block=block_ms))
+        return _payloads(_entries(answer))
 
     async def read_back(self, from_id: str, count: int = 500) -> list[tuple[str, bytes]]:
         """Return up to `count` entries at or before `from_id` (before it, as `(<id>`), newest first."""
-        answer = await _ask(self._redis.xrevrange(self._name, max=from_id, min="-", count=count))
-        return [
-            (_text(entry_id), bytes(fields[_FIELD]))
-            for entry_id, fields in answer
-            if fields is not None and _FIELD in fields
-        ]
+        answer = await _ask(self._redis, self._redis.xrevrange(self._name, max=from_id, min="-", count=count))
+        return _payloads(answer)
 
 
 class _NoSuchKeyError(Exception):
     """Redis does not know the stream (yet)."""
 
 
-async def _ask(command: Awaitable[ResultT]) -> Any:
+async def _ask(redis: Redis, command: Awaitable[Any]) -> Any:
     try:
         return await command
     except ResponseError as error:
@@ -140,6 +130,8 @@ async def _ask(command: Awaitable[ResultT]) -> Any:
         message = "the live stream refused a command"
         raise UnavailableError(message, code="redis_refused") from error
     except (RedisError, OSError, TimeoutError) as error:
+        # The idle connections of the pool died with this one: each would cost its own error after the outage.
+        await redis.connection_pool.disconnect(inuse_connections=False)
         message = "the live stream cannot be reached"
         raise UnavailableError(message, code="redis_unavailable") from error
 
@@ -153,6 +145,14 @@ def _entries(answer: Any) -> list[tuple[Any, Any]]:
         return [entry for batch in batches for entry in batch] if batches and isinstance(batches[0], list) else batches
     ((_, entries),) = answer
     return list(entries)
+
+
+def _payloads(entries: Iterable[tuple[Any, Any]]) -> list[tuple[str, bytes]]:
+    return [
+        (_text(entry_id), bytes(fields[_FIELD]))
+        for entry_id, fields in entries
+        if fields is not None and _FIELD in fields
+    ]
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from pulse_chassis.clock import ManualClock, SystemClock
 
 

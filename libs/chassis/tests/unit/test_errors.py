@@ -1,4 +1,5 @@
 import pytest
+
 from pulse_chassis import errors
 
 

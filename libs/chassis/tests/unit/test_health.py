@@ -1,8 +1,9 @@
 import asyncio
 
 import pytest
-from pulse_chassis.health import HealthRegistry
 from structlog.testing import capture_logs
+
+from pulse_chassis.health import HealthRegistry
 
 
 async def _fine() -> None:

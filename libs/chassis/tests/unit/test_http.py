@@ -10,6 +10,10 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
 from pulse_chassis.bearer import (
     AccessRule,
     Authority,
@@ -28,9 +32,6 @@ from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.logging import current_correlation_id
 from pulse_contracts.problem import Problem
-from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
 KEY = generate_signing_key("k")
 JSON = {"Content-Type": "application/json"}
@@ -102,7 +103,8 @@ def _router() -> APIRouter:
     async def break_off() -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
             yield b"one"
-            raise ValueError
+            message = "half way"
+            raise ValueError(message)
 
         return StreamingResponse(pieces())
 
@@ -178,7 +180,7 @@ async def test_an_unforeseen_error_is_500_without_its_inside(client: httpx.Async
 
 
 async def test_an_answer_that_breaks_off_is_not_made_whole(client: httpx.AsyncClient) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="half way"):
         await client.get("/api/things/half/way")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+
 from pulse_chassis.logging import (
     bind_correlation_id,
     configure_logging,

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 from prometheus_client import CollectorRegistry
+
 from pulse_chassis.metrics import Counters, Gauges, create_registry, exposition, latency_histogram, loop_lag_worker
 
 Name = Literal["rows_stored", "acks_sent"]

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from pulse_chassis.run import DrainTimeoutError, Worker, WorkerDiedError, run_workers
 
 

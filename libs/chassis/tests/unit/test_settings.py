@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
-from pulse_chassis.settings import ServiceSettings, SettingsError
 from pydantic import Field, SecretStr
+
+from pulse_chassis.settings import ServiceSettings, SettingsError
 
 
 class Settings(ServiceSettings):

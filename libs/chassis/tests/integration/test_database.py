@@ -1,0 +1,198 @@
+"""One commit, read-only reads, an unreachable server told apart, migrations that take turns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from pulse_chassis.database import Database, asyncpg_pool, upgrade
+from pulse_chassis.errors import UnavailableError
+
+ENV = "from pulse_chassis.database import run_migrations\n\nrun_migrations()\n"
+FIRST = """
+from alembic import op
+revision = "0001"
+down_revision = None
+
+def upgrade() -> None:
+    op.execute("create table identity.made (at timestamptz default clock_timestamp())")
+    op.execute("insert into identity.made select clock_timestamp() from pg_sleep(0.2)")
+"""
+SECOND = """
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+
+def upgrade() -> None:
+    op.execute("insert into identity.made default values")
+"""
+
+
+@pytest.fixture
+def url(postgres_database: dict[str, str]) -> str:
+    return postgres_database["pulse_identity"]
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    made = Database(SecretStr(url), pool_size=2, application_name="test")
+    async with made.transaction() as session:
+        await session.execute(text("create table identity.thing (id int primary key)"))
+    yield made
+    await made.dispose()
+
+
+async def _count(db: Database) -> int:
+    async with db.read() as session:
+        return int(await session.scalar(text("select count(*) from identity.thing")) or 0)
+
+
+async def test_a_transaction_commits_at_its_end(db: Database) -> None:
+    async with db.transaction() as session:
+        await session.execute(text("insert into identity.thing values (1)"))
+        assert await _count(db) == 0
+    assert await _count(db) == 1
+
+
+async def test_an_error_rolls_everything_back(db: Database) -> None:
+    async def insert(*numbers: int) -> None:
+        async with db.transaction() as session:
+            for number in numbers:
+                await session.execute(text("insert into identity.thing values (:number)"), {"number": number})
+            raise KeyError
+
+    with pytest.raises(IntegrityError):
+        await insert(1, 1)
+    with pytest.raises(KeyError):
+        await insert(2)
+    assert await _count(db) == 0
+
+
+async def test_a_cancelled_transaction_leaves_nothing_and_no_broken_connection(db: Database) -> None:
+    inside = asyncio.Event()
+
+    async def work() -> None:
+        async with db.transaction() as session:
+            await session.execute(text("insert into identity.thing values (1)"))
+            inside.set()
+            await session.execute(text("select pg_sleep(60)"))
+
+    for _ in range(4):
+        task = asyncio.create_task(work())
+        await inside.wait()
+        inside.clear()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await _count(db) == 0
+
+
+async def test_a_read_cannot_write_and_sees_one_moment(db: Database) -> None:
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with db.read() as session:
+            await session.execute(text("insert into identity.thing values (1)"))
+    async with db.read() as session:
+        before = await session.scalar(text("select count(*) from identity.thing"))
+        async with db.transaction() as writer:
+            await writer.execute(text("insert into identity.thing values (1)"))
+        assert await session.scalar(text("select count(*) from identity.thing")) == before
+    assert await _count(db) == 1
+
+
+async def test_the_connection_says_who_it_is_and_thinks_in_utc(db: Database) -> None:
+    async with db.read() as session:
+        row = (
+            await session.execute(
+                text("select current_setting('application_name'), current_setting('TimeZone'), current_setting('jit')")
+            )
+        ).one()
+    assert tuple(row) == ("test", "UTC", "off")
+
+
+async def test_an_unreachable_server_is_unavailable_and_comes_back(
+    db: Database, postgres_server: Any, url: str
+) -> None:
+    await db.ping()
+    pool = await asyncpg_pool(url, application_name="test", max_size=1)
+    await asyncio.to_thread(postgres_server.stop)
+    try:
+        with pytest.raises(UnavailableError):
+            await db.ping()
+        with pytest.raises(UnavailableError):
+            async with db.transaction() as session:
+                await session.execute(text("select 1"))
+        with pytest.raises(UnavailableError):
+            await asyncpg_pool(url, application_name="test")
+    finally:
+        await asyncio.to_thread(postgres_server.start)
+    await db.ping()
+    assert await pool.fetchval("select 1") == 1
+    await pool.close()
+
+
+async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
+    db: Database, postgres_server: Any, url: str
+) -> None:
+    admin = await asyncpg_pool(postgres_server.superuser_url(url), application_name="admin", max_size=1)
+
+    async def die_inside() -> None:
+        async with db.transaction() as session:
+            pid = await session.scalar(text("select pg_backend_pid()"))
+            await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+            await session.execute(text("insert into identity.thing values (1)"))
+
+    with pytest.raises(UnavailableError):
+        await die_inside()
+    assert await _count(db) == 0
+    await admin.close()
+
+
+async def test_a_full_pool_is_unavailable_and_not_a_hang(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulse_chassis.database._POOL_WAIT_SECONDS", 0.1)
+    db = Database(url, pool_size=1, application_name="test")
+    async with db.read() as session:
+        await session.execute(text("select 1"))
+        with pytest.raises(UnavailableError):
+            await db.ping()
+    await db.dispose()
+
+
+@pytest.mark.parametrize("wrong", ["mysql://x", "postgresql", "", "sqlite:///x"])
+def test_another_kind_of_url_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="looks like"):
+        Database(wrong, application_name="test")
+
+
+def _migrations(folder: Path, **revisions: str) -> Path:
+    (folder / "versions").mkdir(exist_ok=True)
+    (folder / "env.py").write_text(ENV)
+    for name, body in revisions.items():
+        (folder / "versions" / f"{name}.py").write_text(body)
+    return folder
+
+
+async def test_migrations_of_processes_that_start_together_take_turns(url: str, tmp_path: Path) -> None:
+    folder = _migrations(tmp_path, first=FIRST)
+    await asyncio.gather(*(upgrade(url, folder, "identity") for _ in range(3)))
+    _migrations(tmp_path, second=SECOND)
+    await upgrade(url, str(folder), "identity")
+    await upgrade(url, folder, "identity")
+    pool = await asyncpg_pool(url, application_name="test")
+    assert await pool.fetchval("select count(*) from identity.made") == 2
+    assert await pool.fetchval("select version_num from identity.alembic_version") == "0002"
+    await pool.close()
+
+
+async def test_a_migration_that_fails_changes_nothing_and_frees_the_lock(url: str, tmp_path: Path) -> None:
+    broken = SECOND.replace("default values", "values ('not a time')")
+    folder = _migrations(tmp_path, first=FIRST, second=broken)
+    for _ in range(2):
+        with pytest.raises(DBAPIError):
+            await upgrade(url, folder, "identity")
+    _migrations(tmp_path, second=SECOND)
+    await upgrade(url, folder, "identity")
