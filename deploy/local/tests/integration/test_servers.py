@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from typing import Any
 
 import aiomqtt
 import asyncpg
@@ -78,15 +79,16 @@ async def _received_until(client: aiomqtt.Client, last: str) -> list[str]:
     return topics
 
 
-def _client(broker: TestBroker, username: str, password: str, **more: object) -> aiomqtt.Client:
+def _client(broker: TestBroker, username: str, password: str, address: dict[str, Any] | None = None) -> aiomqtt.Client:
+    given = address or {}
     return aiomqtt.Client(
         broker.host,
-        port=broker.port,
+        port=given.get("port", broker.port),
+        tls_context=given.get("tls"),
         username=username,
         password=password,
         identifier=username,
         protocol=aiomqtt.ProtocolVersion.V5,
-        **more,  # type: ignore[arg-type]
     )
 
 
@@ -147,19 +149,27 @@ async def test_accounts_survive_a_kill_of_the_broker(mosquitto_broker: TestBroke
     mosquitto_broker.add_device("dev-kept", "key")
     mosquitto_broker.kill()
     mosquitto_broker.start()
-    async with _client(mosquitto_broker, "dev-kept", "key") as client:
-        await client.publish("telemetry/dev-kept/live", b"1", qos=1)
+    async with (
+        _client(mosquitto_broker, *mosquitto_broker.svc_ingest) as ingest,
+        _client(mosquitto_broker, "dev-kept", "key") as device,
+    ):
+        await ingest.subscribe("telemetry/+/live", qos=1)
+        await device.publish("telemetry/dev-kept/live", b"1", qos=1)
+        assert await _received_until(ingest, "telemetry/dev-kept/live") == ["telemetry/dev-kept/live"]
 
 
-async def test_tls_works_with_the_generated_authority(mosquitto_broker: TestBroker) -> None:
+async def test_tls_works_with_the_generated_authority_only(mosquitto_broker: TestBroker) -> None:
     mosquitto_broker.add_device("dev-tls", "key")
-    context = ssl.create_default_context(cafile=str(mosquitto_broker.ca_file))
-    async with aiomqtt.Client(
-        mosquitto_broker.host,
-        port=mosquitto_broker.tls_port,
-        username="dev-tls",
-        password="key",
-        identifier="dev-tls",
-        tls_context=context,
-    ) as client:
-        await client.publish("telemetry/dev-tls/live", b"1", qos=1)
+    trusting = ssl.create_default_context(cafile=str(mosquitto_broker.ca_file))
+    address = {"port": mosquitto_broker.tls_port, "tls": trusting}
+    async with (
+        _client(mosquitto_broker, *mosquitto_broker.svc_ingest) as ingest,
+        _client(mosquitto_broker, "dev-tls", "key", address) as device,
+    ):
+        await ingest.subscribe("telemetry/+/live", qos=1)
+        await device.publish("telemetry/dev-tls/live", b"1", qos=1)
+        assert await _received_until(ingest, "telemetry/dev-tls/live") == ["telemetry/dev-tls/live"]
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await asyncio.open_connection(
+            mosquitto_broker.host, mosquitto_broker.tls_port, ssl=ssl.create_default_context()
+        )
