@@ -77,7 +77,7 @@ async def register(
             credentials.keep(await _create(session, batch, kind))
             on_progress(len(batch))
         for device_id in unusable:
-            reply = await session.request("POST", f"/api/devices/{device_id}/key", json={})
+            reply = await session.request("POST", f"/api/devices/{device_id}/rotate-key", json={})
             credentials.keep({device_id: _key_of(reply)})
             on_progress(1)
     except GatewayError as error:
