@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+
+from pulse_chassis.mqtt import MqttEndpoint, MqttSession
 from pulse_chassis.run import Worker
 from pulse_identity import app as identity
 from pulse_identity.settings import IdentitySettings
@@ -19,7 +21,7 @@ ADMIN_PASSWORD = "correct horse battery"
 DEADLINE = 10.0
 
 
-async def until(condition: Callable[[], Awaitable[bool] | bool], seconds: float = DEADLINE) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool] | bool], seconds: float = DEADLINE) -> None:
     """Wait for a condition; fail when it does not come true in time."""
     async with asyncio.timeout(seconds):
         while True:
@@ -83,6 +85,12 @@ async def working(worker: Worker) -> AsyncIterator[None]:
 
 
 @pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Wait for a condition; fail when it does not come true in time."""
+    return wait_until
+
+
+@pytest.fixture
 def identity_settings(postgres_server, valkey_server, mosquitto_broker) -> IdentitySettings:
     username, password = mosquitto_broker.admin
     return IdentitySettings(
@@ -119,3 +127,14 @@ async def service(identity_settings) -> AsyncIterator[Service]:
 @pytest.fixture
 async def admin(service) -> Person:
     return await service.sign_in()
+
+
+@pytest.fixture
+def mqtt_session(mosquitto_broker):
+    """Connect to the broker as a device; returns an async context manager."""
+
+    def connect(device_id: str, api_key: str, *, client_id: str | None = None, on_message=lambda _message: None):
+        endpoint = MqttEndpoint(mosquitto_broker.host, mosquitto_broker.port, device_id, api_key)
+        return MqttSession.connect(endpoint, client_id=client_id or device_id, on_message=on_message)
+
+    return connect
