@@ -56,6 +56,11 @@ check-generated: $(VENV)/.members
 	@$(BIN)/python -m pulse_contracts.export --check
 	@$(BIN)/python -m pulse_gateway asyncapi --check
 
+.PHONY: generate
+generate: $(VENV)/.members ## Write the files that are made from code: JSON Schemas, asyncapi.json
+	@$(BIN)/python -m pulse_contracts.export
+	@$(BIN)/python -m pulse_gateway asyncapi
+
 .PHONY: check-secrets
 check-secrets: $(VENV)/.members
 	@$(BIN)/python .ci/check_secrets.py

@@ -16,12 +16,11 @@ class ApiError(StackError):
 
 
 class ApiClient:
-    """A signed-in administrator; a context manager. One request at a time, an access token's life long."""
+    """A signed-in administrator; a context manager. One request at a time; signs in again when its token has ended."""
 
     def __init__(self, stack: StackFile) -> None:
         self._http = httpx.Client(base_url=stack.gateway_url, timeout=15.0, trust_env=False)
-        answer = self._call("POST", "/api/auth/login", stack.admin.model_dump())
-        self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        self._admin = stack.admin
 
     def __enter__(self) -> Self:
         return self
@@ -59,16 +58,36 @@ class ApiClient:
         """Return the dashboard's key figures."""
         return self._call("GET", "/api/dashboard/summary")
 
+    def latest(self, device_id: str) -> dict[str, Any]:
+        """Return a device's newest value of each metric."""
+        page = self._call("GET", "/api/telemetry/latest", parameters={"device_ids": device_id})
+        return {item["metric"]: item["value"] for item in page["items"]}
+
+    def _sign_in(self) -> None:
+        self._http.headers.pop("Authorization", None)
+        answer = self._send("POST", "/api/auth/login", self._admin.model_dump())
+        if answer.is_error:
+            raise _problem(answer)
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
     def _call(
         self, method: str, path: str, body: object = None, parameters: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        try:
-            answer = self._http.request(method, path, json=body, params=parameters)
-        except httpx.HTTPError as error:
-            raise ApiError("unreachable", f"The stack does not answer: {error}.", "See `pulse status`.") from error
+        if "Authorization" not in self._http.headers:
+            self._sign_in()
+        answer = self._send(method, path, body, parameters)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._sign_in()
+            answer = self._send(method, path, body, parameters)
         if answer.is_error:
             raise _problem(answer)
         return dict(answer.json()) if answer.content else {}
+
+    def _send(self, method: str, path: str, body: object, parameters: dict[str, str] | None = None) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body, params=parameters)
+        except httpx.HTTPError as error:
+            raise ApiError("unreachable", f"The stack does not answer: {error}.", "See `pulse status`.") from error
 
 
 def _problem(answer: httpx.Response) -> ApiError:

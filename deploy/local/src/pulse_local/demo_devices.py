@@ -79,6 +79,11 @@ def _as_device_id(host: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.:-]", "-", host)[:64].lstrip("_.:-") or "this-machine"
 
 
+def agent_device_id(directory: DataDirectory) -> str:
+    """Return the id that the agent was enrolled as."""
+    return str(json.loads((directory.demo / "agent" / "device.json").read_text(encoding="utf-8"))["device_id"])
+
+
 def _is_connected(state_file: Path) -> bool:
     """Read what the agent says of itself; what an earlier, killed one said does not count."""
     try:

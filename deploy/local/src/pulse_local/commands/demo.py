@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import sys
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -22,7 +23,7 @@ from pulse_local.commands.stack_commands import (
     show_ready,
 )
 from pulse_local.data_directory import DEFAULT, DataDirectory
-from pulse_local.demo_devices import agent_blueprint, devices_blueprint
+from pulse_local.demo_devices import agent_blueprint, agent_device_id, devices_blueprint
 from pulse_local.errors import StackError
 from pulse_local.stack_file import StackFile
 from pulse_local.stack_ports import WantedPorts
@@ -74,7 +75,7 @@ async def _show_live(directory: DataDirectory, stack: StackFile, stop: asyncio.E
     if sys.stdout.isatty() and sys.stdin.isatty():
         await _watch(directory, stop)
     else:
-        await _report(stack, stop)
+        await _report(directory, stack, stop)
 
 
 async def _watch(directory: DataDirectory, stop: asyncio.Event) -> None:
@@ -93,22 +94,24 @@ async def _watch(directory: DataDirectory, stop: asyncio.Event) -> None:
             await process.wait()
 
 
-async def _report(stack: StackFile, stop: asyncio.Event) -> None:
-    """Print one line of key figures every few seconds, for logs and pipes."""
-    while not stop.is_set():
-        try:
-            out.print(escape(_line(await asyncio.to_thread(_summary, stack))))
-        except StackError as error:
-            out.print(escape(f"no figures: {error.message}"))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_STATUS_SECONDS):
-                await stop.wait()
-
-
-def _summary(stack: StackFile) -> dict[str, Any]:
+async def _report(directory: DataDirectory, stack: StackFile, stop: asyncio.Event) -> None:
+    """Print one line of figures every few seconds, for logs and pipes."""
     with ApiClient(stack) as api:
-        return api.summary()
+        while not stop.is_set():
+            try:
+                line = await asyncio.to_thread(_figures, api, agent_device_id(directory))
+            except StackError as error:
+                line = f"no figures: {error.message}"
+            out.print(escape(f"{dt.datetime.now().astimezone():%H:%M:%S}  {line}"), soft_wrap=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STATUS_SECONDS):
+                    await stop.wait()
 
 
-def _line(summary: dict[str, Any]) -> str:
-    return "  ".join(f"{name} {value}" for name, value in summary.items() if isinstance(value, str | int | float))
+def _figures(api: ApiClient, agent: str) -> str:
+    summary, latest = api.summary(), api.latest(agent)
+    own = ", ".join(f"{name} {latest.get(f'{name}_percent', '?')} %" for name in ("cpu", "memory", "disk"))
+    return (
+        f"{agent}: {own}   devices online {summary['active_devices']} of {summary['devices']},"
+        f" buffered {summary['buffered_records']}, system {summary['system_status']}"
+    )
