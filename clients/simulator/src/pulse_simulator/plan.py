@@ -89,9 +89,13 @@ def allow_open_files(needed: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
-    if hard != resource.RLIM_INFINITY and hard < needed:
+    try:
+        # Above the hard limit only a privileged process may go; whether we are one, the system knows best.
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (needed, hard if hard == resource.RLIM_INFINITY else max(hard, needed))
+        )
+    except (ValueError, OSError):
         raise PlanError(
             f"this run needs about {needed:,} open files and the system allows {hard:,}: "
             "simulate fewer devices, leave the outages out, or raise `ulimit -Hn`"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        ) from None
