@@ -1,0 +1,1 @@
+"""HTTP in: `POST /api/telemetry`, and the service's metrics."""

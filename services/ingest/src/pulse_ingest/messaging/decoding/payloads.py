@@ -1,0 +1,95 @@
+"""Which decoder reads a payload: by topic on MQTT, by shape over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pulse_contracts.rejections import RejectionCode
+from pulse_contracts.telemetry import MAX_HTTP_READINGS
+from pulse_contracts.topics import UplinkKind
+from pulse_ingest.domain.acceptance import Refusal
+from pulse_ingest.domain.reading import Content
+from pulse_ingest.messaging.decoding.compact_run import decode_losses, decode_run
+from pulse_ingest.messaging.decoding.json_document import Document, holds_unsound_text, read_document
+from pulse_ingest.messaging.decoding.object_forms import (
+    Decoder,
+    decode_app,
+    decode_desktop,
+    decode_flat,
+    decode_single_metric,
+)
+
+_BY_TOPIC: Final[Mapping[str, Decoder]] = {
+    UplinkKind.DEVICE_DATA.value: decode_flat,
+    UplinkKind.APP_TELEMETRY.value: decode_app,
+}
+
+
+def decode_payload(form: str, payload: bytes, received_us: int) -> Content:
+    """Decode what came on a topic of this kind (`UplinkKind`'s value)."""
+    document = read_document(payload)
+    if type(document) is not dict:
+        return document  # type: ignore[return-value] # a Refusal, as the line above leaves nothing else
+    if "rows" in document:
+        if form in _BY_TOPIC:
+            return _BY_TOPIC[form](document, received_us)
+        return decode_run(document)
+    decoder = _BY_TOPIC.get(form)
+    if decoder is not None:
+        return decoder(document, received_us)
+    if "lost" in document:
+        return decode_losses(document)
+    if "metrics" in document:
+        return decode_desktop(document, received_us)
+    if "metric_name" in document:
+        return decode_single_metric(document, received_us)
+    return Refusal(RejectionCode.BAD_SHAPE, "none of rows, lost, metrics and metric_name is there")
+
+
+def decode_body(body: bytes, received_us: int) -> list[tuple[bytes, Content]] | Refusal:
+    """Decode an HTTP body: one object, or an array of up to 1,000. Each comes with its own JSON."""
+    try:
+        items = msgspec.json.decode(body)
+    except UnicodeDecodeError:
+        return Refusal(RejectionCode.NOT_UTF8, "not UTF-8")
+    except RecursionError:
+        return Refusal(RejectionCode.TOO_DEEP, "nested too deeply")
+    except (msgspec.DecodeError, ValueError):
+        # Not JSON as a whole, or JSON with one impossible value; an array is not worth taking apart for the latter.
+        single = read_document(body)
+        if isinstance(single, Refusal):
+            return single
+        items = single
+    if isinstance(items, dict):
+        items = [items]
+    if not isinstance(items, list) or not items:
+        return Refusal(RejectionCode.BAD_SHAPE, "neither a reading nor an array of readings")
+    if len(items) > MAX_HTTP_READINGS:
+        return Refusal(RejectionCode.TOO_LARGE, f"{len(items)} readings, at most {MAX_HTTP_READINGS} are taken")
+    # Times of receipt differ by a microsecond, so that readings without time and sequence stay apart.
+    return [(_raw(item), _decode_object(item, received_us + place)) for place, item in enumerate(items)]
+
+
+def _decode_object(item: Any, received_us: int) -> Content:
+    if not isinstance(item, dict):
+        return Refusal(RejectionCode.BAD_SHAPE, "not a JSON object")
+    return _decoder_by_shape(item)(item, received_us)
+
+
+def _decoder_by_shape(document: Document) -> Decoder:
+    if isinstance(document.get("metrics"), dict):
+        return decode_desktop
+    if "metric_name" in document:
+        return decode_single_metric
+    if isinstance(document.get("telemetry"), dict):
+        return decode_app
+    return decode_flat
+
+
+def _raw(item: Any) -> bytes:
+    if holds_unsound_text(item):
+        return repr(item).encode("utf-8", "backslashreplace")
+    return msgspec.json.encode(item)

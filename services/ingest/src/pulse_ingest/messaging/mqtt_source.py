@@ -1,0 +1,244 @@
+"""The connection to the broker: what clients publish comes in here, acks and PUBACKs go out here.
+
+Guaranteed: MQTT 5 with a Receive Maximum, every message acknowledged by hand and only on the connection it came on;
+the shared subscriptions are made on every connect; the link is made again with a growing pause for as long as the
+process lives. On `stop` nothing more is read, what was read is settled, then the broker is told goodbye.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from pulse_chassis.backoff import Backoff
+from pulse_chassis.clock import Clock
+from pulse_chassis.mqtt import InboundMessage, MqttConnectionError, MqttEndpoint, MqttError, MqttSession
+from pulse_contracts.acks import Welcome
+from pulse_contracts.ids import ClientId
+from pulse_contracts.topics import BROKER_NOTICES, UPLINK_FILTERS, UplinkKind, ack, parse_uplink, shared
+from pulse_ingest.domain.batch import Message
+from pulse_ingest.messaging.wire import encode_ack, encode_welcome
+from pulse_ingest.use_cases.ports import AckDraft
+
+GROUP: Final = "ingest"
+SESSION_SECONDS: Final = 7 * 86_400
+"""How long the broker keeps a durable session's messages while no worker of that name is there."""
+MAX_CACHED_TOPICS: Final = 50_000
+TAKEN_OVER: Final = 0x8E
+TAKEN_OVER_PAUSE: Final = 5.0
+"""Seconds to stay away after somebody connected under our name: two that fight for it would serve nobody."""
+
+_REFUSED: Final = re.compile(rb"not authori[sz]ed|bad (user ?name|credentials)|refused", re.IGNORECASE)
+_log = structlog.get_logger("mqtt_source")
+
+Session = Literal["durable", "ephemeral"]
+
+
+class Pump(Protocol):
+    """Where telemetry goes."""
+
+    drained: asyncio.Event
+
+    def offer_certain(self, message: Message) -> None:
+        """Take a message of QoS 1."""
+        ...
+
+    def offer_live(self, message: Message) -> None:
+        """Take a message of QoS 0."""
+        ...
+
+
+class PresenceDesk(Protocol):
+    """Where hellos, heartbeats and last wills go."""
+
+    def offer(self, message: Message, *, is_certain: bool) -> None:
+        """Take a message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How to connect: `worker_id` is unique among the workers of one broker."""
+
+    endpoint: MqttEndpoint
+    worker_id: str
+    session: Session
+    receive_maximum: int = 500
+
+
+class MqttLink:
+    """The current connection, shared by what comes in and what goes out. Plays `Downlink`."""
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self._now_us = now_us
+        self.session: MqttSession | None = None
+        self.connected_at: float | None = None
+        self.acks_failed = 0
+        """Acks that could not be handed to the broker, ever; each is healed by its client's resend."""
+
+    async def send_acks(self, drafts: Sequence[AckDraft]) -> None:
+        """Send acks to the clients."""
+        now_ms = self._now_us() // 1000
+        await self._publish([(ack(draft.client_id), encode_ack(draft, now_ms)) for draft in drafts])
+
+    async def send_welcome(self, client_id: ClientId, welcome: Welcome) -> None:
+        """Send the answer to a hello."""
+        await self._publish([(ack(client_id), encode_welcome(welcome))])
+
+    async def _publish(self, messages: list[tuple[str, bytes]]) -> None:
+        session = self.session
+        try:
+            if session is not None:
+                await session.publish_many(messages, qos=1)
+                return
+        except MqttError as error:
+            _log.warning("acks_not_sent", count=len(messages), reason=str(error))
+        self.acks_failed += len(messages)
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """PUBACK what the broker brought."""
+        session = self.session
+        if session is None:
+            return
+        for message in messages:
+            receipt = message.receipt
+            if type(receipt) is InboundMessage:
+                session.ack(receipt)
+
+    async def check(self) -> None:
+        """Raise unless the broker is there: for /readyz."""
+        if self.session is None or not self.session.is_open:
+            raise MqttConnectionError(None, "not connected to the broker")
+
+
+class MqttSource:
+    """Keeps the link up and hands every message to the pump or to the presence desk."""
+
+    def __init__(
+        self,
+        options: SourceOptions,
+        link: MqttLink,
+        pump: Pump,
+        presence: PresenceDesk,
+        clock: Clock,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._options = options
+        self._link = link
+        self._pump = pump
+        self._presence = presence
+        self._clock = clock
+        self._now_us = now_us
+        self._last_us = 0
+        self._topics: dict[str, tuple[str, ClientId]] = {}
+        self.refused_connections = 0
+        """Connections that the broker said it refused, ever."""
+        self.connects = 0
+        suffix = "" if options.session == "durable" else f"-{secrets.token_hex(4)}"
+        self._client_id = f"ingest-{options.worker_id}{suffix}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Stay connected until `stop` and until everything that was read is settled."""
+        stopping = asyncio.create_task(stop.wait(), name="mqtt_stop")
+        backoff = Backoff(0.2, 5.0)
+        is_away = False
+        try:
+            while not stop.is_set():
+                try:
+                    session = await self._connect()
+                except MqttError as error:
+                    if not is_away:
+                        _log.warning("broker_away", reason=str(error))
+                    is_away = True
+                    await asyncio.wait({stopping}, timeout=backoff.next_delay())
+                    continue
+                is_away = False
+                backoff.reset()
+                await self._serve(session, stopping)
+        finally:
+            stopping.cancel()
+
+    async def _connect(self) -> MqttSession:
+        is_durable = self._options.session == "durable"
+        session = await MqttSession.connect(
+            self._options.endpoint,
+            client_id=self._client_id,
+            clean_start=not is_durable,
+            session_expiry=SESSION_SECONDS if is_durable else 0,
+            receive_maximum=self._options.receive_maximum,
+            on_message=self._on_message,
+        )
+        # Before the subscription is answered: a durable session's messages come at once, and want their acks.
+        self._link.session = session
+        try:
+            filters = [(shared(GROUP, pattern), 1) for pattern in UPLINK_FILTERS]
+            await session.subscribe([*filters, (BROKER_NOTICES, 0)])
+        except BaseException:
+            self._link.session = None
+            await session.close()
+            raise
+        self._link.connected_at = self._clock.monotonic()
+        self.connects += 1
+        _log.info("broker_connected", client_id=self._client_id, session_present=session.session_present)
+        return session
+
+    async def _serve(self, session: MqttSession, stopping: asyncio.Task[bool]) -> None:
+        closing = asyncio.create_task(session.wait_closed(), name="mqtt_closed")
+        try:
+            await asyncio.wait({closing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not closing.done():
+                session.pause_reading()
+                draining = asyncio.create_task(self._pump.drained.wait(), name="mqtt_drain")
+                await asyncio.wait({closing, draining}, return_when=asyncio.FIRST_COMPLETED)
+                draining.cancel()
+                await session.disconnect()
+            reason = await closing
+        finally:
+            closing.cancel()
+            self._link.session = None
+            self._link.connected_at = None
+        if stopping.done():
+            return
+        _log.warning("broker_lost", reason=reason.text, code=reason.reason_code)
+        if reason.reason_code == TAKEN_OVER:
+            _log.error("worker_id_taken", worker_id=self._options.worker_id)
+            await asyncio.wait({stopping}, timeout=TAKEN_OVER_PAUSE)
+
+    def _on_message(self, inbound: InboundMessage) -> None:
+        topic = inbound.topic
+        known = self._topics.get(topic)
+        if known is None:
+            if topic == BROKER_NOTICES:
+                self.refused_connections += _REFUSED.search(inbound.payload) is not None
+                return
+            known = self._learn_topic(topic)
+        # Strictly increasing, so that two readings without a time of their own never share one.
+        received_us = max(self._now_us(), self._last_us + 1)
+        self._last_us = received_us
+        form, client_id = known
+        message = Message(client_id, topic, form, inbound.payload, received_us, inbound)
+        if form == _HEARTBEAT:
+            self._presence.offer(message, is_certain=inbound.qos > 0)
+        elif inbound.qos > 0:
+            self._pump.offer_certain(message)
+        else:
+            self._pump.offer_live(message)
+
+    def _learn_topic(self, topic: str) -> tuple[str, ClientId]:
+        uplink = parse_uplink(topic)
+        if uplink is None:
+            return _NOWHERE
+        if len(self._topics) >= MAX_CACHED_TOPICS:
+            self._topics.clear()
+        known = self._topics[topic] = (uplink.kind.value, uplink.client_id)
+        return known
+
+
+_HEARTBEAT: Final = UplinkKind.HEARTBEAT.value
+_NOWHERE: Final = ("unknown", ClientId(""))

@@ -1,0 +1,42 @@
+"""Settings of ingest: the shared `PULSE_*` variables and its own `PULSE_INGEST_*`. Only `app.py` reads them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from pulse_chassis.settings import ServiceSettings
+
+
+class IngestSettings(ServiceSettings):
+    """Everything that can be set."""
+
+    ingest_session: Literal["durable", "ephemeral"] = Field(
+        default="durable", description="durable: one machine, a restart loses nothing; ephemeral: autoscaled workers"
+    )
+    ingest_worker_id: str = Field(
+        default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers"
+    )
+    ingest_receive_maximum: int = Field(default=500, ge=1, le=65_535, description="QoS 1 messages in flight")
+    ingest_live_messages: int = Field(default=5_000, ge=1, description="QoS 0 messages that may wait")
+    ingest_live_bytes: int = Field(default=32 * 1024 * 1024, ge=256 * 1024, description="bytes of those")
+    ingest_client_rows_per_second: float = Field(default=20_000.0, gt=0, description="rows a second of one client")
+    ingest_client_burst_rows: float = Field(default=40_000.0, ge=1, description="rows at once of one client")
+    ingest_max_metrics_per_client: int = Field(default=2_000, ge=1, description="different metrics of one client")
+    ingest_http_readings_waiting: int = Field(default=20_000, ge=1, description="HTTP readings that may wait")
+    ingest_silence_seconds: float = Field(default=9.0, gt=0, description="until a heartbeating client is offline")
+    ingest_plain_silence_seconds: float = Field(default=60.0, gt=0, description="until any other device is offline")
+    ingest_retention_days: int = Field(default=90, ge=1, description="readings older than this are dropped")
+    ingest_partitions_ahead: int = Field(default=7, ge=1, le=366, description="days")
+    ingest_partitions_behind: int = Field(default=7, ge=0, le=366, description="days")
+    ingest_unsafe_disable: Literal["dedupe", "ack_after_commit"] | None = Field(
+        default=None,
+        description="ONLY for the test that proves that the tests find it: duplicates, or lost readings, on purpose",
+    )
+
+    @property
+    def retention(self) -> timedelta:
+        """How long readings are kept."""
+        return timedelta(days=self.ingest_retention_days)

@@ -1,0 +1,243 @@
+"""Batches into PostgreSQL: one transaction each, in which every stored row is checked against the ledger.
+
+Within the transaction: extend the ledgers (locked in order of client and epoch) and learn what they had before → copy
+the rows that they had not → refused rows → losses → latest values. It commits with `synchronous_commit = on`; only then
+does `store` return. All writers take their locks in this order, each set sorted, so that they cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from pulse_contracts.ids import ClientId
+from pulse_ingest.domain.batch import Batch, Chunk, Claim, ClaimKey
+from pulse_ingest.domain.ranges import Ranges
+from pulse_ingest.domain.reading import RejectedRow
+from pulse_ingest.storage.postgres_link import PostgresLink
+from pulse_ingest.storage.sample_rows import (
+    COLUMNS,
+    EXACT_IN_DOUBLE,
+    EncodedSamples,
+    encode_samples,
+    group_by_series,
+    is_suspect,
+)
+from pulse_ingest.storage.series_ids import SeriesIds
+from pulse_ingest.storage.times import from_us
+from pulse_ingest.use_cases.ports import ClaimOutcome, StoredBatch
+
+if TYPE_CHECKING:
+    from pulse_ingest.storage.postgres_link import Connection, Pool
+
+CAREFUL_BATCHES: Final = 50
+"""After a batch that held a row already stored, this many go the slower way that skips such rows one by one."""
+
+_EXTEND_LEDGERS: Final = """
+with claim as (
+    select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+        as c (client_id, epoch, received, rejected, lost, head_seq, head_us)
+), held as materialized (
+    select s.client_id, s.epoch, s.received + s.rejected as known, c.received::int8multirange as received,
+           c.rejected::int8multirange as rejected, c.lost::int8multirange as lost, c.head_seq, c.head_us
+    from telemetry.stream s join claim c on c.client_id = s.client_id and c.epoch = s.epoch
+    order by s.client_id, s.epoch
+    for update of s
+)
+update telemetry.stream s set
+    received = s.received + (h.received - s.rejected),
+    rejected = s.rejected + (h.rejected - s.received - h.received),
+    lost = s.lost + h.lost,
+    head_seq = greatest(s.head_seq, h.head_seq),
+    head_at = case when h.head_seq > s.head_seq
+        then timestamptz 'epoch' + h.head_us * interval '1 microsecond' else s.head_at end
+from held h
+where s.client_id = h.client_id and s.epoch = h.epoch
+returning s.client_id, s.epoch, nullif(((h.received + h.rejected) * h.known)::text, '{}') as known,
+    telemetry.prefix_end(int8multirange(int8range(1, s.origin + 1)) + s.received + s.rejected + s.lost) as cum
+"""
+_FROM_STAGE: Final = "insert into telemetry.sample select * from telemetry.sample_stage on conflict do nothing"
+_EMPTY_STAGE: Final = "delete from telemetry.sample_stage"
+_LATEST: Final = """
+insert into telemetry.latest as l
+    (series_id, seq, order_at, recorded_at, received_at, value, whole, flag, suspect, text)
+select n.series_id, n.seq, timestamptz 'epoch' + least(n.recorded, n.received) * interval '1 microsecond',
+       timestamptz 'epoch' + n.recorded * interval '1 microsecond',
+       timestamptz 'epoch' + n.received * interval '1 microsecond', n.value, n.whole, n.flag, n.suspect, n.text
+from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::float8[], $6::bigint[], $7::bool[], $8::bool[],
+            $9::text[]) as n (series_id, seq, recorded, received, value, whole, flag, suspect, text)
+on conflict (series_id) do update set
+    seq = excluded.seq, order_at = excluded.order_at, recorded_at = excluded.recorded_at,
+    received_at = excluded.received_at, value = excluded.value, whole = excluded.whole, flag = excluded.flag,
+    suspect = excluded.suspect, text = excluded.text
+where (excluded.order_at, excluded.seq) > (l.order_at, l.seq)
+  and excluded.received_at - excluded.recorded_at <= interval '60 seconds'
+"""
+_REJECTED: Final = """
+insert into telemetry.rejected as r
+    (client_id, topic, epoch, seq, code, detail, raw, sha256, times, first_at, last_at)
+select n.client_id, n.topic, n.epoch, n.seq, n.code, n.detail, n.raw, n.sha256, n.times, n.first_at, n.last_at
+from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
+            $9::bigint[], $10::timestamptz[], $11::timestamptz[])
+    as n (client_id, topic, epoch, seq, code, detail, raw, sha256, times, first_at, last_at)
+on conflict (client_id, epoch, seq, code, sha256)
+do update set times = r.times + excluded.times, last_at = greatest(r.last_at, excluded.last_at)
+"""
+_LOSSES: Final = """
+insert into telemetry.loss (client_id, epoch, first_seq, last_seq, reason, declared_at)
+select *, now() from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) on conflict do nothing
+"""
+_DROP_IDENTITY: Final = "drop index if exists telemetry.sample_identity"
+
+
+class PostgresReadingStore:
+    """The `ReadingStore` of production. Used by one task at a time."""
+
+    def __init__(self, pool: Pool, *, max_series_per_client: int, unsafe_without_dedupe: bool = False) -> None:
+        self._link = PostgresLink(pool)
+        self._series = SeriesIds(max_series_per_client)
+        self._careful_left = 0
+        self._is_unsafe = unsafe_without_dedupe
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._link.close()
+
+    async def switch_dedupe_off(self) -> None:
+        """Take the table's identity away, for the test that shows that duplicates are then found (see `settings`)."""
+        async with self._link.connection() as connection:
+            await connection.execute(_DROP_IDENTITY)
+
+    async def store(self, batch: Batch) -> StoredBatch:
+        """Commit a batch (see `ReadingStore.store`)."""
+        try:
+            return await self._store(batch, is_careful=self._careful_left > 0)
+        except asyncpg.UniqueViolationError:
+            self._careful_left = CAREFUL_BATCHES
+            return await self._store(batch, is_careful=True)
+
+    async def _store(self, batch: Batch, *, is_careful: bool) -> StoredBatch:
+        async with self._link.connection() as connection:
+            missing = self._series.missing(batch)
+            if missing:
+                await self._series.ensure(connection, missing)
+            async with connection.transaction():
+                outcomes = await self._extend_ledgers(connection, batch)
+                claims = [
+                    (claim.client_id, claim.epoch, outcomes[key].fresh)
+                    for key, claim in batch.claims.items()
+                    if key in outcomes
+                ]
+                samples = encode_samples(group_by_series(claims, batch.plain, self._series.by_client))
+                added = await self._insert(connection, samples, is_careful=is_careful)
+                if batch.rejected:
+                    await connection.execute(_REJECTED, *_rejected_columns(batch.rejected, outcomes))
+                await self._write_losses(connection, batch, outcomes)
+                if samples.latest:
+                    await connection.execute(_LATEST, *_latest_columns(samples))
+        self._careful_left = max(0, self._careful_left - 1)
+        return StoredBatch(batch, outcomes, added, _duplicates(batch, outcomes))
+
+    async def _extend_ledgers(self, connection: Connection, batch: Batch) -> dict[ClaimKey, ClaimOutcome]:
+        if not batch.claims:
+            return {}
+        records = await connection.fetch(_EXTEND_LEDGERS, *_claim_columns(batch.claims.values()))
+        outcomes: dict[ClaimKey, ClaimOutcome] = {}
+        for client_id, epoch, known_text, cum in records:
+            key = (ClientId(client_id), epoch)
+            known = Ranges.EMPTY if known_text is None else Ranges.parse(known_text)
+            fresh: list[Chunk] = batch.claims[key].without(Ranges.EMPTY if self._is_unsafe else known)
+            outcomes[key] = ClaimOutcome(cum, fresh, known)
+        return outcomes
+
+    async def _insert(self, connection: Connection, samples: EncodedSamples, *, is_careful: bool) -> int:
+        if not samples.count:
+            return 0
+        table = "sample_stage" if is_careful else "sample"
+        await connection.copy_to_table(
+            table, schema_name="telemetry", columns=COLUMNS, format="binary", source=_once(samples.data)
+        )
+        if not is_careful:
+            return samples.count
+        status = await connection.execute(_FROM_STAGE)
+        await connection.execute(_EMPTY_STAGE)
+        return int(status.rsplit(" ", 1)[1])
+
+    async def _write_losses(self, connection: Connection, batch: Batch, outcomes: dict[ClaimKey, ClaimOutcome]) -> None:
+        losses = sorted(
+            (client_id, epoch, low, high, reason)
+            for (client_id, epoch), claim in batch.claims.items()
+            if claim.lost and (client_id, epoch) in outcomes
+            for low, high, reason in set(claim.lost)
+        )
+        if losses:
+            await connection.execute(_LOSSES, *map(list, zip(*losses, strict=True)))
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    # Complete before it is handed over: asyncpg's COPY hangs when its source raises.
+    yield data
+
+
+def _claim_columns(claims: Any) -> tuple[list[Any], ...]:
+    columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+    for claim in claims:
+        _append_claim(columns, claim)
+    return columns
+
+
+def _append_claim(columns: tuple[list[Any], ...], claim: Claim) -> None:
+    head_seq, head_us = claim.head() or (0, 0)
+    columns[0].append(claim.client_id)
+    columns[1].append(claim.epoch)
+    columns[2].append("{" + ",".join([f"[{low},{high}]" for low, high in claim.spans]) + "}")
+    columns[3].append(Ranges.from_any((seq, seq) for seq in claim.rejected).multirange() if claim.rejected else "{}")
+    columns[4].append(Ranges.from_any((low, high) for low, high, _ in claim.lost).multirange() if claim.lost else "{}")
+    columns[5].append(head_seq)
+    columns[6].append(head_us)
+
+
+def _latest_columns(samples: EncodedSamples) -> tuple[list[Any], ...]:
+    columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [], [], [])
+    ids, seqs, recorded_at, received_at, values, wholes, flags, suspects, texts = columns
+    for series_id, (recorded, sequence, _, received, value) in samples.latest:
+        kind = type(value)
+        is_number = kind is float or kind is int
+        ids.append(series_id)
+        seqs.append(sequence)
+        recorded_at.append(recorded)
+        received_at.append(received)
+        values.append(value if is_number else None)
+        wholes.append(value if kind is int and not -EXACT_IN_DOUBLE <= value <= EXACT_IN_DOUBLE else None)
+        flags.append(value if kind is bool else None)
+        suspects.append(is_suspect(recorded, received))
+        texts.append(value if kind is str else None)
+    return columns
+
+
+def _rejected_columns(rows: Sequence[RejectedRow], outcomes: dict[ClaimKey, ClaimOutcome]) -> list[list[Any]]:
+    """Merge what came several times; rows of an epoch that does not exist were never judged, and are left out."""
+    merged: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        if row.epoch and (row.client_id, row.epoch) not in outcomes:
+            continue
+        digest = sha256(row.raw).digest()
+        seq = row.sequence_no or 0
+        key = (row.client_id, row.epoch, seq, row.refusal.code.value, digest)
+        at = from_us(row.received_us)
+        held = merged.get(key)
+        if held is None:
+            merged[key] = [row.client_id, row.topic, row.epoch, seq, row.refusal.code.value]
+            merged[key] += [row.refusal.detail, row.raw, digest, 1, at, at]
+        else:
+            held[8] += 1
+            held[10] = max(held[10], at)
+    ordered = [merged[key] for key in sorted(merged)]
+    return [list(column) for column in zip(*ordered, strict=True)] or [[] for _ in range(11)]
+
+
+def _duplicates(batch: Batch, outcomes: dict[ClaimKey, ClaimOutcome]) -> int:
+    return batch.duplicates + sum(outcome.known.count for outcome in outcomes.values())

@@ -1,0 +1,1 @@
+"""What ingest does, one file each; `ports.py` says what they need from the outside."""
