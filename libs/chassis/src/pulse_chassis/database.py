@@ -7,11 +7,10 @@ reached is an `UnavailableError` (503), everything else keeps its own type. URLs
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import sqlalchemy
@@ -24,8 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 
 from pulse_chassis.errors import UnavailableError
 
-COMMAND_SECONDS: Final = 30.0
+STATEMENT_SECONDS: Final = 30.0
 """No statement of a service takes longer on purpose; a lock that is held for ever must not hold a request with it."""
+NETWORK_SECONDS: Final = 5.0
+"""The server ends a long statement itself; only a link that went silent is given up on our side, this much later."""
 CONNECT_SECONDS: Final = 5.0
 _POOL_WAIT_SECONDS: Final = 5.0
 OUTBOX_KEY: Final = "outbox_table"
@@ -33,13 +34,15 @@ OUTBOX_KEY: Final = "outbox_table"
 OUTBOX_WRITTEN_KEY: Final = "outbox_written"
 
 _UNREACHABLE: Final = (
-    OSError,
+    ConnectionError,
+    TimeoutError,
     PoolTimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
 )
 
 
@@ -66,7 +69,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Give a session; commit when the block ends, roll back when it raises. Nobody else commits."""
-        async with _reachable(), self._sessions() as session:
+        async with outages_as_unavailable(), self._sessions() as session:
             async with session.begin():
                 yield session
             has_news = session.info.get(OUTBOX_WRITTEN_KEY, False)
@@ -77,7 +80,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Give a session in a read-only transaction with one view of the data; nothing is ever committed."""
-        async with _reachable(), self._sessions() as session:
+        async with outages_as_unavailable(), self._sessions() as session:
             await session.connection(
                 execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             )
@@ -90,7 +93,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raise UnavailableError unless the server answers: a check for `HealthRegistry`."""
-        async with _reachable(), self._engine.connect() as connection:
+        async with outages_as_unavailable(), self._engine.connect() as connection:
             await connection.execute(sqlalchemy.text("select 1"))
 
     async def dispose(self) -> None:
@@ -98,17 +101,19 @@ class Database:
         await self._engine.dispose()
 
 
-def create_engine(url: str | SecretStr, *, pool_size: int, application_name: str) -> AsyncEngine:
+def create_engine(
+    url: str | SecretStr, *, pool_size: int, application_name: str, statement_seconds: float | None = STATEMENT_SECONDS
+) -> AsyncEngine:
     """Return an engine over asyncpg with a bounded pool whose dead connections are noticed before use."""
     dsn = _plain(url)
 
     async def connect() -> asyncpg.Connection[asyncpg.Record]:
-        return await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings=_server_settings(application_name),
-        )
+        try:
+            return await asyncpg.connect(
+                dsn, timeout=CONNECT_SECONDS, **_connection_options(application_name, statement_seconds)
+            )
+        except OSError as error:
+            raise _unavailable() from error
 
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -121,18 +126,30 @@ def create_engine(url: str | SecretStr, *, pool_size: int, application_name: str
 
 
 async def asyncpg_pool(
-    url: str | SecretStr, *, application_name: str, min_size: int = 1, max_size: int = 4
+    url: str | SecretStr,
+    *,
+    application_name: str,
+    min_size: int = 1,
+    max_size: int = 4,
+    statement_seconds: float | None = STATEMENT_SECONDS,
 ) -> asyncpg.Pool[asyncpg.Record]:
-    """Return an open asyncpg pool for hot paths (COPY, unnest); the caller closes it."""
-    async with _reachable():
-        return await asyncpg.create_pool(
-            _plain(url),
-            min_size=min_size,
-            max_size=max_size,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings=_server_settings(application_name),
-        )
+    """Return an open asyncpg pool for hot paths (COPY, unnest); the caller closes it.
+
+    Statements end after `statement_seconds` (None: never, for exports). What they raise is asyncpg's own; wrap them in
+    `outages_as_unavailable` to tell an outage from a mistake.
+    """
+    dsn = _plain(url)
+    async with outages_as_unavailable():
+        try:
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=min_size,
+                max_size=max_size,
+                timeout=CONNECT_SECONDS,
+                **_connection_options(application_name, statement_seconds),
+            )
+        except OSError as error:
+            raise _unavailable() from error
 
 
 async def upgrade(url: str | SecretStr, script_location: str | Path, version_schema: str) -> None:
@@ -141,9 +158,9 @@ async def upgrade(url: str | SecretStr, script_location: str | Path, version_sch
     `script_location` is a folder with `versions/` and an `env.py` that calls `run_migrations()` (below) and nothing
     else. The version table `alembic_version` lives in `version_schema`.
     """
-    engine = create_engine(url, pool_size=2, application_name=f"migrate-{version_schema}")
+    engine = create_engine(url, pool_size=2, application_name=f"migrate-{version_schema}", statement_seconds=None)
     try:
-        async with _reachable(), engine.connect() as guard, engine.connect() as connection:
+        async with outages_as_unavailable(), engine.connect() as guard, engine.connect() as connection:
             await guard.execution_options(isolation_level="AUTOCOMMIT")
             await guard.execute(_LOCK, {"name": f"migrate:{version_schema}"})
             await _upgrade_on(connection, str(script_location), version_schema)
@@ -186,29 +203,33 @@ async def _upgrade_on(connection: AsyncConnection, script_location: str, version
 
 
 @asynccontextmanager
-async def _reachable() -> AsyncIterator[None]:
-    """Turn "cannot reach the server" into UnavailableError; leave every other error as it is."""
+async def outages_as_unavailable() -> AsyncIterator[None]:
+    """Turn a server that is away, full or too slow into UnavailableError; leave every other error as it is."""
     try:
         yield
-    except asyncio.CancelledError:
-        raise
     except _UNREACHABLE as error:
-        message = "the database cannot be reached"
-        raise UnavailableError(message, code="database_unavailable") from error
+        raise _unavailable() from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(_driver_error(error), _UNREACHABLE):
-            message = "the database cannot be reached"
-            raise UnavailableError(message, code="database_unavailable") from error
+            raise _unavailable() from error
         raise
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError("the database cannot be reached or is too slow", code="database_unavailable")
 
 
 def _driver_error(error: DBAPIError) -> BaseException | None:
     return error.orig.__cause__ if error.orig is not None else None
 
 
-def _server_settings(application_name: str) -> dict[str, str]:
+def _connection_options(application_name: str, statement_seconds: float | None) -> dict[str, Any]:
     # JIT costs tens of milliseconds to save microseconds on queries as short as ours, more so over many partitions.
-    return {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+    settings = {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+    if statement_seconds is None:
+        return {"server_settings": settings}
+    settings["statement_timeout"] = str(round(statement_seconds * 1000))
+    return {"server_settings": settings, "command_timeout": statement_seconds + NETWORK_SECONDS}
 
 
 def _plain(url: str | SecretStr) -> str:

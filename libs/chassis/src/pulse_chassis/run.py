@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _log = get_logger("run")
 
 DEATH_GRACE_SECONDS: Final = 1.0
 """What the other workers get once one died: enough to finish a commit, too short to delay the restart."""
+LAST_SECONDS: Final = 3.0
+"""What HTTP gets at least to end its open requests, however long the others took to drain."""
+CLOSE_SECONDS: Final = 5.0
 ABORT_SECONDS: Final = 2.0
 """How long cancelled tasks may take to end before the process leaves without them."""
 
@@ -110,7 +114,7 @@ class _Crew:
         last = set(self._tasks) - first
         await self._wait_for_all(first, also_watch=last, deadline=deadline)
         self._stop_last.set()
-        await self._wait_for_all(last, also_watch=set(), deadline=deadline)
+        await self._wait_for_all(last, also_watch=set(), deadline=max(deadline, loop.time() + LAST_SECONDS))
 
     async def _wait_for_all(
         self, tasks: set[asyncio.Task[None]], *, also_watch: set[asyncio.Task[None]], deadline: float
@@ -182,6 +186,7 @@ class _Supervisor:
         self._stop = asyncio.Event()
         self._is_composed = False
         self._abort_timer: threading.Timer | None = None
+        self._leave_at: float | None = None
         self._life: asyncio.Task[None] | None = None
         self._was_aborted = False
 
@@ -196,7 +201,11 @@ class _Supervisor:
     def leave_within(self, seconds: float, code: int) -> None:
         """Leave by force after this time, from a thread: a blocked loop, or a task that swallows its cancellation
         while the loop is closed, could not do it."""
+        leave_at = time.monotonic() + seconds
+        if self._leave_at is not None and self._leave_at < leave_at:
+            return
         self.disarm()
+        self._leave_at = leave_at
         self._abort_timer = threading.Timer(seconds, _leave_by_force, (code,))
         self._abort_timer.daemon = True
         self._abort_timer.start()
@@ -210,7 +219,11 @@ class _Supervisor:
         async with self._compose() as workers:
             self._is_composed = True
             _log.info("process_started", workers=[worker.name for worker in workers])
-            await run_workers(workers, stop=self._stop, drain_seconds=self._drain_seconds)
+            try:
+                await run_workers(workers, stop=self._stop, drain_seconds=self._drain_seconds)
+            except BaseException:
+                self.leave_within(CLOSE_SECONDS, 1)  # closing what was composed must not hold up the restart
+                raise
 
     def _exit_code(self, life: asyncio.Task[None]) -> int:
         if life.cancelled():
@@ -252,7 +265,7 @@ class _Supervisor:
             return
         _log.info("stopping", signal=name)
         self._stop.set()
-        self.leave_within(self._drain_seconds + 2 * ABORT_SECONDS, 1)
+        self.leave_within(self._drain_seconds + LAST_SECONDS + CLOSE_SECONDS, 1)
         if not self._is_composed:
             self._life.cancel()
 

@@ -21,7 +21,8 @@ from pulse_chassis.run import Worker
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than any client of ours keeps an idle connection: the side that sends requests must be the one that closes."""
-GRACE_SECONDS: Final = 5
+GRACE_SECONDS: Final = 2
+"""Below what `run` leaves HTTP at the end."""
 _BACKLOG: Final = 2048
 _log = get_logger("serve")
 

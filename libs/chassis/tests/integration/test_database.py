@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pulse_chassis.database import Database, asyncpg_pool, upgrade
+from pulse_chassis.database import Database, asyncpg_pool, outages_as_unavailable, upgrade
 from pulse_chassis.errors import UnavailableError
 
 ENV = "from pulse_chassis.database import run_migrations\n\nrun_migrations()\n"
@@ -150,6 +150,28 @@ async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
         await die_inside()
     assert await _count(db) == 0
     await admin.close()
+
+
+async def test_an_error_of_the_callers_own_keeps_its_type(db: Database) -> None:
+    async def lose_a_file() -> None:
+        async with db.transaction() as session:
+            await session.execute(text("select 1"))
+            raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        await lose_a_file()
+
+
+async def test_a_statement_that_takes_too_long_is_ended_by_the_server(url: str) -> None:
+    pool = await asyncpg_pool(url, application_name="test", max_size=1, statement_seconds=0.1)
+    with pytest.raises(UnavailableError):
+        async with outages_as_unavailable():
+            await pool.fetchval("select pg_sleep(5)")
+    assert await pool.fetchval("select 1") == 1
+    await pool.close()
+    endless = await asyncpg_pool(url, application_name="test", max_size=1, statement_seconds=None)
+    assert await endless.fetchval("show statement_timeout") == "0"
+    await endless.close()
 
 
 async def test_a_full_pool_is_unavailable_and_not_a_hang(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

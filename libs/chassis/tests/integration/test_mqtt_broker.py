@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import mqtt5
 import pytest
 
 from pulse_chassis.mqtt import (
@@ -157,6 +158,41 @@ async def test_wrong_credentials_are_not_authorized(device: Device) -> None:
     wrong = MqttEndpoint(device.endpoint.host, device.endpoint.port, device.id, "wrong")
     with pytest.raises(NotAuthorizedError):
         await device.connect(wrong)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        b"\x26\x00\x01\xff\x00\x01v",
+        b"\x26\x00\x00\x00\x00",
+        b"\x03\x00\x03\xed\xa0\x80",
+        b"\x08\x00\x03r/#",
+        b"\x01\x02",
+        b"\x0b\x05",
+        b"\x09\x00\x02\xff\xfe",
+        b"\x23\x00\x01",
+    ],
+)
+async def test_a_device_cannot_end_the_services_session(
+    device: Device, ingest: Any, eventually: Eventually, properties: bytes
+) -> None:
+    """The codec panics at invalid UTF-8: whatever Mosquitto lets through must not reach that."""
+    got: list[InboundMessage] = []
+    service = await ingest(got.append)
+    await service.subscribe([(BUFFER, 1)])
+    topic = f"telemetry/{device.id}/buffer".encode()
+    body = len(topic).to_bytes(2, "big") + topic + b"\x00\x01" + bytes([len(properties)]) + properties + b"\xff\x00"
+    reader, writer = await asyncio.open_connection(device.endpoint.host, device.endpoint.port)
+    password = (device.endpoint.password or "").encode()
+    writer.write(mqtt5.ConnectPacket(device.id, username=device.id, password=password, clean_start=True).write())
+    assert (await reader.read(100))[:1] == b"\x20"
+    writer.write(bytes([0x32, len(body)]) + body)
+    await reader.read(100)
+    writer.close()
+    async with await device.connect() as session:
+        assert await session.publish(topic.decode(), b"after") == 0
+    await eventually(lambda: bool(got) and got[-1].payload == b"after")
+    assert service.is_open
 
 
 async def test_tls_is_verified_against_the_given_ca(device: Device, ingest: Any, tmp_path: Any) -> None:

@@ -224,6 +224,24 @@ def test_a_task_that_swallows_its_cancellation_cannot_keep_a_failed_process(spaw
     assert child.finish()[0] == 1
 
 
+def test_what_was_composed_cannot_hold_up_the_restart_of_a_dead_process(spawn: Callable[[str], Child]) -> None:
+    child = spawn("""
+        async def dies(stop):
+            await asyncio.sleep(0)
+
+        @asynccontextmanager
+        async def compose():
+            try:
+                yield [Worker("dies", dies)]
+            finally:
+                say("closing")
+                await asyncio.Event().wait()
+
+        run_process(compose, service="probe")
+    """)
+    assert child.finish() == (1, "closing\n")
+
+
 def test_a_composition_that_fails_exits_with_1_and_its_traceback(spawn: Callable[[str], Child]) -> None:
     child = spawn("""
         @asynccontextmanager
