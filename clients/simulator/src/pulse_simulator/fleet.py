@@ -28,8 +28,6 @@ _CONNECTING_AT_ONCE: Final = 64
 _OPENING_AT_ONCE: Final = 16
 _LOOK_S: Final = 0.1
 _FOR_EVER: Final = float("inf")
-_READY_S: Final = 30.0
-"""How long generation waits for devices to be connected; who is not by then begins without a link."""
 
 
 class Phase(StrEnum):
@@ -116,7 +114,8 @@ class Fleet:
         async with asyncio.TaskGroup() as group:
             for agent in self._agents:
                 group.create_task(open_one(agent))
-        await self._poll(_READY_S, lambda: all(client.is_connected for client in self._clients), self.stop)
+        patience = self._plan.connect_timeout.total_seconds()
+        await self._poll(patience, lambda: all(client.is_connected for client in self._clients), self.stop)
 
     async def _generate(self) -> None:
         self.phase = Phase.RUNNING
@@ -201,7 +200,7 @@ class Fleet:
     async def _close(self) -> None:
         _cancel(self._tasks)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(agent.close() for agent in self._agents))
+        await asyncio.gather(*(client.close() for client in self._clients))
 
 
 def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

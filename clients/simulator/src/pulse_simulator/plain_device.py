@@ -155,6 +155,13 @@ class PlainDevice:
         if self._oracle is not None:
             self._oracle.accepted(self._setup.account.username or "", moment_us, number)
 
+    async def close(self) -> None:
+        """Give up what still waits for an answer."""
+        unanswered = tuple(self._in_flight)
+        for task in unanswered:
+            task.cancel()
+        await asyncio.gather(*unanswered, return_exceptions=True)
+
     @property
     def is_connected(self) -> bool:
         """Tell whether it has a link."""

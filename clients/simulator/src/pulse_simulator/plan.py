@@ -36,6 +36,8 @@ class FleetPlan:
     duration: timedelta
     outages: tuple[Outage, ...] = ()
     drain_timeout: timedelta = timedelta(seconds=120)
+    connect_timeout: timedelta = timedelta(seconds=30)
+    """How long generation waits for everybody to be connected; who is not by then begins without a link."""
     has_jitter: bool = False
     seed: int = 0
     prefix: str = "sim"
