@@ -38,9 +38,9 @@ _USUAL_STEPS: Final = 6  # Of the supervisor's start, beside the parts becoming 
 
 def show_error(error: StackError) -> None:
     """Print what went wrong and what to do about it."""
-    err.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}")
+    err.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}", soft_wrap=True)
     if error.hint:
-        err.print(f"  {escape(error.hint)}")
+        err.print(f"  {escape(error.hint)}", soft_wrap=True)
 
 
 class StartDisplay:
