@@ -11,6 +11,8 @@ import mqtt5
 import pytest
 import structlog
 
+from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
+
 Condition = Callable[[], bool]
 
 
@@ -115,3 +117,34 @@ async def scripted_broker() -> AsyncIterator[ScriptedBroker]:
     """A listening socket that does what the test says."""
     async with _listening() as broker:
         yield broker
+
+
+class MqttClient:
+    """A session with the messages it got."""
+
+    def __init__(self, port: int) -> None:
+        self.endpoint = MqttEndpoint("127.0.0.1", port, "user", "secret")
+        self.got: list[InboundMessage] = []
+        self.session: MqttSession | None = None
+
+    async def connect(self, **options: Any) -> MqttSession:
+        """Connect as `c`."""
+        merged: dict[str, Any] = {"client_id": "c", "on_message": self.got.append} | options
+        self.session = await MqttSession.connect(self.endpoint, **merged)
+        return self.session
+
+    async def start(
+        self, broker: ScriptedBroker, connack: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[MqttSession, ScriptedPeer]:
+        """Connect; return the session and the broker's side."""
+        peer, session = await asyncio.gather(broker.greet(**(connack or {})), self.connect(**options))
+        return session, peer
+
+
+@pytest.fixture
+async def mqtt_client(scripted_broker: ScriptedBroker) -> AsyncIterator[MqttClient]:
+    """A client of the scripted broker."""
+    made = MqttClient(scripted_broker.port)
+    yield made
+    if made.session is not None:
+        await made.session.close()

@@ -34,7 +34,25 @@ from pydantic import ValidationError
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
+from pulse_chassis.principal import Principal
 from pulse_contracts.tokens import ACCESS_TOKEN_SECONDS, JWKS_PATH, TOKEN_AUDIENCE, TOKEN_ISSUER, AccessClaims
+
+__all__ = [
+    "AccessRule",
+    "Authority",
+    "JwksProvider",
+    "Principal",
+    "authenticated",
+    "declares_access",
+    "generate_signing_key",
+    "issue_access_token",
+    "jwks_url",
+    "public",
+    "public_jwk",
+    "requires",
+    "route_rules",
+    "rule_of",
+]
 
 ALGORITHM: Final = "ES256"
 CURVE: Final = "P-256"
@@ -50,18 +68,6 @@ _log = get_logger("bearer")
 
 JwksProvider = Callable[[], Awaitable[Mapping[str, Any]]]
 """Gives the JSON Web Key Set; raises when it cannot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """A signed-in user, as the access token says."""
-
-    user_id: UUID
-    username: str
-    roles: tuple[str, ...]
-    permissions: frozenset[str]
-    session_id: UUID
-    expires_at: datetime
 
 
 class Authority:
