@@ -63,6 +63,11 @@ class Quota:
     overflow_by_channel: Mapping[str, Overflow] = field(default_factory=_no_policies)
     ballast_bytes: int = 4 * MIB
 
+    @property
+    def disk_floor(self) -> int:
+        """Free bytes below which the outbox does not grow: never less than it takes to work with a full disk."""
+        return max(self.free_floor_bytes, 2 * self.ballast_bytes)
+
     def policy_of(self, channel: str) -> Overflow:
         """Return what this channel does when the outbox is full."""
         return self.overflow_by_channel.get(channel, self.overflow)

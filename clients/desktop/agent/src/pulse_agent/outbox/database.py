@@ -53,14 +53,20 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in _DAMAGE_CODES
 
 
-def open_rows(path: Path) -> tuple[OutboxRows, Recovery | None]:
-    """Open the outbox at `path`, making it or recovering it as needed.
+def is_full(error: sqlite3.Error) -> bool:
+    """Tell whether the disk is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
+
+
+def open_rows(path: Path, *, is_checked: bool = True) -> tuple[OutboxRows, Recovery | None]:
+    """Open the outbox at `path`, making it or recovering it as needed; `is_checked` False trusts an existing file.
 
     Raises NewerDatabaseError for a newer schema, sqlite3.Error when the disk or the rights do not allow it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _open_whole(path), None
+        return _open_whole(path, is_checked=is_checked), None
     except DamagedDatabaseError as damage:
         return recover_rows(path, str(damage))
 
@@ -72,17 +78,20 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_whole(path: Path) -> OutboxRows:
+def _open_whole(path: Path, *, is_checked: bool = True) -> OutboxRows:
     existed = path.exists()
     if existed and path.stat().st_size == 0:
         raise DamagedDatabaseError("the file is empty")
     connection = _connect(path)
     try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 16777216")
+        # On a full disk the ballast (4 MiB) must make room to empty the whole log, so the log is kept near 1 MiB.
+        connection.execute("PRAGMA wal_autocheckpoint = 256")
+        connection.execute("PRAGMA journal_size_limit = 4194304")
         connection.execute("PRAGMA cache_size = -2048")
-        if existed:
+        if existed and is_checked:
             _check(connection, path)
         migrate(connection)
         return OutboxRows(connection)

@@ -60,7 +60,7 @@ class RoomKeeper:
 
     def is_disk_low(self) -> bool:
         """Tell whether the disk has less free than the floor."""
-        return self.disk_full or self.free_bytes() < self.quota.free_floor_bytes
+        return self.disk_full or self.free_bytes() < self.quota.disk_floor
 
     def _put_channel(
         self, rows: OutboxRows, channel: str, readings: list[EncodedReading], now_us: int
@@ -70,8 +70,9 @@ class RoomKeeper:
         waiting = readings
         while waiting:
             size = sum(reading.size for reading in waiting)
-            needed = size if disk_low else self.quota.excess(rows.used_bytes, size)
-            freed = self._free(rows, channel, needed, disk_low, now_us) if needed else 0
+            over_quota = self.quota.excess(rows.used_bytes, size)
+            needed = max(over_quota, size - rows.reusable_bytes()) if disk_low else over_quota
+            freed = self._free(rows, channel, needed, disk_low, now_us) if needed > 0 else 0
             fitting = self._fitting(waiting, size - needed + freed)
             results.extend(rows.append(waiting[:fitting]))
             waiting = waiting[fitting:]

@@ -21,6 +21,10 @@ from pulse_agent.domain.reading import EncodedReading, Run, StoredReading, Value
 MAX_QUARANTINED: Final = 10_000
 """Rows kept in the quarantine; beyond that the oldest goes (the server keeps what it rejected as well)."""
 
+MIN_FREE_PAGES: Final = 1024
+SHRUNK_PAGES: Final = 256
+"""Pages given back at a time (1 MiB): some milliseconds."""
+
 _INSERT: Final = (
     "INSERT INTO telemetry_buffer (sequence, recorded_at, channel, metrics, size, checksum) VALUES (?, ?, ?, ?, ?, ?)"
 )
@@ -78,8 +82,6 @@ class OutboxRows:
         self._before = self._counters.copy()
         self._epoch = int(self.meta("epoch") or 0)
 
-    # -- transaction ------------------------------------------------------------------------------------------------
-
     def begin(self) -> None:
         """Start a transaction; nothing is changed outside of one."""
         self._connection.execute("BEGIN IMMEDIATE")
@@ -102,11 +104,26 @@ class OutboxRows:
             self._connection.execute("ROLLBACK")
         self._epoch = int(self.meta("epoch") or 0)
 
+    def checkpoint(self) -> None:
+        """Move the log into the database and cut it, outside of a transaction."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def reusable_bytes(self) -> int:
+        """Return about how many bytes of rows fit without the file growing: pages freed earlier, not filled whole."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (page_size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(free) * int(page_size) * 3 // 4
+
+    def shrink(self) -> None:
+        """Give a part of the file back to the disk, once most of it is free; outside of a transaction."""
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free > MIN_FREE_PAGES and free * 4 > pages * 3:
+            self._connection.execute(f"PRAGMA incremental_vacuum({SHRUNK_PAGES})").fetchall()
+
     def close(self) -> None:
         """Close the database; what was not committed is gone."""
         self._connection.close()
-
-    # -- what is there ----------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> int:
@@ -173,8 +190,6 @@ class OutboxRows:
         """Return a note kept under `key`."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
-
-    # -- changes ----------------------------------------------------------------------------------------------------
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a note under `key`."""
@@ -298,8 +313,6 @@ class OutboxRows:
             if run is not None or damaged is None:
                 return run
             low = damaged + 1
-
-    # -- inside -----------------------------------------------------------------------------------------------------
 
     def _count(self) -> Counters:
         per_channel = self._connection.execute(

@@ -22,7 +22,7 @@ from typing import Any, Final
 from pulse_agent.domain.quota import Fullness, LossReason
 from pulse_agent.domain.ranges import Range, RangeSet
 from pulse_agent.outbox.ballast import Ballast
-from pulse_agent.outbox.database import Recovery, is_damage, open_rows, recover_rows
+from pulse_agent.outbox.database import Recovery, is_damage, is_full, open_rows, recover_rows
 from pulse_agent.outbox.lock import OutboxLock
 from pulse_agent.outbox.room import RoomKeeper
 from pulse_agent.outbox.rows import OutboxRows, Rejection
@@ -228,27 +228,35 @@ class OutboxWriter:
 
     def _heal(self, rows: OutboxRows, group: list[_Request], error: sqlite3.Error) -> tuple[OutboxRows, GroupOutcome]:
         """Bring the database back and try the group once more."""
-        is_full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL if hasattr(error, "sqlite_errorcode") else False
         try:
-            rows.close()
-            if is_full:
-                self._ballast.release()
-                self._room.disk_full = True
-            rows, self._recovery = recover_rows(self._path, str(error)) if is_damage(error) else open_rows(self._path)
+            if is_full(error):
+                self._make_emergency_room(rows)
+            elif is_damage(error):
+                rows.close()
+                rows, self._recovery = recover_rows(self._path, str(error))
+            else:
+                rows = self._reopened(rows)
             results = self._commit(rows, group)
         except sqlite3.Error as again:
             self._undeclared += sum(request.readings for request in group)
             failure = OutboxUnavailableError(f"the outbox could not be written: {again}")
             numbers: list[tuple[int, Any]] = [(request.number, None) for request in group]
-            return self._reopened(rows), GroupOutcome(numbers, failure, None, self._recovery)
+            return rows, GroupOutcome(numbers, failure, None, self._recovery)
         return rows, GroupOutcome(results, None, self._stats(rows), self._recovery)
+
+    def _make_emergency_room(self, rows: OutboxRows) -> None:
+        """On a full disk: give the ballast back, and empty the log into the database, which frees the log's room."""
+        self._ballast.release()
+        self._room.disk_full = True
+        with suppress(sqlite3.Error):
+            rows.checkpoint()
 
     def _reopened(self, rows: OutboxRows) -> OutboxRows:
         with suppress(sqlite3.Error):
             rows.close()
         while True:
             try:
-                rows, recovery = open_rows(self._path)
+                rows, recovery = open_rows(self._path, is_checked=False)
             except sqlite3.Error:
                 # The disk may come back; until then puts wait, and the bound on them holds the sources back.
                 if self._stopped.wait(REOPEN_SECONDS):
@@ -263,10 +271,12 @@ class OutboxWriter:
             return
         self._upkeep_due = now + UPKEEP_SECONDS
         free, quota = self._room.free_bytes(), self._room.quota
-        if self._room.disk_full and free >= quota.free_floor_bytes:
+        if free >= quota.disk_floor:
             self._room.disk_full = False
         self._ballast.load(free, quota.free_floor_bytes)
         rows.recount()
+        with suppress(sqlite3.Error):
+            rows.shrink()
 
     def _stats(self, rows: OutboxRows) -> OutboxStats:
         losses, quarantined = rows.side_counts()
