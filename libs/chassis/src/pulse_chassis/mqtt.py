@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -50,6 +51,7 @@ __all__ = [
     "WriteBufferFullError",
 ]
 
+MAX_HELD: Final = 1_000
 DISCONNECT_WITH_WILL: Final = 0x04
 _REFUSED_ACCOUNT: Final = frozenset({0x86, 0x87})
 _connection_numbers = itertools.count(1)
@@ -60,7 +62,7 @@ class MqttSession:
 
     `session` is its number in this process, `session_present` whether the broker kept an older state for us,
     `ignored_acks` how often `ack` was called for a message that is not open here, `excess_messages` how many came
-    above our receive maximum.
+    above our receive maximum, `dropped_messages` how many of QoS 0 a pause has cost.
     """
 
     def __init__(self, on_message: Callable[[InboundMessage], None], receive_maximum: int) -> None:
@@ -70,6 +72,7 @@ class MqttSession:
         self.max_packet_size: int | None = None
         self.ignored_acks = 0
         self.excess_messages = 0
+        self.dropped_messages = 0
         self._on_message = on_message
         self._receive_maximum = receive_maximum
         self._open_qos1: set[int] = set()
@@ -77,6 +80,9 @@ class MqttSession:
         """Inbound QoS 2 by packet id: whether the application has acknowledged it (PUBREC is out)."""
         self._outbound = Outbound(self._balance)
         self._is_throttled = False
+        self._is_paused = False
+        self._held: deque[InboundMessage] = deque()
+        """What came with an answer while the application paused."""
         self._greeting: asyncio.Future[mqtt5.ConnAckPacket] = asyncio.get_running_loop().create_future()
         self._link = Link(
             {
@@ -202,12 +208,21 @@ class MqttSession:
             self._balance()
 
     def pause_reading(self) -> None:
-        """Get no more messages, from this moment on, not even the rest of a burst; answers to `publish` wait as well."""
-        self._link.pause()
+        """Get no more messages, from this moment on, not even the rest of a burst.
+
+        What the broker owes us (answers to `publish` and `subscribe`) is still read; messages that come with it are kept
+        for `resume_reading`: those of QoS 1 and 2 within the receive maximum, up to MAX_HELD of QoS 0, the rest of which
+        is dropped and counted in `dropped_messages`.
+        """
+        self._is_paused = True
+        self._balance()
 
     def resume_reading(self) -> None:
         """Get messages again, from the next turn of the event loop."""
-        self._link.resume()
+        self._is_paused = False
+        if self._held:
+            asyncio.get_running_loop().call_soon(self._deliver_held)
+        self._balance()
 
     async def wait_closed(self) -> MqttDisconnectReason:
         """Wait for the end and return why; raise what `on_message` raised, if that was it."""
@@ -271,7 +286,20 @@ class MqttSession:
         qos = int(packet.qos)
         if packet_id is not None and not self._take_in(packet_id, qos):
             return
-        self._on_message(InboundMessage(packet.topic, packet.payload, qos, packet_id, packet.retain, self.session))
+        message = InboundMessage(packet.topic, packet.payload, qos, packet_id, packet.retain, self.session)
+        if not self._is_paused and not self._held:
+            self._on_message(message)
+        elif qos == 0 and len(self._held) >= MAX_HELD:
+            self.dropped_messages += 1
+        else:
+            self._held.append(message)
+
+    def _deliver_held(self) -> None:
+        try:
+            while self._held and not self._is_paused and self._link.is_open:
+                self._on_message(self._held.popleft())
+        except Exception as error:  # noqa: BLE001 -- a boundary: wait_closed() raises what a callback raised
+            self._link.crash(error)
 
     def _take_in(self, packet_id: int, qos: int) -> bool:
         """Note a message as open; return False if it is not to be delivered."""
@@ -289,12 +317,13 @@ class MqttSession:
         return True
 
     def _balance(self) -> None:
-        """Read no more while the broker is above our receive maximum; it may then send on as we acknowledge.
+        """Read no more while the application pauses, or while the broker is above our receive maximum.
 
         Mosquitto 2.0.11 loses count when acks and messages cross, without a bound; cutting it off would punish the
-        wrong one. While an answer of its is awaited we read on: `ack` may depend on that answer.
+        wrong one. While an answer of its is awaited we read on: the next `ack` may depend on that answer.
         """
-        should = self.open_messages > self._receive_maximum and not self._outbound.is_waiting
+        is_enough = self._is_paused or self.open_messages > self._receive_maximum
+        should = is_enough and not self._outbound.is_waiting
         if should != self._is_throttled:
             self._is_throttled = should
             self._link.throttle(should)

@@ -39,7 +39,6 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tail = b""
         self._is_paused = False
-        self._wants_pause = False
         self._is_held = False
         self._is_throttled = False
         self._out: list[bytes] = []
@@ -120,18 +119,8 @@ class Link(asyncio.Protocol):
             await asyncio.sleep(0)  # what this turn has sent so far goes to the socket first
         await self._writable.wait()
 
-    def pause(self) -> None:
-        """Hand over no more packets, from this moment on; the peer's window fills up."""
-        self._wants_pause = True
-        self._stop_reading()
-
-    def resume(self) -> None:
-        """Go on, with what was left of the last burst first."""
-        self._wants_pause = False
-        self._go_on()
-
     def hold(self) -> None:
-        """Pause for the handshake, whatever the application wants."""
+        """Pause for the handshake, whatever the session wants."""
         self._is_held = True
         self._stop_reading()
 
@@ -141,7 +130,7 @@ class Link(asyncio.Protocol):
         self._go_on()
 
     def throttle(self, is_on: bool) -> None:
-        """Pause for a peer that does not keep to our window, or end that."""
+        """Hand over no more packets, from this moment on (the peer's window fills up); or go on with the rest."""
         self._is_throttled = is_on
         if is_on:
             self._stop_reading()
@@ -177,6 +166,11 @@ class Link(asyncio.Protocol):
         packet = mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode(reason_code))
         self.close(MqttDisconnectReason(reason_code, text), packet=packet.write())
 
+    def crash(self, error: Exception) -> None:
+        """Close because of an error of our own side; the session's `wait_closed` raises it."""
+        self.error = error
+        self.close(MqttDisconnectReason(None, "a message callback failed"))
+
     # Inside
 
     def _decode(self, data: bytes) -> None:
@@ -200,8 +194,7 @@ class Link(asyncio.Protocol):
             try:
                 handler(packet)
             except Exception as error:  # noqa: BLE001 -- a boundary: wait_closed() raises what a callback raised
-                self.error = error
-                self.close(MqttDisconnectReason(None, "a message callback failed"))
+                self.crash(error)
                 break
         self._tail = b"" if at == end else data[at:]
 
@@ -212,8 +205,7 @@ class Link(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        has_reason = self._wants_pause or self._is_held or self._is_throttled
-        if self._is_paused and self.is_open and not has_reason:
+        if self._is_paused and self.is_open and not self._is_held and not self._is_throttled:
             self._is_paused = False
             self._received_at = self._loop.time()
             self._pinged_at = None

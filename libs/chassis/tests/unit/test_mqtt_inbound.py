@@ -216,3 +216,42 @@ async def test_qos_0_has_nothing_to_acknowledge(mqtt_client: Any, scripted_broke
     session, _peer = await mqtt_client.start(scripted_broker)
     session.ack(InboundMessage("t", b"", 0, None, False, session.session))
     assert session.ignored_acks == 0
+
+
+async def test_a_paused_session_still_reads_answers_and_keeps_what_came_with_them(
+    mqtt_client: Any, scripted_broker: Any, eventually: Eventually
+) -> None:
+    """Else a service that stops reading and then sends its last acks would wait for ever."""
+    session, peer = await mqtt_client.start(scripted_broker)
+    session.pause_reading()
+    sending = asyncio.create_task(session.publish("ack", b"x"))
+    packet_id = (await peer.receive()).packet_id
+    live = [mqtt5.PublishPacket("t", b"live")] * 1005
+    peer.send(publish(1), *live, publish(2), mqtt5.PubAckPacket(packet_id), publish(3))
+    assert await sending == 0
+    assert mqtt_client.got == []
+    session.resume_reading()
+    session.pause_reading()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert mqtt_client.got == []
+    session.resume_reading()
+    peer.send(publish(4))
+    await eventually(lambda: session.open_messages == 4 and mqtt_client.got[-1].packet_id == 4)
+    assert [message.packet_id for message in mqtt_client.got if message.qos] == [1, 2, 3, 4]
+    assert (len(mqtt_client.got), session.dropped_messages) == (4 + 999, 6)
+
+
+async def test_an_error_over_a_kept_message_comes_out_of_wait_closed(mqtt_client: Any, scripted_broker: Any) -> None:
+    def refuse(message: InboundMessage) -> None:
+        raise KeyError(message.topic)
+
+    session, peer = await mqtt_client.start(scripted_broker, on_message=refuse)
+    session.pause_reading()
+    sending = asyncio.create_task(session.publish("ack", b"x"))
+    packet_id = (await peer.receive()).packet_id
+    peer.send(publish(1), mqtt5.PubAckPacket(packet_id))
+    await sending
+    session.resume_reading()
+    with pytest.raises(KeyError):
+        await session.wait_closed()
