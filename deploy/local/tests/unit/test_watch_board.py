@@ -191,7 +191,10 @@ def test_the_picture_says_everything_without_colour() -> None:
         "live · admin at http://gateway",
     ):
         assert words in text
-    assert "Pump" in drawn(board, width=60)
+    narrow = drawn(board, width=80)
+    assert "Pump" in narrow
+    assert "2 missing" in narrow
+    assert max(len(line) for line in drawn(board, width=80, height=24).splitlines()) <= 80
 
 
 def test_a_lost_link_is_unmistakable() -> None:
@@ -199,6 +202,8 @@ def test_a_lost_link_is_unmistakable() -> None:
     board.apply(snapshot(("d", "t", NOW, 21.5)), NOW)
     text = drawn(board, LinkState.WAITING)
     assert "NO CONNECTION · the link broke · next attempt in 3 s · what is below is no longer live" in text
+    assert "0 s ago" in text
+    assert "fresh" not in text
 
 
 def test_what_does_not_fit_is_counted() -> None:

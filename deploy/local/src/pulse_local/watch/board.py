@@ -129,6 +129,12 @@ class _Device:
         else:
             self.skew_ms += _DRIFT * (delay_ms - self.skew_ms)
 
+    @property
+    def is_offline(self) -> bool:
+        # Without a `since` nobody ever saw it come or go: then its values say more than its status.
+        is_known = self.status.get("since") is not None or not self.values
+        return is_known and self.status.get("status") == "OFFLINE"
+
     def age_ms(self, now_ms: int) -> int | None:
         if self.newest_ts is None:
             return None
@@ -136,7 +142,7 @@ class _Device:
 
     def freshness(self, now_ms: int) -> Freshness:
         age, interval = self.age_ms(now_ms), self.interval_ms or 0.0
-        if self.status.get("status") == "OFFLINE":
+        if self.is_offline:
             return Freshness.OFFLINE
         if age is None:
             return Freshness.SILENT
@@ -206,13 +212,12 @@ class Board:
     def _row(self, device_id: str, device: _Device, now_ms: int) -> DeviceRow:
         status = device.status
         since = status.get("since")
-        is_offline = status.get("status") == "OFFLINE"
         return DeviceRow(
             device_id=device_id,
             name=str(status.get("name") or device_id),
             freshness=device.freshness(now_ms),
             age_ms=device.age_ms(now_ms),
-            offline_ms=max(0, now_ms - since) if is_offline and since is not None else None,
+            offline_ms=max(0, now_ms - since) if device.is_offline and since is not None else None,
             buffered=status.get("buffered"),
             completeness=status.get("completeness"),
             values=dict(sorted(device.values.items())),

@@ -48,6 +48,7 @@ from pulse_simulator.gateway_session import GatewaySession
 _REDRAW_S: Final = 0.25
 _ONCE_S: Final = 20.0
 _MOST_DEVICES: Final = 200
+_PIPE_WIDTH: Final = 160
 _CLIENT: Final = ClientInfo(name="pulse watch", version="0.1.0")
 
 
@@ -156,7 +157,8 @@ class _Watcher:
         self._client = client
         self._target = target
         self._board = Board()
-        self._console = Console(highlight=False)
+        # Where no terminal says how wide it is, lines are for files and pipes, which have room.
+        self._console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
         self._sort = Sort.NAME
         self._frozen: list[DeviceRow] | None = None
         """While paused: what is shown."""
@@ -259,6 +261,8 @@ def _print_line(frame: AppliedFrame) -> None:
         case SnapshotFrame(rows=list(rows)) | DataFrame(rows=rows):
             objects = [dict(zip(TELEMETRY_COLUMNS, row, strict=True)) for row in rows]
             line = {"type": frame.type, "sub": frame.sub, "offset": frame.offset, "rows": objects}
+            if isinstance(frame, SnapshotFrame):
+                line |= {"epoch": frame.epoch, "page": frame.page, "last": frame.last}
         case SnapshotFrame() | StateFrame() | GapFrame():
             line = frame.model_dump(mode="json", by_alias=True, exclude_none=True)
         case _:

@@ -29,6 +29,9 @@ _SIGNS: Final = {
 _MOST_COLUMNS: Final = 5
 """Up to so many metrics have a column each; more are written behind one another."""
 _NARROW: Final = 100
+_NARROW_LEFT: Final = 64
+_WIDE_LEFT: Final = 94
+"""What the columns before the values take at most, on a narrow and on a wide terminal."""
 _TEXT_WIDTH: Final = 24
 _SECOND: Final = 1000
 _FRAME_LINES: Final = 5
@@ -102,28 +105,34 @@ def _notes(view: View) -> list[Text]:
 
 def table(view: View) -> Table:
     """Return one row for each device, as many as fit."""
-    is_columned = len(view.metrics) <= _MOST_COLUMNS and view.width >= _NARROW
+    is_narrow = view.width < _NARROW
+    is_columned = len(view.metrics) <= _MOST_COLUMNS and not is_narrow
     made = Table(expand=False, header_style="bold", box=None, pad_edge=False)
-    made.add_column("device", overflow="ellipsis", no_wrap=True, min_width=12, max_width=32)
+    made.add_column("device", overflow="ellipsis", no_wrap=True, min_width=12, max_width=16 if is_narrow else 32)
     made.add_column("state", no_wrap=True, min_width=16)
     made.add_column("buffered", justify="right", no_wrap=True, min_width=8)
-    made.add_column("completeness", no_wrap=True)
+    made.add_column("completeness", no_wrap=True, min_width=12)
     if is_columned:
         for metric in view.metrics:
             made.add_column(metric, justify="right", no_wrap=True, overflow="ellipsis", min_width=8)
     else:
-        made.add_column("values", no_wrap=True, overflow="ellipsis", ratio=1)
+        # The one column that gives way: in a list it wraps, on a screen of given height it is cut.
+        made.add_column("values", no_wrap=view.height is not None, overflow="ellipsis")
     shown = view.rows if view.height is None else view.rows[: max(1, view.height - _FRAME_LINES - len(_notes(view)))]
+    room = max(8, view.width - (_NARROW_LEFT if is_narrow else _WIDE_LEFT))
     is_live = view.link.state is LinkState.LIVE
     for row in shown:
         style = "" if is_live and row.freshness is Freshness.FRESH else "dim"
-        cells = [value_text(row.values.get(metric)) for metric in view.metrics] if is_columned else [_joined(row)]
+        values = Text(_joined(row), style=style)
+        if view.height is not None:
+            values.truncate(room, overflow="ellipsis")
+        columns = [Text(value_text(row.values.get(metric)), style=style) for metric in view.metrics]
         made.add_row(
             Text(row.name, style=style),
-            state_text(row),
+            state_text(row, is_live=is_live),
             Text("—" if row.buffered is None else f"{row.buffered:,}", style="yellow" if row.buffered else style),
-            completeness_text(row.completeness),
-            *(Text(cell, style=style) for cell in cells),
+            completeness_text(row.completeness, is_short=is_narrow),
+            *(columns if is_columned else [values]),
         )
     hidden = len(view.rows) - len(shown)
     if hidden:
@@ -133,10 +142,11 @@ def table(view: View) -> Table:
     return made
 
 
-def state_text(row: DeviceRow) -> Text:
-    """Return a device's freshness as a sign, a word and an age."""
-    sign, style = _SIGNS[row.freshness]
-    match row.freshness:
+def state_text(row: DeviceRow, *, is_live: bool = True) -> Text:
+    """Return a device's freshness as a sign, a word and an age; nothing is fresh while the link is down."""
+    freshness = Freshness.AGEING if row.freshness is Freshness.FRESH and not is_live else row.freshness
+    sign, style = _SIGNS[freshness]
+    match freshness:
         case Freshness.AGEING:
             words = f"{duration(row.age_ms)} ago"
         case Freshness.STALE:
@@ -144,20 +154,24 @@ def state_text(row: DeviceRow) -> Text:
         case Freshness.OFFLINE:
             words = "offline" if row.offline_ms is None else f"offline, {duration(row.offline_ms)}"
         case _:
-            words = row.freshness.value
+            words = freshness.value
     if row.late_note:
         words += " (late data)"
     return Text(f"{sign} {words}", style=style)
 
 
-def completeness_text(report: dict[str, int] | None) -> Text:
+def completeness_text(report: dict[str, int] | None, *, is_short: bool = False) -> Text:
     """Return what the server has of what the device counted; a plain device counts nothing."""
     if report is None:
         return Text("—", style="dim")
     missing, lost, received = report.get("missing", 0), report.get("lost", 0), report.get("received", 0)
     tail = f", {lost:,} lost" if lost else ""
     if missing:
+        if is_short:
+            return Text(f"{missing:,} missing", style="yellow")
         return Text(f"{missing:,} missing of {received + missing:,}{tail}", style="yellow")
+    if is_short:
+        return Text(f"{lost:,} lost" if lost else "complete", style="yellow" if lost else "green")
     return Text(f"complete, {received:,}{tail}", style="green" if not lost else "yellow")
 
 
