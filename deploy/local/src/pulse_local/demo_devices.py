@@ -61,7 +61,7 @@ def devices_blueprint(directory: DataDirectory) -> Blueprint:
 
 
 def _enrol_once(home: Path, stack: StackFile) -> None:
-    if (home / "device.json").exists():
+    if _is_enrolled_with(home / "device.json", stack):
         return
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     host = platform.node() or "this machine"
@@ -73,6 +73,14 @@ def _enrol_once(home: Path, stack: StackFile) -> None:
     )
     if done.returncode != 0:
         raise NotReadyError("agent_enrolment", f"The agent could not enrol: {(done.stderr or done.stdout).strip()}")
+
+
+def _is_enrolled_with(device_file: Path, stack: StackFile) -> bool:
+    """Say whether the agent knows where this stack's broker is: enrolling again mends a port that had to change."""
+    try:
+        return bool(json.loads(device_file.read_text(encoding="utf-8"))["tls_port"] == stack.mqtt.tls_port)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _as_device_id(host: str) -> str:
