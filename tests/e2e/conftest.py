@@ -13,13 +13,13 @@ from typing import Any
 
 import asyncpg
 import httpx
-import psutil
 import pytest
 
 from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
 from pulse_contracts.ids import ClientId
 from pulse_contracts.presence import Hello
 from pulse_contracts.topics import ack, heartbeat
+from pulse_local.supervisor.state import StackState
 from pulse_local.watch.live_client import LiveClient
 
 
@@ -74,19 +74,13 @@ class Stack:
     def database_url(self) -> str:
         return str(self.description["database_url"])
 
-    def pid(self, service: str) -> int:
-        """The service's process now: the file is rewritten after a restart."""
-        return int(json.loads((self.data / "stack.json").read_text())["services"][service]["pid"])
-
-    def server_pid(self, name: str) -> int:
-        """The process of `postgres`, `valkey` or `mosquitto` that belongs to this stack's data directory."""
-        for process in psutil.process_iter(["name", "cmdline"]):
-            command = " ".join(process.info["cmdline"] or [])
-            if name in (process.info["name"] or "") and str(self.data) in command:
-                parent = process.parent()
-                if parent is None or name not in parent.name():
-                    return int(process.pid)
-        raise AssertionError(f"no {name} of {self.data} is running")
+    def pid(self, part: str) -> int:
+        """The process of a server or service now, as the supervisor wrote it down."""
+        state = StackState.read(self.data / "run" / "state.json")
+        assert state is not None
+        pid = state.parts[part].pid
+        assert pid is not None, f"{part} is not running"
+        return pid
 
     @asynccontextmanager
     async def signed_in(self, username: str, password: str) -> AsyncIterator[httpx.AsyncClient]:

@@ -40,7 +40,7 @@ async def cut_at_random(proxy: TcpProxy, seed: int, *, seconds: float) -> None:
     rng = random.Random(seed)
     for _ in range(CUTS):
         await asyncio.sleep(rng.uniform(0.5, 1.5) * seconds / CUTS)
-        proxy.reset_all()
+        proxy.reset()
 
 
 async def test_fifty_cuts_over_ten_thousand_events_lose_and_double_none(stack) -> None:
