@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pulse_chassis.errors import UnavailableError
+from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
+
+CHEAP = Argon2Cost(memory_kib=8 * 1024, passes=1, workers=1, waiting=1)
+
+
+@pytest.fixture
+def hasher():
+    passwords = Argon2Passwords(CHEAP)
+    yield passwords
+    passwords.close()
+
+
+async def test_a_hash_is_argon2id_and_matches_only_its_password(hasher):
+    stored = await hasher.hash("blue kettle 9")
+    assert stored.startswith("$argon2id$v=19$m=8192,t=1,p=1$")
+    assert await hasher.verify("blue kettle 9", stored)
+    assert not await hasher.verify("blue kettle 8", stored)
+    assert not await hasher.verify("blue kettle 9", None)
+    assert not await hasher.verify("blue kettle 9", "not a hash")
+
+
+async def test_beyond_the_bound_hashing_is_refused_at_once_and_recovers(hasher):
+    results = await asyncio.gather(*(hasher.hash("blue kettle 9") for _ in range(5)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, UnavailableError)]
+    assert len(refused) == 3
+    assert refused[0].code == "password_checks_busy"
+    assert await hasher.hash("blue kettle 9")
+
+
+async def test_other_parameters_are_outdated(hasher):
+    stored = await hasher.hash("blue kettle 9")
+    assert not hasher.is_outdated(stored)
+    stronger = Argon2Passwords(Argon2Cost(memory_kib=16 * 1024, passes=1, workers=1))
+    assert stronger.is_outdated(stored)
+    stronger.close()
