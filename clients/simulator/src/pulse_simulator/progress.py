@@ -122,7 +122,8 @@ def summary_table(summary: Summary) -> Table:
 
 
 def _title(summary: Summary) -> str:
-    outages = f"{summary.outages} outages, {summary.outage_seconds:g} s; " if summary.outages else ""
+    count = "1 outage" if summary.outages == 1 else f"{summary.outages} outages"
+    outages = f"{count}, {summary.outage_seconds:g} s; " if summary.outages else ""
     if summary.drain_seconds is None:
         return f"{summary.seconds:.1f} s; {outages}NOT drained: {summary.total.outstanding:,} outstanding"
     return f"{summary.seconds:.1f} s; {outages}drained in {summary.drain_seconds:.1f} s"
