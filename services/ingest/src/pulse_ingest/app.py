@@ -82,7 +82,14 @@ async def migrate(settings: IngestSettings) -> None:
 
 @asynccontextmanager
 async def compose(settings: IngestSettings) -> AsyncIterator[Sequence[Worker]]:
-    """Give the workers of the process; close what they used when they have ended.
+    """Give the workers of the process; close what they used when they have ended."""
+    async with compose_ingest(settings) as ingest:
+        yield ingest.workers
+
+
+@asynccontextmanager
+async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
+    """Put ingest together.
 
     Nothing needs to be there yet: what is away is waited for, and /readyz names it.
     """
@@ -96,7 +103,7 @@ async def compose(settings: IngestSettings) -> AsyncIterator[Sequence[Worker]]:
             )
         if settings.ingest_unsafe_disable == "dedupe":
             await parts.store.switch_dedupe_off()
-        yield parts.workers
+        yield parts
     finally:
         await parts.store.close()
         pool.terminate()
@@ -132,10 +139,13 @@ def _partitions(settings: IngestSettings, pool: Any) -> Partitions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class Ingest:
+    """A composed ingest: its app, its workers, and what a test may look at."""
+
     app: FastAPI
     workers: list[Worker]
     store: PostgresReadingStore
+    link: MqttLink
 
 
 class _Core:
@@ -193,7 +203,7 @@ class _Core:
         self.unannounced += rows
 
 
-def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> _Parts:
+def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
     registry = create_registry()
     core = _Core(settings, pool, redis, registry)
     _watch(core)
@@ -214,7 +224,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> _Parts:
         loop_lag_worker(registry),
         http_worker(app, host=settings.http_host, port=settings.http_port),
     ]
-    return _Parts(app, workers, core.store)
+    return Ingest(app, workers, core.store, core.link)
 
 
 def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry) -> FastAPI:

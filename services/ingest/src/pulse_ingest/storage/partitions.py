@@ -15,7 +15,7 @@ from pulse_ingest.storage.postgres_errors import verdicts
 if TYPE_CHECKING:
     from pulse_ingest.storage.postgres_link import Connection, Pool
 
-_PREFIX: Final = "sample_d"
+_PREFIX: Final = "sample_day_"
 _LOCK_KEY: Final = "telemetry.partitions"
 _EXISTING: Final = """
 select c.relname from pg_inherits i

@@ -100,7 +100,7 @@ from telemetry.stream where client_id = $1 order by epoch for update
 """
 _NEW_EPOCH: Final = "insert into telemetry.stream (client_id, epoch, origin, owner) values ($1, $2, $3, $4)"
 _CARRY: Final = """
-update telemetry.stream set carried = carried + int8multirange(int8range($3, greatest($3, $4)))
+update telemetry.stream set carried = carried + int8multirange(int8range($3::bigint, greatest($3::bigint, $4::bigint)))
 where client_id = $1 and (epoch = $2 or owner = $5) and epoch <> $6
 """
 _TAKE_OVER: Final = """
@@ -112,7 +112,7 @@ where client_id = $1 and epoch = $2 and owner is distinct from $3
 _WELCOME: Final = """
 select telemetry.prefix_end(settled) as cum, head_seq, head_at,
        (select '{' || coalesce(string_agg(r::text, ','), '') || '}' from (
-            select r from unnest(settled * int8multirange(int8range($3, null))) as r limit $4) as first) as received
+            select r from unnest(settled * int8multirange(int8range($3::bigint, null))) as r limit $4) as first) as received
 from (
     select *, int8multirange(int8range(1, origin + 1)) + received + rejected + lost as settled
     from telemetry.stream where client_id = $1 and epoch = $2

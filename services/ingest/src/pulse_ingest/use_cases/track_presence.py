@@ -33,6 +33,7 @@ TICK_SECONDS: Final = 0.5
 WRITE_SECONDS: Final = 1.0
 HELLO_LIMIT: Final = RateLimit(rows_s=1.0, burst=10.0)
 """Hellos a second and at once: each costs a transaction."""
+LONGEST_RETRY_SECONDS: Final = 2.0
 MAX_OFFSETS: Final = 100_000
 MICROSECONDS: Final = 1_000_000
 
@@ -102,7 +103,7 @@ class TrackPresence:
     async def _handle_arrived(self, stop: asyncio.Event) -> None:
         self._arrived.clear()
         beats, self._beats = list(self._beats.values()), {}
-        backoff = Backoff(0.1, 2.0)
+        backoff = Backoff(0.1, LONGEST_RETRY_SECONDS)
         pending = deque(beats)
         while pending or self._certain:
             queue = pending or self._certain
@@ -172,8 +173,11 @@ class TrackPresence:
 
     def _note_outage(self, error: DeferredError) -> None:
         """While nothing could be written down, silence means nothing: the sweep starts to listen anew."""
-        self._blind_until = self.clock.monotonic()
-        _log.warning("presence_deferred", reason=str(error))
+        now = self.clock.monotonic()
+        is_new = now - self._blind_until > 2 * LONGEST_RETRY_SECONDS
+        self._blind_until = now
+        if is_new:
+            _log.warning("presence_deferred", reason=str(error))
 
     async def _write(self) -> None:
         lines = self.book.take()
