@@ -112,7 +112,7 @@ def parts_table(state: StackState) -> Table:
     """Return the table of `pulse status`."""
     table = Table(title=f"stack: {state.phase.value}", title_justify="left")
     for column in ("part", "state", "pid", "up for", "restarts", "address"):
-        table.add_column(column, no_wrap=column in {"part", "address"})
+        table.add_column(column, no_wrap=column in {"part", "state", "address"})
     table.add_column("detail", overflow="fold")
     for part in state.parts.values():
         style = _STYLES[part.state]
