@@ -64,4 +64,6 @@ def _host(origin: str) -> str | None:
 
 
 def _own_host(request: Request) -> str:
-    return request.headers.get("host", "").casefold()
+    # The gateway says which host the browser asked. A page of another site cannot: a header of its own making needs
+    # a preflight, which nobody here answers.
+    return (request.headers.get("x-forwarded-host") or request.headers.get("host", "")).casefold()
