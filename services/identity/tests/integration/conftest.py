@@ -91,10 +91,10 @@ def until() -> Callable[..., Awaitable[None]]:
 
 
 @pytest.fixture
-def identity_settings(postgres_server, valkey_server, mosquitto_broker) -> IdentitySettings:
+def identity_settings(postgres_database, valkey_server, mosquitto_broker) -> IdentitySettings:
     username, password = mosquitto_broker.admin
     return IdentitySettings(
-        database_url=postgres_server.new_database()["pulse_identity"],
+        database_url=postgres_database["pulse_identity"],
         redis_url=valkey_server.new_database(),
         mqtt_host=mosquitto_broker.host,
         mqtt_port=mosquitto_broker.port,

@@ -19,14 +19,9 @@ VIEWS = {
 
 
 @pytest.fixture
-async def reader(service, identity_settings, postgres_server):
+async def reader(service, postgres_database):
     """A connection as another service."""
-    import re
-
-    own = identity_settings.database_url.get_secret_value()
-    name = re.search(r"/(test_[0-9a-z_]+)", own).group(1)
-    url = postgres_server._server.url("pulse_gateway", name)
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(postgres_database["pulse_gateway"])
     yield connection
     await connection.close()
 
