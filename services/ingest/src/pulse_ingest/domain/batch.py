@@ -87,6 +87,14 @@ class Claim:
         """Return what the client may delete when this is committed, less what it moves to its quarantine."""
         return Ranges.from_any([*self.spans, *((low, high) for low, high, _ in self.lost)])
 
+    def rejected_spans(self) -> Ranges:
+        """Return the sequences that were refused."""
+        return Ranges.from_any((sequence, sequence) for sequence in self.rejected)
+
+    def lost_spans(self) -> Ranges:
+        """Return the sequences that are declared lost."""
+        return Ranges.from_any((low, high) for low, high, _ in self.lost)
+
     def head(self) -> tuple[int, int] | None:
         """Return the highest claimed sequence and its recorded_at."""
         best: tuple[int, int] | None = None

@@ -6,7 +6,6 @@ behind a small bucket, and the average still holds. Times are monotonic seconds 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 
@@ -19,12 +18,12 @@ class RateLimit:
 
 
 class TokenBuckets:
-    """One bucket a client; the longest unused one is forgotten first, which can only favour its client."""
+    """One bucket a client; the oldest is forgotten when there are too many, which can only favour its client."""
 
     def __init__(self, limit: RateLimit, *, max_clients: int = 100_000) -> None:
         self._limit = limit
         self._max_clients = max_clients
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: dict[str, list[float]] = {}
 
     @property
     def limit(self) -> RateLimit:
@@ -34,36 +33,37 @@ class TokenBuckets:
     def take(self, client_id: str, rows: int, now: float) -> bool:
         """Let `rows` rows through and return True, or take nothing and return False when the bucket is empty."""
         limit = self._limit
-        held = self._levels.get(client_id)
-        if held is None:
+        bucket = self._buckets.get(client_id)
+        if bucket is None:
+            if len(self._buckets) >= self._max_clients:
+                del self._buckets[next(iter(self._buckets))]
+            bucket = self._buckets[client_id] = [limit.burst, now]
+        level = bucket[0] + (now - bucket[1]) * limit.rows_s
+        if level > limit.burst:
             level = limit.burst
-            if len(self._levels) >= self._max_clients:
-                self._levels.popitem(last=False)
-        else:
-            level = held[0] + (now - held[1]) * limit.rows_s
-            level = min(level, limit.burst)
-        allowed = level > 0
-        self._levels[client_id] = (level - rows if allowed else level, now)
-        return allowed
+        bucket[1] = now
+        if level <= 0:
+            bucket[0] = level
+            return False
+        bucket[0] = level - rows
+        return True
+
+    def level(self, client_id: str, now: float) -> float:
+        """Return what is left in a bucket; a debt is negative."""
+        bucket = self._buckets.get(client_id)
+        if bucket is None:
+            return self._limit.burst
+        return min(self._limit.burst, bucket[0] + (now - bucket[1]) * self._limit.rows_s)
 
     def is_exhausted(self, client_id: str, now: float) -> bool:
         """Tell whether the next message of this client would be refused; takes nothing."""
-        held = self._levels.get(client_id)
-        return held is not None and held[0] + (now - held[1]) * self._limit.rows_s <= 0
+        return self.level(client_id, now) <= 0
 
     def seconds_until_free(self, client_id: str, now: float) -> float:
         """Return how long the client has to wait until something is let through again; 0 when it has not."""
-        held = self._levels.get(client_id)
-        if held is None:
-            return 0.0
-        level = held[0] + (now - held[1]) * self._limit.rows_s
-        return max(0.0, -level / self._limit.rows_s) if level <= 0 else 0.0
+        return max(0.0, -self.level(client_id, now) / self._limit.rows_s)
 
     def sweep(self, now: float) -> None:
         """Forget the clients whose bucket is full again: a new one would be, too."""
-        limit = self._limit
-        full = [
-            client for client, (level, at) in self._levels.items() if level + (now - at) * limit.rows_s >= limit.burst
-        ]
-        for client in full:
-            del self._levels[client]
+        for client_id in [held for held in self._buckets if self.level(held, now) >= self._limit.burst]:
+            del self._buckets[client_id]

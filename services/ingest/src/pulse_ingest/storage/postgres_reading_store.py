@@ -7,16 +7,18 @@ does `store` return. All writers take their locks in this order, each set sorted
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
+from pulse_contracts.acks import Range
 from pulse_contracts.ids import ClientId
 from pulse_ingest.domain.batch import Batch, Chunk, Claim, ClaimKey
 from pulse_ingest.domain.ranges import Ranges
 from pulse_ingest.domain.reading import RejectedRow
+from pulse_ingest.storage.array_text import bool_array, number_array, text_array, whole_array
 from pulse_ingest.storage.postgres_link import PostgresLink
 from pulse_ingest.storage.sample_rows import (
     COLUMNS,
@@ -38,11 +40,12 @@ CAREFUL_BATCHES: Final = 50
 
 _EXTEND_LEDGERS: Final = """
 with claim as (
-    select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+    select * from unnest($1::text::text[], $2::text::int[], $3::text::int8multirange[],
+                         $4::text::int8multirange[], $5::text::int8multirange[], $6::text::bigint[], $7::text::bigint[])
         as c (client_id, epoch, received, rejected, lost, head_seq, head_us)
 ), held as materialized (
-    select s.client_id, s.epoch, s.received + s.rejected as known, c.received::int8multirange as received,
-           c.rejected::int8multirange as rejected, c.lost::int8multirange as lost, c.head_seq, c.head_us
+    select s.client_id, s.epoch, s.received + s.rejected as known, c.received, c.rejected, c.lost,
+           c.head_seq, c.head_us
     from telemetry.stream s join claim c on c.client_id = s.client_id and c.epoch = s.epoch
     order by s.client_id, s.epoch
     for update of s
@@ -67,8 +70,9 @@ insert into telemetry.latest as l
 select n.series_id, n.seq, timestamptz 'epoch' + least(n.recorded, n.received) * interval '1 microsecond',
        timestamptz 'epoch' + n.recorded * interval '1 microsecond',
        timestamptz 'epoch' + n.received * interval '1 microsecond', n.value, n.whole, n.flag, n.suspect, n.text
-from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::float8[], $6::bigint[], $7::bool[], $8::bool[],
-            $9::text[]) as n (series_id, seq, recorded, received, value, whole, flag, suspect, text)
+from unnest($1::text::int[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::float8[],
+            $6::text::bigint[], $7::text::bool[], $8::text::bool[], $9::text::text[])
+    as n (series_id, seq, recorded, received, value, whole, flag, suspect, text)
 on conflict (series_id) do update set
     seq = excluded.seq, order_at = excluded.order_at, recorded_at = excluded.recorded_at,
     received_at = excluded.received_at, value = excluded.value, whole = excluded.whole, flag = excluded.flag,
@@ -182,40 +186,53 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def _claim_columns(claims: Any) -> tuple[list[Any], ...]:
-    columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
-    for claim in claims:
-        _append_claim(columns, claim)
-    return columns
+def _claim_columns(claims: Iterable[Claim]) -> tuple[str, ...]:
+    listed = list(claims)
+    heads = [claim.head() or (0, 0) for claim in listed]
+    return (
+        text_array(claim.client_id for claim in listed),
+        whole_array(claim.epoch for claim in listed),
+        text_array(_multirange(claim.spans) for claim in listed),
+        text_array(_multirange(claim.rejected_spans()) if claim.rejected else "{}" for claim in listed),
+        text_array(_multirange(claim.lost_spans()) if claim.lost else "{}" for claim in listed),
+        whole_array(head[0] for head in heads),
+        whole_array(head[1] for head in heads),
+    )
 
 
-def _append_claim(columns: tuple[list[Any], ...], claim: Claim) -> None:
-    head_seq, head_us = claim.head() or (0, 0)
-    columns[0].append(claim.client_id)
-    columns[1].append(claim.epoch)
-    columns[2].append("{" + ",".join([f"[{low},{high}]" for low, high in claim.spans]) + "}")
-    columns[3].append(Ranges.from_any((seq, seq) for seq in claim.rejected).multirange() if claim.rejected else "{}")
-    columns[4].append(Ranges.from_any((low, high) for low, high, _ in claim.lost).multirange() if claim.lost else "{}")
-    columns[5].append(head_seq)
-    columns[6].append(head_us)
+def _multirange(spans: Iterable[Range]) -> str:
+    return "{" + ",".join([f"[{low},{high}]" for low, high in spans]) + "}"
 
 
-def _latest_columns(samples: EncodedSamples) -> tuple[list[Any], ...]:
-    columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [], [], [])
-    ids, seqs, recorded_at, received_at, values, wholes, flags, suspects, texts = columns
-    for series_id, (recorded, sequence, _, received, value) in samples.latest:
-        kind = type(value)
-        is_number = kind is float or kind is int
-        ids.append(series_id)
-        seqs.append(sequence)
-        recorded_at.append(recorded)
-        received_at.append(received)
-        values.append(value if is_number else None)
-        wholes.append(value if kind is int and not -EXACT_IN_DOUBLE <= value <= EXACT_IN_DOUBLE else None)
-        flags.append(value if kind is bool else None)
-        suspects.append(is_suspect(recorded, received))
-        texts.append(value if kind is str else None)
-    return columns
+def _latest_columns(samples: EncodedSamples) -> tuple[str, ...]:
+    latest = samples.latest
+    rows = [row for _, row in latest]
+    values = [row[4] for row in rows]
+    kinds = {type(value) for value in values}
+    nulls = "{" + ",".join(["NULL"] * len(values)) + "}"
+    if kinds == {float}:
+        numbers, wholes = number_array(values), nulls
+    else:
+        numbers = number_array(value if type(value) in _NUMBERS else None for value in values)
+        wholes = number_array(value if _needs_whole(value) else None for value in values)
+    return (
+        whole_array(series_id for series_id, _ in latest),
+        whole_array(row[1] for row in rows),
+        whole_array(row[0] for row in rows),
+        whole_array(row[3] for row in rows),
+        numbers,
+        wholes,
+        bool_array(value if type(value) is bool else None for value in values) if bool in kinds else nulls,
+        bool_array(is_suspect(row[0], row[3]) for row in rows),
+        text_array(value if type(value) is str else None for value in values) if str in kinds else nulls,
+    )
+
+
+_NUMBERS: Final = frozenset({int, float})
+
+
+def _needs_whole(value: object) -> bool:
+    return type(value) is int and not -EXACT_IN_DOUBLE <= value <= EXACT_IN_DOUBLE
 
 
 def _rejected_columns(rows: Sequence[RejectedRow], outcomes: dict[ClaimKey, ClaimOutcome]) -> list[list[Any]]:
