@@ -36,7 +36,10 @@ _EXIT_CODES: Final[dict[type[Exception], int]] = {
 T = TypeVar("T")
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Keeps readings on this disk until the server has them."
+    pretty_exceptions_enable=False,  # they may print local variables, keys among them
+    no_args_is_help=True,
+    add_completion=False,
+    help="Keeps readings on this disk until the server has them.",
 )
 
 Data = Annotated[Path | None, typer.Option("--data", help="The agent's folder (PULSE_AGENT_DATA).")]

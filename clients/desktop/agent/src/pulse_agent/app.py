@@ -154,7 +154,9 @@ class Agent:
     def _show(self, state: ConnectionState) -> None:
         if state is self._state:
             return
+        is_flicker = {state, self._state} == {ConnectionState.ONLINE, ConnectionState.DRAINING}
         self._state = state
-        _log.info("state", state=state.value, buffered=self.outbox.stats.rows)
+        log = _log.debug if is_flicker else _log.info
+        log("connection_state", state=state.value, buffered=self.outbox.stats.rows)
         for listener in self._state_listeners:
             listener(state)

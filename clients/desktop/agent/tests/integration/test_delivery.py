@@ -255,8 +255,10 @@ async def test_a_second_agent_with_the_same_account_backs_off_instead_of_fightin
             assert first.status().counts.connections == 1
 
 
-async def test_fifty_agents_share_a_loop(mosquitto_broker: Any, tmp_path: Path) -> None:
-    agents = [Agent(AgentSettings(tmp_path / str(n) / "outbox.db", ClientId(f"a{n}"))) for n in range(50)]
+async def test_fifty_agents_share_a_loop(tmp_path: Path) -> None:
+    quota = Quota(ballast_bytes=0)
+    paths = [tmp_path / str(n) / "outbox.db" for n in range(50)]
+    agents = [Agent(AgentSettings(path, ClientId(f"a{n}"), quota=quota)) for n, path in enumerate(paths)]
     for agent in agents:
         await agent.__aenter__()
     try:

@@ -25,6 +25,7 @@ from pulse_chassis.logging import get_logger
 from pulse_chassis.mqtt import InboundMessage, MqttSession, NotConnectedError, PacketTooLargeError, WriteBufferFullError
 from pulse_contracts.acks import Ack, Welcome
 from pulse_contracts.presence import HEARTBEAT_SECONDS
+from pulse_contracts.topics import ack as ack_topic
 from pulse_contracts.topics import heartbeat as heartbeat_topic
 
 HELLO_PATIENCE_SECONDS: Final = 5.0
@@ -109,8 +110,9 @@ class Conversation:
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def hold(self, session: MqttSession, stop: asyncio.Event) -> Ending:
-        """Speak until the link is lost or `stop` is set; then say goodbye."""
+        """Speak until the link is lost or `stop` is set; then say goodbye. Raises MqttError when not let in."""
         self._session = session
+        await session.subscribe([(ack_topic(self._wiring.speaker.client_id), 1)])
         greeting = asyncio.create_task(self._greet(session), name="greeting")
         beating = asyncio.create_task(self._beat(session), name="heartbeat")
         closing = asyncio.create_task(session.wait_closed(), name="link")
@@ -212,11 +214,10 @@ class Conversation:
         """Open under the welcome's epoch; False when it speaks of readings that are not ours."""
         outbox, wiring = self._wiring.outbox, self._wiring
         try:
-            if welcome.epoch == outbox.stats.epoch:
-                if not await self._is_our_past(welcome):
-                    _log.warning("outbox_rolled_back_or_cloned", epoch=welcome.epoch, head=welcome.head)
-                    return False
-            else:
+            if not await self._is_our_past(welcome):
+                _log.warning("outbox_rolled_back_or_cloned", epoch=welcome.epoch, head=welcome.head)
+                return False
+            if welcome.epoch != outbox.stats.epoch:
                 _log.info("epoch_adopted", epoch=welcome.epoch, before=outbox.stats.epoch)
                 await outbox.adopt_epoch(welcome.epoch)
         except OutboxUnavailableError as error:
@@ -231,6 +232,7 @@ class Conversation:
         return True
 
     async def _is_our_past(self, welcome: Welcome) -> bool:
+        """Tell whether what the server has received can be ours; also under a new epoch, in which nothing is yet."""
         outbox = self._wiring.outbox
         highest = max(welcome.cum, *(high for _, high in welcome.received), *(welcome.head or (0,))[:1])
         if highest >= outbox.stats.next_sequence:

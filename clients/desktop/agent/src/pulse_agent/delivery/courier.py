@@ -24,7 +24,6 @@ from pulse_chassis.mqtt import (
     NotAuthorizedError,
     Will,
 )
-from pulse_contracts.topics import ack as ack_topic
 from pulse_contracts.topics import heartbeat as heartbeat_topic
 
 CONNECT_SECONDS: Final = 5.0
@@ -76,7 +75,6 @@ class Courier:
             if not connecting.done():
                 return 0.0
             async with connecting.result() as session:
-                await session.subscribe([(ack_topic(wiring.speaker.client_id), 1)])
                 self._conversation = conversation
                 wiring.counts.connections += 1
                 wiring.show(ConnectionState.CONNECTING)
