@@ -1,0 +1,234 @@
+"""The one door: what goes through unchanged, what is kept back, and who is named when nobody answers."""
+
+import asyncio
+import gzip
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from pulse_local.ports import free_ports
+
+
+class Owner:
+    """A service behind the gateway that says what reached it. Its answers depend on the path."""
+
+    def __init__(self) -> None:
+        self.started = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return
+        self.started += 1
+        path = scope["path"]
+        if path.endswith("/hang"):
+            await asyncio.sleep(30)
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if path.endswith("/stream"):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for n in range(3):
+                await send({"type": "http.response.body", "body": f"part-{n};".encode(), "more_body": True})
+                await asyncio.sleep(0.05)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        said = {
+            "method": scope["method"],
+            "path": scope["raw_path"].decode(),
+            "query": scope["query_string"].decode(),
+            "headers": [[k.decode(), v.decode()] for k, v in scope["headers"]],
+            "body": body.decode(),
+        }
+        answer = gzip.compress(json.dumps(said).encode())
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-encoding", b"gzip"),
+            (b"content-length", str(len(answer)).encode()),
+            (b"set-cookie", b"a=1; HttpOnly"),
+            (b"set-cookie", b"b=2"),
+            (b"x-hop", b"secret"),
+            (b"connection", b"x-hop"),
+            (b"etag", b'"1"'),
+        ]
+        await send({"type": "http.response.start", "status": 207, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
+
+
+@asynccontextmanager
+async def running(app):
+    (port,) = free_ports(1)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", ws="none")
+    )
+    server.capture_signals = lambda: __import__("contextlib").nullcontext()
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = server.force_exit = True
+    await serving
+
+
+@pytest.fixture
+async def owner():
+    app = Owner()
+    async with running(app) as url:
+        app.url = url
+        yield app
+
+
+async def test_requests_and_answers_pass_whole(world, owner) -> None:
+    async with world.gateway(gateway_ingest_url=owner.url) as gateway, gateway.http() as http:
+        answer = await http.post(
+            "/api/telemetry?a=1&a=2&b=%20x",
+            content=b'{"x":1}',
+            headers={
+                "Authorization": "Bearer t",
+                "Cookie": "c=1",
+                "X-Forwarded-For": "6.6.6.6",
+                "X-Forwarded-Host": "evil",
+                "Forwarded": "for=6.6.6.6",
+                "X-Hop": "dropped",
+                "Connection": "keep-alive, X-Hop",
+                "TE": "trailers",
+                "X-Request-ID": "my-request",
+            },
+        )
+    said = answer.json()
+    sent = {name: value for name, value in said["headers"]}
+    assert answer.status_code == 207
+    assert (said["method"], said["path"], said["query"], said["body"]) == (
+        "POST",
+        "/api/telemetry",
+        "a=1&a=2&b=%20x",
+        '{"x":1}',
+    )
+    assert sent["authorization"] == "Bearer t"
+    assert sent["cookie"] == "c=1"
+    assert sent["x-forwarded-host"] == gateway.address
+    assert sent["x-forwarded-proto"] == "http"
+    assert sent["x-request-id"] == answer.headers["x-request-id"] == "my-request"
+    assert not {"x-hop", "te", "forwarded"} & set(sent)
+    assert [v for k, v in answer.headers.multi_items() if k == "set-cookie"] == ["a=1; HttpOnly", "b=2"]
+    assert answer.headers["etag"] == '"1"'
+    assert "x-hop" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "POST"])
+async def test_every_method_of_a_prefix_is_its_owners(world, owner, method: str) -> None:
+    async with world.gateway(gateway_identity_url=owner.url) as gateway, gateway.http() as http:
+        for path in ("/api/users", "/api/users/1/toggle-status", "/api/devices/a%2Fb"):
+            answer = await http.request(method, path)
+            assert answer.status_code == 207
+            if method != "HEAD":
+                assert (answer.json()["method"], answer.json()["path"]) == (method, path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/users/../../metrics", "/api/users/%2e%2e/%2E%2E/metrics", "/api/users/./x", "/api/users/..%2f..%2fmetrics", "/api/users/..%5cx"]
+)  # fmt: skip
+async def test_no_path_leads_out_of_its_prefix(world, owner, path: str) -> None:
+    async with world.gateway(gateway_identity_url=owner.url) as gateway:
+        reader, writer = await asyncio.open_connection(*gateway.address.split(":"))
+        before = owner.started
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        assert b" 404 " in answer.splitlines()[0]
+        assert b"application/problem+json" in answer
+        assert owner.started == before or b"readyz" in answer
+
+
+async def test_an_answer_is_passed_on_as_it_comes(world, owner) -> None:
+    async with world.gateway(gateway_identity_url=owner.url) as gateway, gateway.http() as http:
+        async with http.stream("GET", "/api/users/stream") as answer:
+            parts = [part async for part in answer.aiter_text()]
+    assert "".join(parts) == "part-0;part-1;part-2;"
+    assert len(parts) == 3
+
+
+async def test_a_large_body_is_streamed_up_to_the_limit(world, owner) -> None:
+    async def chunks(count: int):
+        for _ in range(count):
+            yield b"x" * 65_536
+
+    async with world.gateway(gateway_ingest_url=owner.url) as gateway, gateway.http() as http:
+        good = await http.post("/api/telemetry", content=chunks(15))
+        large = await http.post("/api/telemetry", content=chunks(40))
+        declared = await http.post("/api/telemetry", content=b"x" * (1024 * 1024 + 1))
+    assert len(good.json()["body"]) == 15 * 65_536
+    assert large.status_code == declared.status_code == 413
+
+
+async def test_who_is_not_there_is_named(world, monkeypatch) -> None:
+    from pulse_gateway.http import forwarding
+
+    (port,) = free_ports(1)
+    hanging = Owner()
+    async with running(hanging) as url:
+        monkeypatch.setattr(forwarding, "TIMEOUT", forwarding.httpx.Timeout(0.3))
+        broken = await asyncio.start_server(lambda _r, w: (w.write(b"nonsense\r\n\r\n"), w.close()), "127.0.0.1", 0)
+        broken_url = f"http://127.0.0.1:{broken.sockets[0].getsockname()[1]}"
+        urls = {
+            "gateway_ingest_url": f"http://127.0.0.1:{port}",
+            "gateway_sync_url": url,
+            "gateway_alerts_url": broken_url,
+        }
+        async with world.gateway(**urls) as gateway, gateway.http() as http:
+            cases = [
+                (await http.post("/api/telemetry", json={}), 502, "ingest"),
+                (await http.get("/api/sync/hang"), 504, "sync"),
+                (await http.get("/api/alerts"), 502, "alerts"),
+                (await http.get("/api/commands/1"), 503, "commands"),
+            ]
+            for answer, status, name in cases:
+                assert (answer.status_code, name in answer.json()["detail"]) == (status, True), answer.text
+                assert answer.headers["content-type"] == "application/problem+json"
+            summary = gateway.gateway.desk.state.summarise(None)
+            assert summary.parts["ingest"].detail == "not reachable"
+        broken.close()
+
+
+async def test_unknown_paths_and_methods_are_problems(world) -> None:
+    async with world.gateway() as gateway, gateway.http() as http:
+        for path in ("/api", "/api/", "/api/nothing", "/api/usersx", "/api/telemetry/nothing", "/nothing"):
+            answer = await http.get(path)
+            assert answer.status_code == 404, path
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await http.get("/api/telemetry")).status_code == 405
+        assert (await http.post("/api/telemetry/latest")).status_code == 405
+        assert (await http.get("/api/openapi/nobody.json")).status_code == 404
+
+
+async def test_a_built_dashboard_is_served_and_nothing_beside_it(world, tmp_path) -> None:
+    dist = tmp_path / "dist"
+    (dist / "assets").mkdir(parents=True)
+    (dist / "index.html").write_text("<title>dashboard</title>")
+    (dist / "assets" / "app-1a2b.js").write_text("1")
+    (tmp_path / "secret.txt").write_text("secret")
+    (dist / "link.txt").symlink_to(tmp_path / "secret.txt")
+    async with world.gateway(gateway_dashboard_dir=dist) as gateway, gateway.http() as http:
+        for path in ("/", "/devices", "/devices/dev-1"):
+            answer = await http.get(path)
+            assert "dashboard" in answer.text
+            assert answer.headers["cache-control"] == "no-cache"
+        script = await http.get("/assets/app-1a2b.js")
+        assert "immutable" in script.headers["cache-control"]
+        assert script.headers["content-type"].startswith("text/javascript")
+        for path in (
+            "/secret.txt",
+            "/%2e%2e/secret.txt",
+            "/..%2fsecret.txt",
+            "/link.txt",
+            "/missing.js",
+            "/api/nothing",
+        ):
+            answer = await http.get(path)
+            assert answer.status_code == 404, path
+            assert "secret" not in answer.text
+        assert (await http.get("/health")).json()["status"] == "ok"
