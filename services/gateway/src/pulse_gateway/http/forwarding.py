@@ -145,12 +145,11 @@ class _Forwarder:
 def _target(request: Request, path: bytes | None) -> bytes:
     if path is not None:
         return path
-    if any(segment in {".", ".."} for segment in request.url.path.replace("\\", "/").split("/")):
+    decoded: str = request.scope["path"]
+    raw: bytes = request.scope.get("raw_path") or decoded.encode()
+    segments = {*decoded.replace("\\", "/").split("/"), *raw.decode("latin-1").split("/")}
+    if segments & {".", ".."}:
         # A URL library would resolve them, and lead out of the prefix.
-        message = "there is nothing here"
-        raise NotFoundError(message)
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    if any(segment in {b".", b".."} for segment in raw.replace(b"%2e", b".").replace(b"%2E", b".").split(b"/")):
         message = "there is nothing here"
         raise NotFoundError(message)
     query: bytes = request.scope["query_string"]

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import orjson
 
-from pulse_chassis.bearer import Principal
 from pulse_chassis.errors import UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
+from pulse_chassis.principal import Principal
 from pulse_contracts.frames import (
     CLIENT_FRAME,
     HEARTBEAT_MS,
