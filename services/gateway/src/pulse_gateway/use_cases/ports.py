@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from pulse_chassis.principal import Principal
 from pulse_contracts.streams import DeviceRegistration, DeviceStatus
 from pulse_gateway.domain.history import HistoryPage, HistoryQuery
 from pulse_gateway.domain.scope import Rights
@@ -27,6 +28,14 @@ class UserAccess:
 
     rights: Rights
     devices: frozenset[str]
+
+
+class TokenVerifier(Protocol):
+    """Whoever knows whether an access token is one of ours."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return who the token speaks for. Raises UnauthorizedError, or UnavailableError when nobody can tell."""
+        ...
 
 
 class PublishedState(Protocol):
