@@ -98,14 +98,16 @@ def _assemble(
     settings: GatewaySettings, limits: SocketLimits, redis: Redis, pool: ReadPool, client: httpx.AsyncClient
 ) -> Gateway:
     published = PostgresPublishedState(pool)
+    authority = Authority(jwks_url(settings.identity_url))
     clock, stats, ticker = SystemClock(), LiveStats(), Ticker()
     directory = AccessDirectory(published, clock)
     state = LiveState(ticker, directory.rights_changed)
+    authority = Authority(jwks_url(settings.identity_url))
     desk = Desk(
         state=state,
         hub=Hub(state, clock, stats),
         directory=directory,
-        authority=Authority(jwks_url(settings.identity_url)),
+        authority=authority,
         sockets=Sockets(limits),
         clock=clock,
         stats=stats,
@@ -115,7 +117,7 @@ def _assemble(
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
-    app = _app(settings, desk, registry, pool, client)
+    app = _app(settings, desk, authority, registry, pool, client)
     access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
     probes = PartProbes(_probes(settings, desk, pool, client), lambda parts: _tell_parts(state, parts))
     workers = [
@@ -210,7 +212,12 @@ def _access_feed(redis: Redis, desk: Desk, view: StreamView[AccessEntry]) -> Str
 
 
 def _app(
-    settings: GatewaySettings, desk: Desk, registry: CollectorRegistry, pool: ReadPool, client: httpx.AsyncClient
+    settings: GatewaySettings,
+    desk: Desk,
+    authority: Authority,
+    registry: CollectorRegistry,
+    pool: ReadPool,
+    client: httpx.AsyncClient,
 ) -> FastAPI:
     health = HealthRegistry()
     for name, probe in _needed(settings, desk, pool, client).items():
@@ -221,7 +228,7 @@ def _app(
         version=VERSION,
         health=health,
         metrics_registry=registry,
-        authority=desk.authority,
+        authority=authority,
     )
     app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool)))
     app.include_router(dashboard_router(desk.state, desk.directory))
