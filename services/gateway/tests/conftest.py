@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ class Client:
         self.frames: list[dict[str, Any]] = []
         self.messages = 0
         self._ids = 0
-        self._reading: asyncio.Task[None] | None = asyncio.create_task(self._read())
+        self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         with suppress(ConnectionClosed):
@@ -96,7 +96,6 @@ class Client:
                 self.frames += parsed if isinstance(parsed, list) else [parsed]
 
     def pause_reading(self) -> None:
-        assert self._reading is not None
         self._reading.cancel()
 
     def resume_reading(self) -> None:
@@ -114,7 +113,14 @@ class Client:
 
     async def one(self, wanted: Callable[[dict[str, Any]], bool], *, seconds: float = DEADLINE) -> dict[str, Any]:
         """Return the first frame that is wanted."""
-        frame = await until(lambda: next((f for f in self.frames if wanted(f)), None), seconds=seconds)
+
+        def found() -> dict[str, Any] | None:
+            is_over = self._reading.done()
+            frame = next((f for f in self.frames if wanted(f)), None)
+            assert frame is not None or not is_over, f"the socket ended without it: {self.frames[-3:]}"
+            return frame
+
+        frame = await until(found, seconds=seconds)
         assert isinstance(frame, dict)
         return frame
 
@@ -129,7 +135,7 @@ class Client:
         return await self.ask(type="subscribe", topic=topic, sub=sub, **fields)
 
     def rows(self, sub: str = "s") -> list[list[Any]]:
-        """Every row that came for a subscription, in order."""
+        """Return every row that came for a subscription."""
         return [row for f in self.frames if f.get("sub") == sub for row in f.get("rows") or []]
 
     def state(self, sub: str = "s") -> dict[str, Any]:
@@ -149,7 +155,6 @@ class Client:
         """Wait for the end; return the close code and the bye."""
         async with asyncio.timeout(seconds):
             await self.socket.wait_closed()
-        assert self._reading is not None
         await asyncio.wait({self._reading})
         byes = self.of("bye")
         return self.socket.close_code, byes[-1] if byes else {}
@@ -164,7 +169,6 @@ class World:
     identity_url: str
     db: asyncpg.Connection
     redis: Redis
-    gateways: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def user(self, *roles: str) -> User:
         user = User(uuid4(), f"user-{uuid4().hex[:8]}", list(roles) or ["operator"], uuid4())
@@ -194,15 +198,11 @@ class World:
 
     async def registered(self, device_id: str) -> None:
         """Announce a device as it is registered now."""
-        row = await self.db.fetchrow("select * from identity.device_registry where device_id = $1", device_id)
-        registration = {
-            "name": row["name"],
-            "owner_id": str(row["owner_id"]) if row["owner_id"] else None,
-            "is_active": row["is_active"],
-            "kind": row["kind"],
-            "groups": list(row["groups"]),
-        }
-        await self.write(DEVICES_STREAM, {"device_id": device_id, "registration": registration})
+        row = await self.db.fetchrow(
+            "select name, owner_id::text, is_active, kind, groups from identity.device_registry where device_id = $1",
+            device_id,
+        )
+        await self.write(DEVICES_STREAM, {"device_id": device_id, "registration": dict(row)})
 
     async def share(self, device_id: str, user: User) -> None:
         await self.db.execute(
@@ -215,10 +215,12 @@ class World:
         await self.write(ACCESS_STREAM, {"kind": "share", "user_id": str(user.id), "device_id": device_id})
 
     async def unshare(self, device_id: str, user: User) -> None:
-        await self.db.execute(
-            "delete from identity.device_shares where device_id = $1 and user_id = $2", device_id, user.id
-        )
+        await self.db.execute("delete from identity.device_shares where device_id = $1", device_id)
         await self.write(ACCESS_STREAM, {"kind": "share", "user_id": str(user.id), "device_id": device_id})
+
+    async def end_session(self, user: User) -> None:
+        ids = {"user_id": str(user.id), "session_id": str(user.session_id)}
+        await self.write(ACCESS_STREAM, {"kind": "session_revoked", **ids})
 
     async def status(self, device_id: str, **fields: Any) -> str:
         return await self.write(DEVICES_STREAM, {"device_id": device_id, "status": fields})
@@ -241,10 +243,11 @@ class World:
             metric,
         )
         times = [datetime.fromtimestamp(start_ms / 1000 + n, UTC) for n in range(len(values))]
+        samples = [(at, n, value, series) for n, (at, value) in enumerate(zip(times, values, strict=True), start=1)]
         await self.db.executemany(
             "insert into telemetry.sample (recorded_at, received_at, seq, value, series_id, epoch, suspect)"
             " values ($1, $1, $2, $3, $4, 1, false)",
-            [(at, n + 1, value, series) for n, (at, value) in enumerate(zip(times, values, strict=True))],
+            samples,
         )
         await self.db.execute(
             "insert into telemetry.latest (series_id, seq, order_at, recorded_at, received_at, value, suspect)"
@@ -306,14 +309,12 @@ class Running:
     task: asyncio.Task[None]
 
     async def wait_ready(self) -> None:
-        async with httpx.AsyncClient() as http:
-            async with asyncio.timeout(DEADLINE):
-                while True:
-                    assert not self.task.done()
-                    with suppress(httpx.TransportError):
-                        if (await http.get(f"http://{self.address}/readyz")).status_code == 200:
-                            return
-                    await asyncio.sleep(0.01)
+        async with httpx.AsyncClient() as http, asyncio.timeout(DEADLINE):
+            while not self.task.done():
+                with suppress(httpx.TransportError):
+                    if (await http.get(f"http://{self.address}/readyz")).status_code == 200:
+                        return
+                await asyncio.sleep(0.01)
 
     @asynccontextmanager
     async def socket(
@@ -332,13 +333,11 @@ class Running:
 
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
-    """Wait for a condition, up to a deadline."""
     return until
 
 
 @pytest.fixture
 def socket_to() -> Callable[..., Any]:
-    """Open a socket to a gateway that runs elsewhere."""
     return open_socket
 
 

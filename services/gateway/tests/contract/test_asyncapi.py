@@ -2,10 +2,10 @@
 
 import json
 
+from pulse_chassis.bearer import route_rules
 from pulse_contracts import frames
 from pulse_gateway.app import openapi_app
 from pulse_gateway.http.asyncapi import COMMITTED, asyncapi_document, asyncapi_text
-from pulse_chassis.bearer import route_rules
 
 
 def test_the_committed_document_is_current() -> None:

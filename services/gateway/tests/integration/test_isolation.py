@@ -66,7 +66,7 @@ async def test_a_guessed_id_is_answered_as_an_absent_one(world) -> None:
 
 
 async def test_rest_gives_only_ones_own(world) -> None:
-    mine, theirs = await two_users(world)
+    mine, _theirs = await two_users(world)
     admin = await world.user("admin")
     async with world.gateway() as gateway:
         async with gateway.http(mine) as http:
@@ -100,7 +100,7 @@ async def test_a_cursor_of_somebody_else_opens_nothing(world) -> None:
 
 
 async def test_what_is_shared_is_seen_and_what_is_not_any_more_is_gone_within_a_second(world, wait_until) -> None:
-    mine, theirs = await two_users(world)
+    mine, _theirs = await two_users(world)
     async with world.gateway() as gateway, gateway.socket(mine) as client:
         await client.subscribe("devices", "devices", interval_ms=0)
         await client.subscribe("telemetry.raw", "raw", interval_ms=0)
@@ -126,7 +126,7 @@ async def test_what_is_shared_is_seen_and_what_is_not_any_more_is_gone_within_a_
 
 
 async def test_what_was_taken_away_during_a_cut_is_gone_after_it(world, wait_until) -> None:
-    mine, theirs = await two_users(world)
+    mine, _theirs = await two_users(world)
     await world.share("secret-1", mine)
     async with world.gateway() as gateway:
         async with gateway.socket(mine) as client:
@@ -178,7 +178,7 @@ async def test_a_lost_permission_ends_its_subscriptions_and_no_others(world, wai
 
 
 async def test_an_admin_who_is_one_no_more_sees_only_their_own(world, wait_until) -> None:
-    mine, theirs = await two_users(world)
+    mine, _theirs = await two_users(world)
     await world.grant(mine, "admin")
     async with world.gateway() as gateway, gateway.socket(mine) as client:
         for topic in TOPICS:
@@ -208,7 +208,7 @@ async def test_gained_permissions_are_learnt_by_coming_back(world) -> None:
 
 
 async def test_a_change_nobody_announced_is_found_by_the_poll(world, wait_until) -> None:
-    mine, theirs = await two_users(world)
+    mine, _theirs = await two_users(world)
     async with world.gateway() as gateway, gateway.socket(mine) as client:
         await client.subscribe("devices", interval_ms=0)
         await world.db.execute("update identity.devices set owner_id = $1 where id = 'secret-1'", mine.id)

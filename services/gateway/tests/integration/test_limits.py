@@ -49,9 +49,11 @@ async def test_ours_among_others_is_chosen(world) -> None:
     "origin", ["https://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1.evil.example"]
 )
 async def test_a_foreign_origin_is_4003(world, origin: str) -> None:
-    async with world.gateway(gateway_allowed_origins="https://ours.example") as gateway:
-        async with gateway.socket(origin=origin) as client:
-            code, bye = await client.closed()
+    async with (
+        world.gateway(gateway_allowed_origins="https://ours.example") as gateway,
+        gateway.socket(origin=origin) as client,
+    ):
+        code, bye = await client.closed()
     assert (code, bye["code"]) == (4003, 4003)
 
 

@@ -186,9 +186,11 @@ async def test_fifty_random_cuts_over_ten_thousand_events_lose_and_double_none(w
                 position = {"epoch": ack["epoch"], "offset": ack["offset"]}
                 producing = producing or asyncio.create_task(produce())
                 is_last = cuts >= 50
+                missing = total - len(seen)
                 after = time.monotonic() + (60 if is_last else rng.uniform(0.0, 0.08))
                 await wait_until(
-                    lambda c=client, a=after: time.monotonic() > a or len(seen) + len(c.rows()) >= total, seconds=70
+                    lambda c=client, a=after, left=missing: time.monotonic() > a or len(c.rows()) >= left,
+                    seconds=70,
                 )
                 cuts += 1
                 if not is_last:

@@ -1,6 +1,5 @@
 """A token ends, is refreshed in-band, is revoked."""
 
-from pulse_contracts.streams import ACCESS_STREAM
 from pulse_gateway.use_cases.desk import SocketLimits
 
 
@@ -46,7 +45,7 @@ async def test_an_ended_session_is_4010_within_a_second_and_does_not_come_back(w
     user = await world.user()
     async with world.gateway() as gateway:
         async with gateway.socket(user) as client, gateway.http(user) as http:
-            await world.write(ACCESS_STREAM, {"kind": "session_revoked", "user_id": str(user.id), "session_id": str(user.session_id)})  # fmt: skip
+            await world.end_session(user)
             code, bye = await client.closed(seconds=1)
             assert (code, bye["code"]) == (4010, 4010)
             assert (await http.get("/api/telemetry/latest")).status_code == 401
@@ -65,6 +64,6 @@ async def test_another_session_of_the_same_user_stays(world) -> None:
     user = await world.user()
     other = replace(user, session_id=uuid4())
     async with world.gateway() as gateway, gateway.socket(user) as one, gateway.socket(other) as two:
-        await world.write(ACCESS_STREAM, {"kind": "session_revoked", "user_id": str(user.id), "session_id": str(user.session_id)})  # fmt: skip
+        await world.end_session(user)
         assert (await one.closed())[0] == 4010
         assert (await two.ask(type="ping"))["type"] == "pong"

@@ -25,7 +25,7 @@ rows = st.lists(
         st.integers(0, 2**45),
         st.sampled_from(["good", "suspect"]),
         st.dictionaries(names, values, min_size=1, max_size=4),
-    ),  # fmt: skip
+    ),
     max_size=6,
 )
 
