@@ -1,7 +1,6 @@
 """A gateway over a real PostgreSQL and a real Valkey, and clients that speak to it over real sockets.
 
-The tables are those of identity's and ingest's own migrations; identity itself is stood in for by its signing key and a
-server that publishes it.
+The tables are of identity's and ingest's own migrations; for identity stand its signing key and a server with it.
 """
 
 import asyncio

@@ -165,10 +165,12 @@ async def test_fifty_random_cuts_over_ten_thousand_events_lose_and_double_none(w
     admin = await world.user("admin")
     await world.device("dev-1", admin)
     rng = random.Random(20261121)
-    total, seen, position = 10_000, [], None
+    total, cuts, seen, position = 10_000, 0, [], None
 
     async def produce() -> None:
         for first in range(0, total, 20):
+            while first >= 200 * (cuts + 1):  # so that there is something to miss until the last cut
+                await asyncio.sleep(0.001)
             pipeline = world.redis.pipeline(transaction=False)
             for value in range(first, first + 20):
                 entry = f'{{"at":{int(time.time() * 1000)},"rows":[["dev-1",{value},"good",{{"m":{value}}}]]}}'
@@ -178,7 +180,6 @@ async def test_fifty_random_cuts_over_ten_thousand_events_lose_and_double_none(w
 
     async with world.gateway() as gateway:
         producing: asyncio.Task[None] | None = None
-        cuts = 0
         while len(seen) < total:
             async with gateway.socket(admin) as client:
                 ack = await client.subscribe("telemetry.raw", interval_ms=rng.choice([0, 5, 50]), since=position)
