@@ -1,6 +1,6 @@
 """How many rows a client may send: a bucket that refills steadily, per client, with a bound on how many are kept.
 
-A message is let through whole while anything is left, and may leave a debt: so a large run is never stuck for ever
+A message is let through whole while at least one row is left, and may leave a debt: so a large run is never stuck for ever
 behind a small bucket, and the average still holds. Times are monotonic seconds given by the caller.
 """
 
@@ -42,7 +42,7 @@ class TokenBuckets:
         if level > limit.burst:
             level = limit.burst
         bucket[1] = now
-        if level <= 0:
+        if level < 1:
             bucket[0] = level
             return False
         bucket[0] = level - rows
@@ -57,11 +57,11 @@ class TokenBuckets:
 
     def is_exhausted(self, client_id: str, now: float) -> bool:
         """Tell whether the next message of this client would be refused; takes nothing."""
-        return self.level(client_id, now) <= 0
+        return self.level(client_id, now) < 1
 
     def seconds_until_free(self, client_id: str, now: float) -> float:
         """Return how long the client has to wait until something is let through again; 0 when it has not."""
-        return max(0.0, -self.level(client_id, now) / self._limit.rows_s)
+        return max(0.0, (1 - self.level(client_id, now)) / self._limit.rows_s)
 
     def sweep(self, now: float) -> None:
         """Forget the clients whose bucket is full again: a new one would be, too."""

@@ -7,7 +7,7 @@ one task at a time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -33,23 +33,31 @@ class PostgresLink:
         """Give the connection. What goes wrong comes out as DeferredError, PoisonError or a unique violation."""
         with verdicts():
             connection = self._connection
-            if connection is None or connection.is_closed():
+            if connection is None or _is_gone(connection):
                 await self._drop()
                 connection = self._connection = await self._pool.acquire()
             try:
                 yield connection
             except BaseException as error:
                 is_servers_word = isinstance(error, asyncpg.PostgresError)
-                if not is_servers_word or connection.is_closed():
+                if not is_servers_word or _is_gone(connection):
                     await self._drop()
                 raise
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # the pool has taken it back already
+                connection.terminate()
             await self._pool.release(connection)
 
     async def close(self) -> None:
         """Give the connection back."""
         await self._drop()
+
+
+def _is_gone(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the server closed it, and the pool took it back by itself
+        return True

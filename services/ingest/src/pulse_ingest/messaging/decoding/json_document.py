@@ -51,7 +51,7 @@ _TOO_DEEP: Final = Refusal(RejectionCode.TOO_DEEP, f"nested more than {MAX_DEPTH
 
 def _is_too_deep(value: object) -> bool:
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH - 1):
+    for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
         if not level:
             return False
