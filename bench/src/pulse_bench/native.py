@@ -16,8 +16,12 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from pulse_bench.errors import BenchError
+
+WINDOW: Final = "20"
+"""Messages without a PUBACK: what most brokers grant and most client libraries take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publisher saw: counts of messages, and seconds from its first publish to its last PUBACK."""
+    """What a publisher saw: counts of messages, and seconds from its first publish to its last PUBACK or commit."""
 
     sent: int
     acked: int
     refused: int
+    committed: int
     seconds: float
 
 
@@ -56,18 +61,21 @@ class NativePair:
     subscriber: Path
 
     async def publish(
-        self, host: str, port: int, accounts: list[Account], *, messages: int, window: int = 20
+        self, host: str, port: int, accounts: list[Account], *, messages: int, uncommitted: int = 0
     ) -> Published:
-        """Publish `messages` one-row runs as each account, at most `window` unacknowledged each.
+        """Publish `messages` one-row runs as each account, at most 20 without a PUBACK (MQTT's usual window) each.
+
+        With `uncommitted` above 0 each client also follows its ack topic, keeps at most that many readings uncommitted, and
+        the call ends when all are committed; with 0 it ends with the last PUBACK.
 
         Raises:
-            BenchError: a client was refused, lost its connection, or saw no PUBACK for 30 s.
+            BenchError: a client was refused, lost its connection, or saw no progress for 30 s.
         """
         with tempfile.NamedTemporaryFile("w", prefix="pulse-bench-", suffix=".accounts") as listing:
             for account in accounts:
                 listing.write(f"{account.client_id} {account.password} {account.epoch} {account.first}\n")
             listing.flush()
-            out = await _run(self.publisher, host, str(port), listing.name, str(messages), str(window))
+            out = await _run(self.publisher, host, str(port), listing.name, str(messages), WINDOW, str(uncommitted))
         return Published(**json.loads(out))
 
     async def subscribe(self, host: str, port: int, *, account: Account, topic_filter: str, messages: int) -> Process:

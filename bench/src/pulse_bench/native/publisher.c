@@ -1,8 +1,10 @@
 /* Publishes readings as many MQTT 5 clients from one thread, at QoS 1, and counts the PUBACKs.
  *
- * usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW
+ * usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED
  * ACCOUNTS has a line "client_id password epoch first" for each client; each publishes MESSAGES one-row runs with three
- * metrics from sequence `first` on, never more than WINDOW unacknowledged. Prints {"sent","acked","refused","seconds"}.
+ * metrics from sequence `first` on, never more than WINDOW without a PUBACK. With UNCOMMITTED above 0 it also listens to
+ * its ack topic, as a client with an outbox does, keeps at most that many readings uncommitted, and ends when all are
+ * committed. Prints {"sent","acked","refused","committed","seconds"}.
  */
 #include <mosquitto.h>
 #include <poll.h>
@@ -14,7 +16,7 @@
 struct client {
     struct mosquitto *mosq;
     char id[65], password[257], topic[128];
-    long epoch, first, sent, acked, refused;
+    long epoch, first, sent, acked, refused, committed;
     int connected;
 };
 
@@ -42,6 +44,16 @@ static void on_publish(struct mosquitto *mosq, void *self, int mid, int reason, 
     if (reason >= 128) c->refused++;
 }
 
+/* The ack's `cum`: everything up to it is committed. */
+static void on_message(struct mosquitto *mosq, void *self, const struct mosquitto_message *m, const mosquitto_property *p) {
+    struct client *c = self;
+    char text[128];
+    (void)mosq; (void)p;
+    snprintf(text, sizeof text, "%.*s", m->payloadlen, (const char *)m->payload);
+    const char *cum = strstr(text, "\"cum\":");
+    if (cum && atol(cum + 6) - c->first + 1 > c->committed) c->committed = atol(cum + 6) - c->first + 1;
+}
+
 static int publish(struct client *c) {
     char payload[256];
     long seq = c->first + c->sent;
@@ -55,8 +67,8 @@ static int publish(struct client *c) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) { fprintf(stderr, "usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW\n"); return 2; }
-    long messages = atol(argv[4]), window = atol(argv[5]);
+    if (argc != 7) { fprintf(stderr, "usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED\n"); return 2; }
+    long messages = atol(argv[4]), window = atol(argv[5]), uncommitted = atol(argv[6]);
     FILE *accounts = fopen(argv[3], "r");
     if (!accounts) { perror(argv[3]); return 2; }
     size_t capacity = 16, count = 0;
@@ -80,45 +92,55 @@ int main(int argc, char **argv) {
         mosquitto_username_pw_set(k->mosq, k->id, k->password);
         mosquitto_connect_v5_callback_set(k->mosq, on_connect);
         mosquitto_publish_v5_callback_set(k->mosq, on_publish);
+        mosquitto_message_v5_callback_set(k->mosq, on_message);
         if (mosquitto_connect(k->mosq, argv[1], atoi(argv[2]), 60) != MOSQ_ERR_SUCCESS) {
             fprintf(stderr, "%s cannot connect\n", k->id);
             return 1;
         }
         while (!k->connected) if (mosquitto_loop(k->mosq, 100, 1) != MOSQ_ERR_SUCCESS) break;
         if (k->connected != 1) { fprintf(stderr, "%s was refused\n", k->id); return 1; }
+        if (uncommitted) {
+            char topic[80];
+            snprintf(topic, sizeof topic, "ack/%s", k->id);
+            mosquitto_subscribe(k->mosq, NULL, topic, 1);
+        }
     }
     double start = now_s(), last_progress = start;
-    long total = messages * (long)count, acked = 0, before = 0;
-    while (acked < total) {
+    long total = messages * (long)count, done = 0, before = 0;
+    while (done < total) {
         for (size_t i = 0; i < count; i++) {
             struct client *k = &clients[i];
-            while (k->sent < messages && k->sent - k->acked < window) if (publish(k) != MOSQ_ERR_SUCCESS) break;
+            while (k->sent < messages && k->sent - k->acked < window && (!uncommitted || k->sent - k->committed < uncommitted))
+                if (publish(k) != MOSQ_ERR_SUCCESS) break;
             fds[i].fd = mosquitto_socket(k->mosq);
             fds[i].events = POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0);
         }
         if (poll(fds, count, 100) < 0) { perror("poll"); return 1; }
-        acked = 0;
+        done = 0;
         for (size_t i = 0; i < count; i++) {
             if (fds[i].revents & POLLIN && mosquitto_loop_read(clients[i].mosq, 1) != MOSQ_ERR_SUCCESS) {
                 fprintf(stderr, "%s lost its connection\n", clients[i].id);
                 return 1;
             }
             if (fds[i].revents & POLLOUT) mosquitto_loop_write(clients[i].mosq, 1);
-            acked += clients[i].acked;
+            done += uncommitted ? clients[i].committed : clients[i].acked;
         }
         double t = now_s();
-        if (acked > before) { before = acked; last_progress = t; }
-        else if (t - last_progress > 30) { fprintf(stderr, "no PUBACK for 30 s\n"); return 1; }
+        if (done > before) { before = done; last_progress = t; }
+        else if (t - last_progress > 30) { fprintf(stderr, "no ack for 30 s, %ld of %ld are done\n", done, total); return 1; }
     }
     double seconds = now_s() - start;
-    long sent = 0, refused = 0;
+    long sent = 0, acked = 0, refused = 0, committed = 0;
     for (size_t i = 0; i < count; i++) {
         sent += clients[i].sent;
+        acked += clients[i].acked;
         refused += clients[i].refused;
+        committed += clients[i].committed;
         mosquitto_disconnect(clients[i].mosq);
         mosquitto_destroy(clients[i].mosq);
     }
-    printf("{\"sent\":%ld,\"acked\":%ld,\"refused\":%ld,\"seconds\":%.6f}\n", sent, acked, refused, seconds);
+    printf("{\"sent\":%ld,\"acked\":%ld,\"refused\":%ld,\"committed\":%ld,\"seconds\":%.6f}\n", sent, acked, refused, committed,
+           seconds);
     mosquitto_lib_cleanup();
     return 0;
 }
