@@ -80,3 +80,14 @@ async def test_a_bad_stream_entry_is_counted_and_passed_over(world, wait_until) 
         await world.announce(("dev-1", {"m": 1}))
         await wait_until(client.rows)
         await wait_until(lambda: gateway.gateway.desk.stats.bad_entries == 5)
+
+
+async def test_a_fault_of_the_servers_own_is_one_answer_and_not_the_end(world, monkeypatch) -> None:
+    user = await world.user("operator")
+    async with world.gateway() as gateway, gateway.socket(user) as client:
+        monkeypatch.setattr(gateway.gateway.desk.hub, "change_interval", lambda *_: 1 / 0)
+        await client.subscribe("devices")
+        answer = await client.ask(type="tune", sub="s", interval_ms=1)
+        assert (answer["code"], answer["retryable"]) == ("internal", True)
+        assert "division" not in answer["message"]
+        assert (await client.ask(type="ping"))["type"] == "pong"

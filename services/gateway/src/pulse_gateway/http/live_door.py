@@ -57,11 +57,12 @@ class LiveDoor:
         # was offered is accepted, and ended at once with the reason.
         chosen = SUBPROTOCOL if SUBPROTOCOL in offered else (offered[0] if offered else None)
         conn = secrets.token_hex(8)
-        with structlog.contextvars.bound_contextvars(correlation_id=conn), suppress(OSError, RuntimeError):
+        with structlog.contextvars.bound_contextvars(correlation_id=conn):
             message = await receive()
             if message["type"] != "websocket.connect":
                 return
-            await send({"type": "websocket.accept", "subprotocol": chosen})
+            with suppress(OSError):  # gone before it was answered: the first read says so
+                await send({"type": "websocket.accept", "subprotocol": chosen})
             await self._converse(scope, receive, send, conn)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send, conn: str) -> None:

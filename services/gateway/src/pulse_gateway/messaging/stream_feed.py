@@ -62,6 +62,7 @@ class StreamFeed(Generic[EntryT]):
         self._stats = stats
         self._reader = StreamReader(redis, view.name)
         self._checked_at = 0.0
+        self._is_stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the stream until `stop`; an outage of Redis or the database is waited out."""
@@ -73,19 +74,23 @@ class StreamFeed(Generic[EntryT]):
                 following.result()
         finally:
             stopping.cancel()
+            # Said as well, because a client library may turn a cancellation into an error of its own.
+            self._is_stopping = True
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
 
     async def _follow(self) -> None:
         backoff = Backoff(0.05, 1.0)
-        while True:
+        while not self._is_stopping:
             try:
                 await self._attach()
                 backoff.reset()
-                while await self._step():
+                while not self._is_stopping and await self._step():
                     pass
             except UnavailableError as error:
+                if self._is_stopping:
+                    return
                 if self._view.is_connected:
                     self._view.is_connected = False
                     _log.warning("stream_lost", stream=self._view.name, reason=str(error.__cause__ or error))

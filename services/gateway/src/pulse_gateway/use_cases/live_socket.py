@@ -190,6 +190,13 @@ class LiveSocket:
             self._refuse(later, parsed.id, parsed.sub)
             if self.session is None:
                 raise ClosingError(Farewell(CloseCode.OVERLOADED, error.message, 2_000)) from error
+        except ClosingError:
+            raise
+        except Exception:  # noqa: BLE001 -- a message boundary
+            # The boundary of one message: a fault of ours costs its sender an answer, and nobody else anything.
+            _log.exception("frame_failed", conn=self.conn, type=parsed.type)
+            self._refuse(RefusedError(ErrorCode.INTERNAL, "something went wrong here"), parsed.id, parsed.sub)
+            self._refuse_stranger("something went wrong here")
 
     def _refuse_stranger(self, reason: str) -> None:
         if self.session is None:
@@ -237,7 +244,7 @@ class LiveSocket:
                     permissions=sorted(rights.permissions),
                 ),
                 token_expires_in=self._token_seconds(),
-                limits=LIMITS,
+                limits=LIMITS.model_copy(update={"connections_per_user": self.desk.limits.per_user}),
             )
         )
 
