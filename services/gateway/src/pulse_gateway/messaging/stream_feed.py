@@ -62,7 +62,7 @@ class StreamFeed(Generic[EntryT]):
         self._stats = stats
         self._reader = StreamReader(redis, view.name)
         self._checked_at = 0.0
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the stream until `stop`; an outage of Redis or the database is waited out."""
@@ -75,21 +75,21 @@ class StreamFeed(Generic[EntryT]):
         finally:
             stopping.cancel()
             # Said as well, because a client library may turn a cancellation into an error of its own.
-            self._is_stopping = True
+            self._stopping.set()
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
 
     async def _follow(self) -> None:
         backoff = Backoff(0.05, 1.0)
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             try:
                 await self._attach()
                 backoff.reset()
-                while not self._is_stopping and await self._step():
+                while not self._stopping.is_set() and await self._step():
                     pass
             except UnavailableError as error:
-                if self._is_stopping:
+                if self._stopping.is_set():
                     return
                 if self._view.is_connected:
                     self._view.is_connected = False
