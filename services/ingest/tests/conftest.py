@@ -65,6 +65,7 @@ class World:
     broker: Any
     directory: Path
     keys: dict[str, str] = field(default_factory=dict)
+    accounts: list[str] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
 
     def environment(self, worker: str = "1", port: int = 0, **more: str) -> dict[str, str]:
@@ -124,6 +125,7 @@ class World:
         self.keys[device_id] = key
         if on_broker:
             await asyncio.to_thread(self.broker.add_device, device_id, key)
+            self.accounts.append(device_id)
         if registered:
             identity = await self.connect("pulse_identity")
             await identity.execute("insert into identity.stub_device values ($1, true, null, $2)", device_id, key)
@@ -184,7 +186,7 @@ async def world(
     await identity.close()
     await app.migrate(world.settings())
     yield world
-    for device_id in world.keys:
+    for device_id in world.accounts:
         await asyncio.to_thread(mosquitto_broker.remove_device, device_id)
 
 
@@ -248,7 +250,7 @@ class Agent:
         )
 
 
-@pytest.fixture(name="Agent")
+@pytest.fixture(name="agent_of")
 def _agent() -> type[Agent]:
     return Agent
 

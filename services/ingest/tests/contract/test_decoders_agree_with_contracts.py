@@ -156,7 +156,8 @@ def test_decoder_and_contract_agree_on_noise(name: str, payload: bytes) -> None:
 
 
 DEEP = {
-    depth: '{"telemetry":{"t":1},"deep":' + "[" * depth + "]" * depth + "}" for depth in (1, 100, 198, 199, 200, 201, 5000)
+    depth: '{"telemetry":{"t":1},"deep":' + "[" * depth + "]" * depth + "}"
+    for depth in (1, 100, 198, 199, 200, 201, 5000)
 }
 
 
@@ -178,7 +179,9 @@ def test_rows_of_a_run_are_bounded_like_in_the_contract() -> None:
 
 
 def test_bad_row_is_refused_alone_and_its_neighbours_are_kept() -> None:
-    payload = b'{"v":1,"epoch":2,"first":10,"rows":[[1,{"a":1}],[2,{"a":NaN}],[3,{"a":"\\ud800"}],[4,{"a":2}],[5,{"a":3}]]}'
+    payload = (
+        b'{"v":1,"epoch":2,"first":10,"rows":[[1,{"a":1}],[2,{"a":NaN}],[3,{"a":"\\ud800"}],[4,{"a":2}],[5,{"a":3}]]}'
+    )
 
     run = decode_payload("buffer", payload, RECEIVED)
 

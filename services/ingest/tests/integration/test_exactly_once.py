@@ -22,11 +22,11 @@ async def completeness(world: Any, client: str) -> Any:
     return rows[0]
 
 
-async def test_redelivered_run_is_acked_again_and_stored_once(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_redelivered_run_is_acked_again_and_stored_once(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     rows = [[now_us() + number, {"a": number}] for number in range(5)]
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         for _ in range(3):
@@ -39,11 +39,11 @@ async def test_redelivered_run_is_acked_again_and_stored_once(world: Any, Agent:
     assert (await completeness(world, "D"))["is_complete"]
 
 
-async def test_run_out_of_order_fills_the_hole_and_cum_jumps(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_run_out_of_order_fills_the_hole_and_cum_jumps(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     at = now_us()
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(3, [[at + 3, {"a": 3}], [at + 4, {"a": 4}]])
@@ -56,11 +56,11 @@ async def test_run_out_of_order_fills_the_hole_and_cum_jumps(world: Any, Agent: 
     assert (await completeness(world, "D"))["is_complete"]
 
 
-async def test_reading_sent_again_under_a_renewed_epoch_is_stored_once(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_reading_sent_again_under_a_renewed_epoch_is_stored_once(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     rows = [[now_us() + number, {"a": number}] for number in range(4)]
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, rows)
@@ -75,10 +75,10 @@ async def test_reading_sent_again_under_a_renewed_epoch_is_stored_once(world: An
     assert (old["is_complete"], new["is_complete"], new["received"]) == (True, True, 3)
 
 
-async def test_ack_is_sent_only_after_commit(world: Any, Agent: Any, now_us: Any, eventually: Any) -> None:  # noqa: N803
+async def test_ack_is_sent_only_after_commit(world: Any, agent_of: Any, now_us: Any, eventually: Any) -> None:
     await world.add_device("D")
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         blocker = await world.connect()
@@ -100,10 +100,12 @@ async def test_ack_is_sent_only_after_commit(world: Any, Agent: Any, now_us: Any
     assert await stored(world, "D") == [1]
 
 
-async def test_run_of_an_unknown_epoch_is_not_stored_and_asks_for_a_hello(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_run_of_an_unknown_epoch_is_not_stored_and_asks_for_a_hello(
+    world: Any, agent_of: Any, now_us: Any
+) -> None:
     await world.add_device("D")
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.run(1, [[now_us(), {"a": 1}], [now_us(), {"a": None}]], epoch=7)
         ack = await agent.next_ack()
@@ -112,7 +114,7 @@ async def test_run_of_an_unknown_epoch_is_not_stored_and_asks_for_a_hello(world:
     assert await world.fetchval("select count(*) from telemetry.rejected") == 0
 
 
-async def test_workers_that_share_a_client_store_every_reading_once(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_workers_that_share_a_client_store_every_reading_once(world: Any, agent_of: Any, now_us: Any) -> None:
     devices = ["A", "B", "C"]
     for device in devices:
         await world.add_device(device)
@@ -121,7 +123,7 @@ async def test_workers_that_share_a_client_store_every_reading_once(world: Any, 
 
         async def drive(device: str) -> None:
             async with world.client(device) as client:
-                agent = Agent(client, device)
+                agent = agent_of(client, device)
                 await agent.listen()
                 await agent.hello()
                 for first in range(1, 200, 4):
@@ -168,14 +170,18 @@ async def test_readings_without_time_and_sequence_are_never_taken_for_duplicates
 
 
 async def test_kill_between_commit_and_ack_leaves_no_duplicate_and_no_hole(
-    world: Any, Agent: Any, now_us: Any, eventually: Any, valkey_server: Any  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
+    eventually: Any,
+    valkey_server: Any,
 ) -> None:
     await world.add_device("D")
     (port,) = free_ports(1)
     rows = [[now_us() + number, {"a": number}] for number in range(3)]
     durable = {"PULSE_INGEST_SESSION": "durable"}
     async with world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         with world.ingest_process(port, **durable) as process:
             await eventually(lambda: is_ready(port), what="ready")
@@ -215,12 +221,16 @@ async def is_ready(port: int) -> bool:
 
 
 async def test_database_killed_in_mid_stream_loses_and_doubles_nothing(
-    world: Any, Agent: Any, now_us: Any, eventually: Any, postgres_server: Any  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
+    eventually: Any,
+    postgres_server: Any,
 ) -> None:
     await world.add_device("D")
     at = now_us()
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         for number in range(1, 101):
@@ -233,11 +243,11 @@ async def test_database_killed_in_mid_stream_loses_and_doubles_nothing(
     assert (await completeness(world, "D"))["is_complete"]
 
 
-async def test_losses_are_written_down_settle_the_ledger_and_are_acked(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_losses_are_written_down_settle_the_ledger_and_are_acked(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     said = '{"v":1,"epoch":1,"lost":[[2,4,"quota"],[7,7,"disk"]]}'
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, [[now_us(), {"a": 1}]])

@@ -31,12 +31,15 @@ POISON = {
 
 @pytest.mark.parametrize("case", POISON)
 async def test_poison_is_rejected_with_its_code_beside_good_messages(
-    world: Any, Agent: Any, now_us: Any, case: str  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
+    case: str,
 ) -> None:
     payload, code = POISON[case]
     await world.add_device("D")
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, [[now_us(), {"a": 1}]])
@@ -54,12 +57,14 @@ async def test_poison_is_rejected_with_its_code_beside_good_messages(
 
 
 async def test_bad_rows_of_a_run_are_rejected_by_sequence_and_the_run_is_settled(
-    world: Any, Agent: Any, now_us: Any  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
 ) -> None:
     await world.add_device("D")
     rows = [[now_us(), {"a": 1}], [now_us(), {"a": None}], [now_us(), {"b c": 1}], [now_us(), {"a": 4}]]
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         for _ in range(2):
@@ -73,11 +78,13 @@ async def test_bad_rows_of_a_run_are_rejected_by_sequence_and_the_run_is_settled
     assert tuple(report) == (2, 2, 0, True)
 
 
-async def test_unknown_device_is_rejected_counted_and_told(world: Any, Agent: Any, now_us: Any, eventually: Any) -> None:  # noqa: N803
+async def test_unknown_device_is_rejected_counted_and_told(
+    world: Any, agent_of: Any, now_us: Any, eventually: Any
+) -> None:
     await world.add_device("GHOST", registered=False)
     await world.add_device("D")
     async with world.ingest() as ingest, world.client("GHOST") as client, world.client("D") as good:
-        ghost = Agent(client, "GHOST")
+        ghost = agent_of(client, "GHOST")
         await ghost.listen()
         await client.publish("devices/GHOST/data", '{"device_id":"GHOST","api_key":"pk_CANARY","a":1}', qos=1)
         await good.publish("devices/D/data", '{"device_id":"D","a":1}', qos=1)
@@ -109,7 +116,9 @@ async def metrics(ingest: Any) -> str:
 
 
 async def test_message_that_only_the_database_refuses_is_found_and_rejected_alone(
-    world: Any, Agent: Any, now_us: Any  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
 ) -> None:
     await world.add_device("D")
     trap = await world.connect()
@@ -117,9 +126,11 @@ async def test_message_that_only_the_database_refuses_is_found_and_rejected_alon
         "create function telemetry.trap() returns trigger language plpgsql as $$ begin "
         "if new.value = 666 then raise sqlstate '22023' using message = 'no'; end if; return new; end $$"
     )
-    await trap.execute("create trigger trap before insert on telemetry.sample for each row execute function telemetry.trap()")
+    await trap.execute(
+        "create trigger trap before insert on telemetry.sample for each row execute function telemetry.trap()"
+    )
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await trap.execute("begin")
@@ -142,11 +153,11 @@ async def test_message_that_only_the_database_refuses_is_found_and_rejected_alon
     assert [row[1] for row in await rejected(world)] == ["bad_value"]
 
 
-async def test_odd_times_are_stored_and_marked_suspect(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_odd_times_are_stored_and_marked_suspect(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     odd = [0, -(2**63), 2**63 - 1, now_us() + 2 * 86_400_000_000, 946_684_800_000_000, now_us()]
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, [[at, {"a": number}] for number, at in enumerate(odd)])
@@ -159,13 +170,16 @@ async def test_odd_times_are_stored_and_marked_suspect(world: Any, Agent: Any, n
 
 
 async def test_noisy_client_is_limited_told_so_and_loses_nothing_while_others_go_on(
-    world: Any, Agent: Any, now_us: Any, eventually: Any  # noqa: N803
+    world: Any,
+    agent_of: Any,
+    now_us: Any,
+    eventually: Any,
 ) -> None:
     await world.add_device("NOISY")
     await world.add_device("CALM")
     limits = {"ingest_client_rows_per_second": 40.0, "ingest_client_burst_rows": 20.0}
     async with world.ingest(**limits), world.client("NOISY") as client, world.client("CALM") as other:
-        noisy, calm = Agent(client, "NOISY"), Agent(other, "CALM")
+        noisy, calm = agent_of(client, "NOISY"), agent_of(other, "CALM")
         for agent in (noisy, calm):
             await agent.listen()
             await agent.hello()
@@ -202,10 +216,10 @@ async def test_plain_messages_beyond_the_rate_are_rejected_as_rate_limited(world
     assert await world.fetchval("select count(*) from telemetry_data") == 3
 
 
-async def test_client_that_invents_metrics_without_end_is_stopped(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_client_that_invents_metrics_without_end_is_stopped(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     async with world.ingest(ingest_max_metrics_per_client=3), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, [[now_us(), {"a": 1, "b": 1, "c": 1}]])
@@ -216,20 +230,27 @@ async def test_client_that_invents_metrics_without_end_is_stopped(world: Any, Ag
     assert await world.fetchval("select count(*) from telemetry.series") == 3
 
 
-async def test_every_kind_of_value_comes_back_as_it_was(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_every_kind_of_value_comes_back_as_it_was(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     sent = {
         "float": 72.45, "tiny": 5e-324, "int": 7, "exact": 2**53 + 1, "low": -(2**63), "yes": True, "no": False,
         "text": 'é😀 "quoted", {back\\slash}', "empty": "", "null": "NULL",
     }  # fmt: skip
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         await agent.hello()
         await agent.run(1, [[now_us(), sent]])
         await agent.ack_until(1)
-    for view, whole in (("telemetry.sample_data join telemetry.series_index using (series_id)", None), ("latest_value", 1)):
-        columns = "metric_key, value, whole, flag, text" if whole is None else "metric_key, metric_value, metric_int, metric_bool, metric_text"
+    for view, whole in (
+        ("telemetry.sample_data join telemetry.series_index using (series_id)", None),
+        ("latest_value", 1),
+    ):
+        columns = (
+            "metric_key, value, whole, flag, text"
+            if whole is None
+            else "metric_key, metric_value, metric_int, metric_bool, metric_text"
+        )
         rows = await world.fetch(f"select {columns} from {view}")
         back = {}
         for key, value, exact, flag, text in rows:

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from pulse_chassis.streams import StreamReader, connect_redis
 
+from pulse_chassis.streams import StreamReader, connect_redis
 from pulse_contracts.streams import TELEMETRY_STREAM, TelemetryAnnounced
 
 FORMS = {
@@ -70,11 +70,11 @@ async def test_literal_payload_is_stored(world: Any, eventually: Any, form: str,
         await eventually(stored, what=form)
 
 
-async def test_compact_run_is_stored_announced_and_acked(world: Any, Agent: Any, now_us: Any) -> None:  # noqa: N803
+async def test_compact_run_is_stored_announced_and_acked(world: Any, agent_of: Any, now_us: Any) -> None:
     await world.add_device("D")
     at = now_us()
     async with world.ingest(), world.client("D") as client:
-        agent = Agent(client, "D")
+        agent = agent_of(client, "D")
         await agent.listen()
         welcome = await agent.hello(next_=1041)
         await agent.run(1041, [[at, {"temperature": 72.4}], [at + 1, {"temperature": 72.5, "state": "ok"}]])

@@ -21,7 +21,9 @@ def members(value: Ranges) -> set[int]:
 
 
 @given(st.integers(0, 10), steps)
-def test_ledger_says_what_a_set_of_sequences_would_say(origin: int, batches: list[tuple[Ranges, Ranges, Ranges]]) -> None:
+def test_ledger_says_what_a_set_of_sequences_would_say(
+    origin: int, batches: list[tuple[Ranges, Ranges, Ranges]]
+) -> None:
     ledger = Ledger(origin)
     received: set[int] = set()
     rejected: set[int] = set()

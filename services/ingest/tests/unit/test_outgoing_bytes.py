@@ -54,7 +54,9 @@ def test_announcement_holds_every_row_once_in_order(rows: list[Any]) -> None:
 @pytest.mark.parametrize("count", [1, 700, 5000])
 @pytest.mark.parametrize("text", ["x" * 256, "😀" * 256])
 def test_no_entry_of_the_stream_is_larger_than_64_kib(count: int, text: str) -> None:
-    rows = [(ClientId("D"), NOW + number, NOW, {f"metric{m}": text for m in range(64)}) for number in range(count // 50 + 1)]
+    rows = [
+        (ClientId("D"), NOW + number, NOW, {f"metric{m}": text for m in range(64)}) for number in range(count // 50 + 1)
+    ]
     rows += [(ClientId("D"), NOW, NOW, {"a": number}) for number in range(count)]
     entries = encode_announcement(AnnouncedRows(rows, []), 5)
     assert max(map(len, entries)) <= MAX_ENTRY_BYTES

@@ -40,13 +40,25 @@ class Intake:
             self._live_bytes -= len(live.popleft().payload)
             self.live_dropped += 1
 
-    def take(self, limit: int) -> list[Message]:
-        """Take up to `limit` messages, oldest first within each queue; a full queue never takes the other's half."""
+    def take(self, limit: int, max_bytes: int = 1 << 60) -> list[Message]:
+        """Take up to `limit` messages, oldest first within each queue; a full queue never takes the other's half.
+
+        Ends earlier once `max_bytes` are reached; a single message may be larger.
+        """
         live, certain = self._live, self._certain
-        half = limit // 2
-        from_live = min(len(live), max(half, limit - len(certain)))
-        taken = [live.popleft() for _ in range(from_live)]
-        self._live_bytes -= sum(len(message.payload) for message in taken)
-        from_certain = min(len(certain), limit - from_live)
-        taken += [certain.popleft() for _ in range(from_certain)]
+        from_live = min(len(live), max(limit // 2, limit - len(certain)))
+        taken = _take(live, from_live, max_bytes // 2 if certain else max_bytes)
+        live_bytes = sum([len(message.payload) for message in taken])
+        self._live_bytes -= live_bytes
+        taken += _take(certain, min(len(certain), limit - len(taken)), max_bytes - live_bytes)
         return taken
+
+
+def _take(queue: deque[Message], most: int, max_bytes: int) -> list[Message]:
+    taken: list[Message] = []
+    size = 0
+    while len(taken) < most and size < max_bytes:
+        message = queue.popleft()
+        size += len(message.payload)
+        taken.append(message)
+    return taken

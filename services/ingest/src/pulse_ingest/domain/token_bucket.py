@@ -39,8 +39,7 @@ class TokenBuckets:
                 del self._buckets[next(iter(self._buckets))]
             bucket = self._buckets[client_id] = [limit.burst, now]
         level = bucket[0] + (now - bucket[1]) * limit.rows_s
-        if level > limit.burst:
-            level = limit.burst
+        level = min(level, limit.burst)
         bucket[1] = now
         if level < 1:
             bucket[0] = level

@@ -40,6 +40,6 @@ def verdicts() -> Iterator[None]:
             raise PoisonError(detail) from error
         message = f"{type(error).__name__} ({error.sqlstate}): {error}"
         raise DeferredError(message) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError, UnavailableError) as error:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, UnavailableError) as error:
         message = f"{type(error).__name__}: {error}"
         raise DeferredError(message) from error

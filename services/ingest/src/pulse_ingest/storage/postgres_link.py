@@ -6,12 +6,14 @@ one task at a time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
+from pulse_ingest.domain.acceptance import DeferredError
 from pulse_ingest.storage.postgres_errors import verdicts
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     Connection = PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
+
+OPERATION_SECONDS: Final = 30
+ResultT = TypeVar("ResultT")
 
 
 class PostgresLink:
@@ -44,6 +49,31 @@ class PostgresLink:
                     await self._drop()
                 raise
 
+    async def bounded(self, operation: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Run what uses the connection; raise DeferredError when the server went away under it, or takes too long.
+
+        asyncpg waits for ever in a COPY whose connection died while the socket was full, and may not survive being
+        cancelled there: such an operation is left behind, with its connection.
+        """
+        task = asyncio.create_task(operation, name="postgres_operation")
+        try:
+            for _ in range(OPERATION_SECONDS):
+                done, _ = await asyncio.wait({task}, timeout=1.0)
+                if done:
+                    return task.result()
+                if self._connection is not None and _is_gone(self._connection):
+                    break
+            message = "the server went away during an operation, or took too long"
+            raise DeferredError(message)
+        finally:
+            if not task.done():
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    with suppress(asyncpg.InterfaceError):
+                        connection.terminate()
+                task.cancel()
+                task.add_done_callback(_ignore_end)
+
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -54,6 +84,11 @@ class PostgresLink:
     async def close(self) -> None:
         """Give the connection back."""
         await self._drop()
+
+
+def _ignore_end(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _is_gone(connection: Connection) -> bool:

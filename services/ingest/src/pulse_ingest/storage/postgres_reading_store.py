@@ -118,10 +118,10 @@ class PostgresReadingStore:
     async def store(self, batch: Batch) -> StoredBatch:
         """Commit a batch (see `ReadingStore.store`)."""
         try:
-            return await self._store(batch, is_careful=self._careful_left > 0)
+            return await self._link.bounded(self._store(batch, is_careful=self._careful_left > 0))
         except asyncpg.UniqueViolationError:
             self._careful_left = CAREFUL_BATCHES
-            return await self._store(batch, is_careful=True)
+            return await self._link.bounded(self._store(batch, is_careful=True))
 
     async def _store(self, batch: Batch, *, is_careful: bool) -> StoredBatch:
         async with self._link.connection() as connection:

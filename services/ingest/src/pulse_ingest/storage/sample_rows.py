@@ -55,6 +55,8 @@ def group_by_series(
     """Return the rows of each series; claims are (client, epoch, new chunks)."""
     groups: SeriesRows = defaultdict(list)
     for client_id, epoch, chunks in claims:
+        if not chunks:
+            continue  # losses or refusals only: the client may have no series at all
         series = ids[client_id]
         for first, rows, received in chunks:
             sequence = first

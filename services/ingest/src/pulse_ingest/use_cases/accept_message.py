@@ -64,7 +64,9 @@ class AcceptMessage:
                 message.payload = self._redact(message.payload)
             message.content = content
 
-    def _judge(self, message: Message, device: Device, now: float) -> Content:
+    def _judge(  # noqa: PLR0911 -- one return for each verdict
+        self, message: Message, device: Device, now: float
+    ) -> Content:
         content = message.content
         if content is None:
             content = self._decode(message.form, message.payload, message.received_us)

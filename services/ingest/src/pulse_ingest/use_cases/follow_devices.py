@@ -45,8 +45,9 @@ class FollowDevices:
         stopping = asyncio.create_task(stop.wait(), name="follow_devices_stop")
         await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        following.cancel()
-        await asyncio.wait({following})
+        while not following.done():  # the Redis client may swallow a cancellation that comes with its answer
+            following.cancel()
+            await asyncio.wait({following}, timeout=0.2)
         if not following.cancelled() and (error := following.exception()) is not None:
             raise error
 

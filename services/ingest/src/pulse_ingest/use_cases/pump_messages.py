@@ -24,7 +24,10 @@ from pulse_ingest.use_cases.ports import Instruments, StoredBatch
 from pulse_ingest.use_cases.store_batch import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, GaveUpError, StoreBatch
 
 MAX_BATCH_MESSAGES = 1000
+MAX_BATCH_READINGS = 20_000
+"""More in one transaction is no faster, and delays live readings behind a backlog."""
 JUDGED_AT_ONCE = 100
+JUDGED_BYTES_AT_ONCE = 64 * 1024
 """Messages judged in one turn of the event loop: some 0.5 ms, in which nobody else runs."""
 
 _log = structlog.get_logger("pump_messages")
@@ -80,11 +83,11 @@ class PumpMessages:
         while True:
             await self._arrived.wait()
             room = MAX_BATCH_MESSAGES - len(self._open)
-            if room <= 0:
+            if room <= 0 or self._open.readings >= MAX_BATCH_READINGS:
                 self._taken.clear()
                 await self._taken.wait()
                 continue
-            messages = self.intake.take(min(room, JUDGED_AT_ONCE))
+            messages = self.intake.take(min(room, JUDGED_AT_ONCE), JUDGED_BYTES_AT_ONCE)
             if not messages:
                 if stop.is_set():
                     break

@@ -24,7 +24,7 @@ _RUN_FIELDS: Final = frozenset({"v", "epoch", "first", "rows"})
 _LOSS_FIELDS: Final = frozenset({"v", "epoch", "lost"})
 
 
-def decode_run(document: Document) -> Run | Refusal:
+def decode_run(document: Document) -> Run | Refusal:  # noqa: PLR0911 -- one return for each rule that is broken
     """Decode a buffer run."""
     epoch = document.get("epoch")
     first = document.get("first")

@@ -33,19 +33,16 @@ def decode_payload(form: str, payload: bytes, received_us: int) -> Content:
     document = read_document(payload)
     if type(document) is not dict:
         return document  # type: ignore[return-value] # a Refusal, as the line above leaves nothing else
+    by_topic = _BY_TOPIC.get(form)
+    if by_topic is not None:
+        return by_topic(document, received_us)
     if "rows" in document:
-        if form in _BY_TOPIC:
-            return _BY_TOPIC[form](document, received_us)
         return decode_run(document)
-    decoder = _BY_TOPIC.get(form)
-    if decoder is not None:
-        return decoder(document, received_us)
     if "lost" in document:
         return decode_losses(document)
-    if "metrics" in document:
-        return decode_desktop(document, received_us)
-    if "metric_name" in document:
-        return decode_single_metric(document, received_us)
+    by_shape = decode_desktop if "metrics" in document else decode_single_metric if "metric_name" in document else None
+    if by_shape is not None:
+        return by_shape(document, received_us)
     return Refusal(RejectionCode.BAD_SHAPE, "none of rows, lost, metrics and metric_name is there")
 
 

@@ -56,7 +56,8 @@ create table telemetry.latest (
     suspect boolean not null,
     text text
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
-comment on column telemetry.latest.order_at is 'least(recorded_at, received_at): a clock that is ahead must not win for ever.';
+comment on column telemetry.latest.order_at is
+    'least(recorded_at, received_at): a clock that is ahead must not win for ever.';
 """
 
 _LEDGER = """
@@ -75,9 +76,11 @@ create table telemetry.stream (
     created_at timestamptz not null default now(),
     primary key (client_id, epoch)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
-comment on table telemetry.stream is 'The ledger: which sequences of a client''s epoch are here. The dedupe window has no limit.';
+comment on table telemetry.stream is
+    'The ledger: which sequences of a client''s epoch are here. The dedupe window has no limit.';
 comment on column telemetry.stream.origin is 'Sequences up to this were settled before the epoch began.';
-comment on column telemetry.stream.carried is 'Sequences that are settled in a later epoch: no holes here, and never acked here.';
+comment on column telemetry.stream.carried is
+    'Sequences that are settled in a later epoch: no holes here, and never acked here.';
 comment on column telemetry.stream.owner is 'The instance (process run) of the client that sends under this epoch.';
 
 create table telemetry.loss (
@@ -134,7 +137,8 @@ create table telemetry.presence (
     clock_offset_ms double precision,
     reason text
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
-comment on column telemetry.presence.heartbeat_at is 'Null for a plain device, which is given longer before it counts as silent.';
+comment on column telemetry.presence.heartbeat_at is
+    'Null for a plain device, which is given longer before it counts as silent.';
 create index presence_online on telemetry.presence (client_id) where status = 'ONLINE';
 
 create table telemetry.offline_period (
