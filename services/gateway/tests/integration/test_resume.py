@@ -266,3 +266,20 @@ async def test_entries_that_redis_lost_in_a_crash_are_a_gap(world, wait_until) -
         await wait_until(lambda: len(client.of("snapshot")) == 2)
     assert gap["reason"] == "trimmed"
     assert gap["from_ts"] == int(newest.split("-")[0])
+
+
+async def test_who_joins_between_two_ticks_hears_nothing_twice(world, wait_until) -> None:
+    admin = await world.user("admin")
+    await world.device("dev-1", admin)
+    async with world.gateway() as gateway, gateway.socket(admin) as first, gateway.socket(admin) as second:
+        ack = await first.subscribe("telemetry.raw", interval_ms=1_500)
+        await world.announce(("dev-1", {"m": 0}))
+        await wait_until(first.rows)
+        for value in range(1, 20):  # these wait in the channel for its next tick
+            newest = await world.announce(("dev-1", {"m": value}))
+        await wait_until(lambda: str(gateway.gateway.desk.state.telemetry.position) == newest)
+        again = await second.subscribe("telemetry.raw", interval_ms=1_500, since=since(ack))
+        assert again["recovered"] is True
+        await world.announce(("dev-1", {"m": 20}))
+        await wait_until(lambda: len(first.rows()) >= 21 and len(second.rows()) >= 21)
+    assert [r[3] for r in first.rows()] == [r[3] for r in second.rows()] == list(range(21))
