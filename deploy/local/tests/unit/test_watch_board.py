@@ -212,6 +212,18 @@ def test_what_does_not_fit_is_counted() -> None:
     assert "21 more" in drawn(board, height=14)
 
 
+def test_a_device_takes_the_lines_that_are_left_for_all_its_values_and_says_what_it_cut() -> None:
+    board = Board()
+    board.apply(snapshot(*(("d", f"metric_{number:02d}", NOW, number) for number in range(20))), NOW)
+    tall, low = drawn(board, width=140, height=30), drawn(board, width=140, height=7)
+    assert all(f"metric_{number:02d} {number}" in tall for number in range(20))
+    assert "metric_00 0" in low
+    assert "metric_19" not in low
+    assert "…" in low
+    for text, height in ((tall, 30), (low, 7)):
+        assert len(text.rstrip("\n").splitlines()) < height
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

@@ -116,16 +116,15 @@ def table(view: View) -> Table:
         for metric in view.metrics:
             made.add_column(metric, justify="right", no_wrap=True, overflow="ellipsis", min_width=8)
     else:
-        # The one column that gives way: in a list it wraps, on a screen of given height it is cut.
+        # The one column that gives way: in a list it wraps, on a screen of given height it takes the lines that are left.
         made.add_column("values", no_wrap=view.height is not None, overflow="ellipsis")
-    shown = view.rows if view.height is None else view.rows[: max(1, view.height - _FRAME_LINES - len(_notes(view)))]
+    lines = None if view.height is None else max(1, view.height - _FRAME_LINES - len(_notes(view)))
+    shown = view.rows if lines is None else view.rows[:lines]
     room = max(8, view.width - (_NARROW_LEFT if is_narrow else _WIDE_LEFT))
     is_live = view.link.state is LinkState.LIVE
     for row in shown:
         style = "" if is_live and row.freshness is Freshness.FRESH else "dim"
-        values = Text(_joined(row), style=style)
-        if view.height is not None:
-            values.truncate(room, overflow="ellipsis")
+        values = Text(_joined(row) if lines is None else _packed(row, room, lines // len(shown)), style=style)
         columns = [Text(value_text(row.values.get(metric)), style=style) for metric in view.metrics]
         made.add_row(
             Text(row.name, style=style),
@@ -194,7 +193,24 @@ def _plain(value: MetricValue) -> str:
 
 
 def _joined(row: DeviceRow) -> str:
-    return "  ".join(f"{metric} {value_text(value)}" for metric, value in row.values.items()) or "—"
+    return "  ".join(_named(row)) or "—"
+
+
+def _named(row: DeviceRow) -> list[str]:
+    return [f"{metric} {value_text(value)}" for metric, value in row.values.items()]
+
+
+def _packed(row: DeviceRow, width: int, most_lines: int) -> str:
+    """Fill lines of this width with whole values, as long as there are lines; an ellipsis stands for the rest."""
+    lines = [""]
+    for named in _named(row):
+        if lines[-1] and len(lines[-1]) + 2 + len(named) > width:
+            if len(lines) == most_lines:
+                lines[-1] = lines[-1][: width - 2] + " …"
+                break
+            lines.append("")
+        lines[-1] += ("  " if lines[-1] else "") + named
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in lines) or "—"
 
 
 def _keys(view: View) -> Text:
