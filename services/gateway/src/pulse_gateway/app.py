@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.logging import configure_logging
@@ -74,6 +75,7 @@ async def compose(settings: GatewaySettings | None = None) -> AsyncIterator[Sequ
 @asynccontextmanager
 async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None = None) -> AsyncIterator[Gateway]:
     """Put a gateway together. Nothing needs to be there yet: the workers wait for what they need."""
+    collect_rarely()
     redis = connect_redis(settings.redis_url)
     pool = ReadPool(settings.database_url)
     client = forwarding_client()

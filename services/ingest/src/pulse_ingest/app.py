@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from redis.asyncio import Redis
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
 from pulse_chassis.database import asyncpg_pool, upgrade
+from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.metrics import create_registry, loop_lag_worker
@@ -94,10 +94,7 @@ async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
 
     Nothing needs to be there yet: what is away is waited for, and /readyz names it.
     """
-    # Batches are thousands of small objects without a cycle among them; looking for cycles every 700 of them would cost
-    # a fifth of all the time.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    collect_rarely()
     redis = connect_redis(settings.redis_url)
     pool = await _pool(settings)
     parts = _assemble(settings, pool, redis)
