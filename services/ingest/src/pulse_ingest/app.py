@@ -163,7 +163,7 @@ class _Core:
         self.buckets = TokenBuckets(limit)
         self.devices = DeviceDirectory(pool, time.monotonic)
         self.live = RedisLiveStream(redis, clock, self._count_unannounced, now_us)
-        self.link = MqttLink(now_us)
+        self.link = MqttLink(now_us, waiting_bytes=settings.ingest_waiting_bytes)
         self.intake = Intake(live_messages=settings.ingest_live_messages, live_bytes=settings.ingest_live_bytes)
         self.store = PostgresReadingStore(
             pool,

@@ -19,7 +19,8 @@ class IngestSettings(ServiceSettings):
     ingest_worker_id: str = Field(
         default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers"
     )
-    ingest_receive_maximum: int = Field(default=500, ge=1, le=65_535, description="QoS 1 messages in flight")
+    ingest_receive_maximum: int = Field(default=2_000, ge=1, le=65_535, description="QoS 1 messages in flight")
+    ingest_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024, description="bytes of those in flight")
     ingest_live_messages: int = Field(default=5_000, ge=1, description="QoS 0 messages that may wait")
     ingest_live_bytes: int = Field(default=32 * 1024 * 1024, ge=256 * 1024, description="bytes of those")
     ingest_client_rows_per_second: float = Field(default=20_000.0, gt=0, description="rows a second of one client")

@@ -273,3 +273,32 @@ def test_misspelt_switch_is_refused_and_nothing_starts(world: Any) -> None:
     )
     assert done.returncode == 1
     assert "PULSE_INGEST_UNSAFE_DISABLE" in done.stderr
+
+
+async def test_what_is_read_and_not_settled_is_bounded_in_bytes_and_reading_goes_on_afterwards(
+    world: Any, agent_of: Any, now_us: Any, eventually: Any, postgres_server: Any
+) -> None:
+    """40 messages of some 30 KiB against a bound of 64 KiB, while the database is away."""
+    await world.add_device("D")
+    async with world.ingest(ingest_waiting_bytes=64 * 1024) as ingest, world.client("D") as client:
+        agent = agent_of(client, "D")
+        await agent.listen()
+        await agent.hello()
+        await agent.run(1, [[now_us(), {"a": 0}]])
+        await agent.ack_until(1)
+        await asyncio.to_thread(postgres_server.kill)
+        try:
+            for first in range(2, 402, 10):
+                text = "x" * 240
+                metrics = {f"status_{number:02d}": text for number in range(12)}
+                await agent.run(first, [[now_us() + first, metrics] for _ in range(10)])
+
+            async def has_stopped_reading() -> bool:
+                return ingest.link.up is not None and ingest.link.up.open_messages >= 2
+
+            await eventually(has_stopped_reading)
+            assert ingest.link.up.open_messages <= 4
+        finally:
+            await asyncio.to_thread(postgres_server.start)
+        await agent.ack_until(401, seconds=30)
+    assert await world.fetchval("select received from telemetry.completeness") == 401

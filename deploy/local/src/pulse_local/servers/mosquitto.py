@@ -31,7 +31,7 @@ _HINT = "Install it: `apt-get install mosquitto mosquitto-clients` (Debian, Ubun
 
 MOST_QUEUED_MESSAGES = 200_000  # Minutes of a busy fleet while ingest restarts.
 MOST_QUEUED_BYTES = 256 * 1024 * 1024
-MOST_IN_FLIGHT = 500  # Ingest's Receive Maximum; Mosquitto's own default is 20.
+MOST_IN_FLIGHT = 2_000  # Ingest's Receive Maximum; Mosquitto's own default is 20.
 LARGEST_PACKET = 1024 * 1024  # Above the 256 KiB of a message, so that ingest can say why it rejects one.
 
 

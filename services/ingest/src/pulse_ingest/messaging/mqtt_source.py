@@ -72,14 +72,21 @@ class SourceOptions:
     endpoint: MqttEndpoint
     worker_id: str
     session: Session
-    receive_maximum: int = 500
+    receive_maximum: int = 2_000
 
 
 class MqttLink:
-    """The current connections. Plays `Downlink`."""
+    """The current connections. Plays `Downlink`.
 
-    def __init__(self, now_us: Callable[[], int]) -> None:
+    What was read and is not settled is bounded twice: in messages by Receive Maximum, and in bytes here, because 2,000
+    messages of the largest size would be half a gigabyte. Above the bound reading stops until half of it is settled.
+    """
+
+    def __init__(self, now_us: Callable[[], int], *, waiting_bytes: int) -> None:
         self._now_us = now_us
+        self._most_bytes = waiting_bytes
+        self._bytes = 0
+        self._is_full = False
         self.up: MqttSession | None = None
         self.down: MqttSession | None = None
         self.connected_at: float | None = None
@@ -105,6 +112,23 @@ class MqttLink:
             _log.warning("acks_not_sent", count=len(messages), reason=str(error))
         self.acks_failed += len(messages)
 
+    def opened(self, up: MqttSession) -> None:
+        """Begin with a new connection, of which nothing is waiting yet."""
+        self.up, self._bytes, self._is_full = up, 0, False
+
+    def arrived(self, message: InboundMessage) -> None:
+        """Count a message that will be acknowledged."""
+        self._bytes += len(message.payload)
+        if self._bytes > self._most_bytes and not self._is_full and self.up is not None:
+            self._is_full = True
+            self.up.pause_reading()
+
+    def end_reading(self) -> None:
+        """Read nothing more: the process stops, and what was read is settled."""
+        if self.up is not None:
+            self.up.pause_reading()
+        self._is_full = False
+
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """PUBACK what the broker brought."""
         session = self.up
@@ -112,8 +136,13 @@ class MqttLink:
             return
         for message in messages:
             receipt = message.receipt
-            if type(receipt) is InboundMessage:
+            if type(receipt) is InboundMessage and receipt.session == session.session:
                 session.ack(receipt)
+                if receipt.qos:
+                    self._bytes -= len(receipt.payload)
+        if self._is_full and self._bytes <= self._most_bytes // 2:
+            self._is_full = False
+            session.resume_reading()
 
     async def check(self) -> None:
         """Raise unless the broker is there: for /readyz."""
@@ -175,7 +204,7 @@ class MqttSource:
         is_durable = self._options.session == "durable"
         # The way down first: a durable session's messages come at once, and want their acks.
         link.down = await MqttSession.connect(endpoint, client_id=f"{self._client_id}-down", on_message=_ignore)
-        link.up = await MqttSession.connect(
+        up = await MqttSession.connect(
             endpoint,
             client_id=self._client_id,
             clean_start=not is_durable,
@@ -183,11 +212,12 @@ class MqttSource:
             receive_maximum=self._options.receive_maximum,
             on_message=self._on_message,
         )
+        link.opened(up)
         filters = [(shared(GROUP, pattern), 1) for pattern in UPLINK_FILTERS]
-        await link.up.subscribe([*filters, (BROKER_NOTICES, 0)])
+        await up.subscribe([*filters, (BROKER_NOTICES, 0)])
         link.connected_at = self._clock.monotonic()
         self.connects += 1
-        _log.info("broker_connected", client_id=self._client_id, session_present=link.up.session_present)
+        _log.info("broker_connected", client_id=self._client_id, session_present=up.session_present)
 
     async def _disconnect(self) -> None:
         link = self._link
@@ -207,7 +237,7 @@ class MqttSource:
         try:
             await asyncio.wait({*closing, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not any(task.done() for task in closing):
-                up.pause_reading()
+                self._link.end_reading()
                 await asyncio.wait({*closing, draining}, return_when=asyncio.FIRST_COMPLETED)
             ended = [task for task in closing if task.done()]
         finally:
@@ -238,6 +268,8 @@ class MqttSource:
         self._last_us = received_us
         form, client_id = known
         message = Message(client_id, topic, form, inbound.payload, received_us, inbound)
+        if inbound.qos > 0:
+            self._link.arrived(inbound)
         if form == _HEARTBEAT:
             self._presence.offer(message, is_certain=inbound.qos > 0)
         elif inbound.qos > 0:
