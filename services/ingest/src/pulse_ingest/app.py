@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -22,6 +21,7 @@ from pulse_chassis.database import asyncpg_pool, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
+from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
@@ -60,10 +60,10 @@ SERVICE: Final = "ingest"
 VERSION: Final = "0.1.0"
 SCHEMA: Final = "telemetry"
 MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
-POOL_SIZE: Final = 6
-"""The pipeline's own connection, presence, devices, partitions, health, and one to spare."""
+POOL_SIZE: Final = 10
+"""The pipeline's own connection, four hellos at once, reports, devices, partitions, health, and one to spare."""
 
-_log = structlog.get_logger("app")
+_log = get_logger("app")
 
 
 def now_us() -> int:
@@ -262,6 +262,7 @@ def _watch(core: _Core) -> None:
     watch(
         "ingest_live_dropped", "QoS 0 messages dropped for want of room", lambda: core.intake.live_dropped, counts=True
     )
+    watch("ingest_queue_depth", "Messages that wait to be committed", lambda: core.pump.depth, counts=False)
     watch("ingest_unannounced", "Readings stored while Redis was away", lambda: core.unannounced, counts=True)
     watch("ingest_acks_failed", "Acks that could not be sent", lambda: core.link.acks_failed, counts=True)
     watch("ingest_broker_connects", "Connections made to the broker", lambda: core.source.connects, counts=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from pulse_chassis.metrics import LATENCY_BUCKETS
-from pulse_ingest.domain.acceptance import Refusal
 from pulse_ingest.domain.greeting import RenewalReason
 from pulse_ingest.use_cases.ports import StoredBatch
 
@@ -36,7 +35,6 @@ class PrometheusInstruments:
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
-        self._depth = Gauge("ingest_queue_depth", "Messages that wait to be stored", registry=registry)
         self._hellos = Counter(
             "ingest_hellos", "Hellos answered, by why the epoch was renewed", ["renewed"], registry=registry
         )
@@ -67,17 +65,9 @@ class PrometheusInstruments:
         """Count a message that the database refused."""
         self._poison.inc()
 
-    def queue_depth(self, messages: int) -> None:
-        """Note how many messages wait."""
-        self._depth.set(messages)
-
     def hello_answered(self, renewed: RenewalReason | None) -> None:
         """Count a hello."""
         self._hellos.labels(renewed or "no").inc()
-
-    def refused_at_the_door(self, refusal: Refusal) -> None:
-        """Count an HTTP request that was refused before it became a batch."""
-        self._rejected.labels(refusal.code.value).inc()
 
     def watch(self, name: str, documentation: str, read: Callable[[], float], *, counts: bool) -> None:
         """Expose a value that somebody else keeps: a counter if it only grows."""

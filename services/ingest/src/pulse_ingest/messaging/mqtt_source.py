@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-import structlog
-
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
 from pulse_chassis.mqtt import InboundMessage, MqttConnectionError, MqttEndpoint, MqttError, MqttSession
 from pulse_contracts.acks import Welcome
 from pulse_contracts.ids import ClientId
@@ -38,7 +37,7 @@ TAKEN_OVER_PAUSE: Final = 5.0
 """Seconds to stay away after somebody connected under our name: two that fight for it would serve nobody."""
 
 _REFUSED: Final = re.compile(rb"not authori[sz]ed|bad (user ?name|credentials)|refused", re.IGNORECASE)
-_log = structlog.get_logger("mqtt_source")
+_log = get_logger("mqtt_source")
 
 Session = Literal["durable", "ephemeral"]
 

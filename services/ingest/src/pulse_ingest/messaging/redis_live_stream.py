@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import structlog
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.logging import get_logger
 from pulse_chassis.streams import StreamReader, StreamWriter, ping, position
 from pulse_contracts.ids import ClientId
 from pulse_contracts.streams import (
@@ -35,7 +35,7 @@ MAX_MISSED_DEVICES: Final = 20_000
 NEWS_BLOCK_MS: Final = 2000
 NEWS_PAUSE_SECONDS: Final = 0.1
 
-_log = structlog.get_logger("redis_live_stream")
+_log = get_logger("redis_live_stream")
 
 
 class RedisLiveStream:

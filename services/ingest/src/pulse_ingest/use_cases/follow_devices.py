@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import structlog
-
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.logging import get_logger
 from pulse_contracts.ids import ClientId
 
-_log = structlog.get_logger("follow_devices")
+_log = get_logger("follow_devices")
 
 
 class DeviceNews(Protocol):

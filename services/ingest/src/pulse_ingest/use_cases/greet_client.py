@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from pulse_chassis.logging import get_logger
 from pulse_contracts.acks import Credit, Welcome
 from pulse_contracts.ids import ClientId
 from pulse_contracts.presence import Hello
@@ -16,7 +15,7 @@ from pulse_ingest.domain.token_bucket import RateLimit
 from pulse_ingest.use_cases.ports import Downlink, Instruments, PresenceStore
 from pulse_ingest.use_cases.report_devices import ReportDevices
 
-_log = structlog.get_logger("greet_client")
+_log = get_logger("greet_client")
 
 
 @dataclass(eq=False)

@@ -6,15 +6,14 @@ import asyncio
 from datetime import datetime
 from typing import Any, Protocol
 
-import structlog
-
 from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
 from pulse_ingest.domain.acceptance import DeferredError
 
 ROUND_SECONDS = 600.0
 RETRY_SECONDS = 5.0
 
-_log = structlog.get_logger("keep_partitions")
+_log = get_logger("keep_partitions")
 
 
 class PartitionKeeper(Protocol):

@@ -11,7 +11,6 @@ from pulse_contracts.acks import Range, Welcome
 from pulse_contracts.ids import ClientId
 from pulse_contracts.presence import Hello
 from pulse_contracts.streams import CompletenessReport, DeviceStatus, LateSpan
-from pulse_ingest.domain.acceptance import Refusal
 from pulse_ingest.domain.batch import Batch, Chunk, ClaimKey, Message
 from pulse_ingest.domain.greeting import RenewalReason
 from pulse_ingest.domain.presence import Sighting, StatusChange
@@ -216,14 +215,6 @@ class Instruments(Protocol):
         """A message was refused because the database refused its data."""
         ...
 
-    def queue_depth(self, messages: int) -> None:
-        """This many messages wait to be stored."""
-        ...
-
     def hello_answered(self, renewed: RenewalReason | None) -> None:
         """A hello was answered."""
-        ...
-
-    def refused_at_the_door(self, refusal: Refusal) -> None:
-        """An HTTP request was refused before it became a batch."""
         ...

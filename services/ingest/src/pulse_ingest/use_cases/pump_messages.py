@@ -12,10 +12,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
 from pulse_ingest.domain.acceptance import DeferredError
 from pulse_ingest.domain.batch import Batch, Message
 from pulse_ingest.domain.intake import Intake
@@ -30,7 +29,7 @@ JUDGED_AT_ONCE = 100
 JUDGED_BYTES_AT_ONCE = 64 * 1024
 """Messages judged in one turn of the event loop: some 0.5 ms, in which nobody else runs."""
 
-_log = structlog.get_logger("pump_messages")
+_log = get_logger("pump_messages")
 Settle = Callable[[StoredBatch], Awaitable[None]]
 
 
@@ -49,9 +48,15 @@ class PumpMessages:
     _opened: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _taken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _open: Batch = field(init=False, default_factory=Batch)
+    _storing: int = field(init=False, default=0)
     _filled: bool = field(init=False, default=False)
     drained: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Set once everything that was offered before the stop is settled, or given up."""
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait to be committed."""
+        return len(self.intake) + len(self._open) + self._storing
 
     def offer_certain(self, message: Message) -> None:
         """Take a message that must not be dropped."""
@@ -130,12 +135,13 @@ class PumpMessages:
                 continue
             if self.unsafe_ack_before_commit:
                 await self.settle(_as_if_stored(batch))
-            self.instruments.queue_depth(len(self.intake) + len(batch))
+            self._storing = len(batch)
             try:
                 parts = await self.store(batch, stop)
             except GaveUpError:
                 _log.warning("batch_given_up", messages=len(batch))
                 break
+            self._storing = 0
             for part in parts:
                 if not self.unsafe_ack_before_commit:
                     await settling.put(part)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
 from pulse_contracts.ids import ClientId
 from pulse_contracts.rejections import RejectionCode
 from pulse_ingest.domain.acceptance import DeferredError, PoisonError, Refusal
@@ -23,7 +22,7 @@ from pulse_ingest.use_cases.ports import Instruments, ReadingStore, Redactor, St
 FIRST_RETRY_SECONDS = 0.05
 LONGEST_RETRY_SECONDS = 2.0
 
-_log = structlog.get_logger("store_batch")
+_log = get_logger("store_batch")
 
 
 class GaveUpError(Exception):
