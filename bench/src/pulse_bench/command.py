@@ -19,7 +19,7 @@ from pulse_bench.footprint import measure_agent
 from pulse_bench.hardware import read_hardware
 from pulse_bench.ingest_load import measure_durable_ingest
 from pulse_bench.latency import measure_latency
-from pulse_bench.native import find_pair
+from pulse_bench.load import find_load_pair
 from pulse_bench.raw_limit import measure_raw_limit
 from pulse_bench.stack import fresh_stack
 
@@ -39,7 +39,8 @@ def ingest(
     """Durable ingest (QoS 1, three metrics, deduplicated, committed, acknowledged, live) against the raw broker limit."""
 
     async def measure() -> dict[str, Any]:
-        pair = find_pair(user_cache_path("precisionpulse") / "bench")
+        pair, made_by = find_load_pair(user_cache_path("precisionpulse") / "bench")
+        _console.print(made_by, style="dim")
         pairs = []
         async with fresh_stack() as stack:
             for run in range(runs):
@@ -59,7 +60,7 @@ def ingest(
             "≥ 0.40",
         )
         _console.print(table)
-        return {"ingest": {"runs": pairs, "ratio": ratio}}
+        return {"ingest": {"load": made_by, "runs": pairs, "ratio": ratio}}
 
     _run(measure, report)
 

@@ -1,4 +1,4 @@
-"""The raw limit of this machine: C publisher → a bare Mosquitto → C subscriber, QoS 1, nothing stored."""
+"""The raw limit of this machine: publisher → a bare Mosquitto → subscriber, QoS 1, nothing stored."""
 
 from __future__ import annotations
 
@@ -6,18 +6,47 @@ import asyncio
 import shutil
 import socket
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pulse_bench.errors import BenchError
-from pulse_bench.native import Account, NativePair, received
+from pulse_bench.load import LoadPair
+from pulse_bench.native import Account
 from pulse_contracts.topics import TELEMETRY_BUFFER_FILTER
+
+_SUBSCRIBER: Final = "raw-subscriber"
+
+
+@dataclass(frozen=True, slots=True)
+class BareBroker:
+    """A running Mosquitto without accounts, ACL or persistence."""
+
+    port: int
+    process: Process
+
+    async def until_subscribed(self, client_id: str) -> None:
+        """Wait until the broker says that this client subscribed: the tools themselves do not tell.
+
+        Raises:
+            BenchError: it did not within 10 s.
+        """
+        try:
+            async with asyncio.timeout(10):
+                while self.process.stderr is not None and (line := await self.process.stderr.readline()):
+                    if f" {client_id} ".encode() in line:
+                        return
+        except TimeoutError:
+            pass
+        raise BenchError(f"{client_id} could not subscribe")
 
 
 @asynccontextmanager
-async def bare_broker() -> AsyncIterator[int]:
-    """Run a Mosquitto without accounts, ACL, persistence or logs on a free port of 127.0.0.1; yield the port."""
+async def bare_broker() -> AsyncIterator[BareBroker]:
+    """Run a bare Mosquitto on a free port of 127.0.0.1."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise BenchError("mosquitto is not installed")
@@ -28,36 +57,38 @@ async def bare_broker() -> AsyncIterator[int]:
         config = Path(folder) / "mosquitto.conf"
         config.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-            "max_inflight_messages 500\nmax_queued_messages 0\nlog_type error\n",
+            "max_inflight_messages 2000\nmax_queued_messages 0\n"
+            "log_dest stderr\nlog_type error\nlog_type subscribe\n",
             encoding="utf-8",
         )
         Path(folder).chmod(0o755)
-        process = await asyncio.create_subprocess_exec(program, "-c", str(config), stderr=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(program, "-c", str(config), stderr=asyncio.subprocess.PIPE)
         try:
             await _answers(port)
-            yield port
+            yield BareBroker(port, process)
         finally:
             process.terminate()
             await process.wait()
 
 
-async def measure_raw_limit(pair: NativePair, *, clients: int, messages: int) -> float:
+async def measure_raw_limit(pair: LoadPair, *, clients: int, messages: int) -> float:
     """Return messages a second from the first received to the last, with `clients` × `messages` published.
 
     Raises:
         BenchError: the broker, the publisher or the subscriber failed.
     """
-    async with bare_broker() as port:
+    async with bare_broker() as broker:
         accounts = [Account(f"raw-{n:03d}", "-", 1, 1) for n in range(clients)]
         subscriber = await pair.subscribe(
             "127.0.0.1",
-            port,
-            account=Account("raw-subscriber", "-", 0, 0),
+            broker.port,
+            account=Account(_SUBSCRIBER, "-", 0, 0),
             topic_filter=TELEMETRY_BUFFER_FILTER,
             messages=clients * messages,
         )
-        await pair.publish("127.0.0.1", port, accounts, messages=messages)
-        seen = await received(subscriber)
+        await broker.until_subscribed(_SUBSCRIBER)
+        await pair.publish("127.0.0.1", broker.port, accounts, messages=messages)
+        seen = await pair.received(subscriber)
     return seen.received / seen.seconds
 
 

@@ -1,7 +1,7 @@
 /* Receives a number of QoS 1 messages as one MQTT 5 client and prints how long that took.
  *
  * usage: subscriber HOST PORT CLIENT_ID USERNAME PASSWORD FILTER MESSAGES
- * Prints "ready" on stderr once subscribed, then {"received","seconds"}: from the first message to the last.
+ * Prints {"received","seconds"}: from the first message to the last.
  */
 #include <mosquitto.h>
 #include <stdio.h>
@@ -26,7 +26,6 @@ static void on_message(struct mosquitto *mosq, void *self, const struct mosquitt
 static void on_subscribe(struct mosquitto *mosq, void *self, int mid, int n, const int *granted, const mosquitto_property *p) {
     (void)mosq; (void)self; (void)mid; (void)n; (void)p;
     if (granted[0] >= 128) { fprintf(stderr, "the subscription was refused\n"); exit(1); }
-    fprintf(stderr, "ready\n");
 }
 
 static void on_connect(struct mosquitto *mosq, void *filter, int rc, int flags, const mosquitto_property *p) {
