@@ -57,7 +57,7 @@ async def test_the_raw_limit_is_a_rate(pair: LoadPair) -> None:
 async def test_what_is_published_is_a_run_of_the_contract(pair: LoadPair) -> None:
     async with bare_broker() as broker:
         listener = await asyncio.create_subprocess_exec(
-            find_tools().subscriber, "-h", "127.0.0.1", "-p", str(broker.port), 
+            find_tools().subscriber, "-h", "127.0.0.1", "-p", str(broker.port),
             "-i", "listener", "-t", "#", "-C", "2", "-W", "20",
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
