@@ -1,0 +1,8 @@
+"""What all tests of the workspace share: how Hypothesis searches."""
+
+from hypothesis import settings
+
+# No deadline: how long an example takes is for the benchmarks, and a busy machine is no failure. Derandomised: the same
+# commit passes or fails the same way everywhere; `--hypothesis-seed` or `--hypothesis-profile=default` searches anew.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
