@@ -30,9 +30,16 @@ from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_contracts.frames import LivePosition, Topic
 from pulse_contracts.streams import DEVICES_STREAM
-from pulse_identity.http import auth_routes, device_routes, enrolment_routes, people_routes
+from pulse_identity.http import (
+    account_routes,
+    auth_routes,
+    device_routes,
+    enrolment_routes,
+    people_routes,
+    role_routes,
+)
 from pulse_identity.http.metrics import CounterName, counters, gauges
-from pulse_identity.http.use_case_set import UseCases
+from pulse_identity.http.use_case_set import SignInMethods, UseCases
 from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
 from pulse_identity.settings import IdentitySettings
 from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
@@ -42,10 +49,13 @@ from pulse_identity.storage.signing import SigningKeys, ensure_signing_key
 from pulse_identity.storage.tables import SCHEMA, outbox
 from pulse_identity.storage.unit_of_work import PostgresWork
 from pulse_identity.use_cases.change_device import ChangeDevice
+from pulse_identity.use_cases.change_profile import ChangeProfile
 from pulse_identity.use_cases.change_user import ChangeUser
 from pulse_identity.use_cases.create_user import CreateUser
 from pulse_identity.use_cases.delete_device import DeleteDevice
 from pulse_identity.use_cases.delete_user import DeleteUser
+from pulse_identity.use_cases.edit_roles import EditRoles
+from pulse_identity.use_cases.end_sessions import EndSessions
 from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
@@ -56,6 +66,7 @@ from pulse_identity.use_cases.prepare_start import FirstAdmin, PrepareStart
 from pulse_identity.use_cases.reconcile_broker import ReconcileBroker
 from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
+from pulse_identity.use_cases.register_user import RegisterUser
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
@@ -183,7 +194,7 @@ def _routed_app(health: HealthRegistry, registry: CollectorRegistry, authority: 
         authority=authority,
     )
     # The fixed paths under /api/devices before those with an id in them.
-    for routes in (auth_routes, people_routes, enrolment_routes, device_routes):
+    for routes in (auth_routes, account_routes, people_routes, role_routes, enrolment_routes, device_routes):
         app.include_router(routes.router)
     return app
 
@@ -240,6 +251,10 @@ def _use_cases(parts: Parts) -> UseCases:
         find_people=FindPeople(work),
         create_user=CreateUser(work, parts.hasher, clock),
         change_user=ChangeUser(work, parts.hasher, clock),
+        change_profile=ChangeProfile(work, parts.hasher, limits, clock),
+        register_user=RegisterUser(work, parts.hasher, limits, clock, is_open=settings.identity_registration),
+        edit_roles=EditRoles(work),
+        end_sessions=EndSessions(work, clock),
         delete_user=DeleteUser(work, clock),
         find_devices=FindDevices(work),
         register_devices=register,
@@ -255,6 +270,7 @@ def _use_cases(parts: Parts) -> UseCases:
         live_position=live_position,
         broker_address=settings.public_broker,
         allowed_origins=settings.allowed_origins,
+        sign_in_methods=SignInMethods(registration=settings.identity_registration),
         count=parts.count,
     )
 

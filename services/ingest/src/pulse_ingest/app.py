@@ -23,6 +23,7 @@ from pulse_chassis.database import asyncpg_pool, upgrade
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis, ping
@@ -161,6 +162,7 @@ class _Core:
         limit = RateLimit(settings.ingest_client_rows_per_second, settings.ingest_client_burst_rows)
         share = FairShare(settings.ingest_receive_maximum)
         self.clock = clock
+        self.http_readings_waiting = settings.ingest_http_readings_waiting
         self.instruments = PrometheusInstruments(registry)
         self.unannounced = 0
         self.buckets = TokenBuckets(limit)
@@ -212,7 +214,9 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
     registry = create_registry()
     core = _Core(settings, pool, redis, registry)
     _watch(core)
-    app = _app(settings, core, pool, redis, registry)
+    revoked = RevokedSessions(redis)
+    authority = Authority(jwks_url(settings.identity_url), revoked=revoked)
+    app = _app(core, pool, redis, registry, authority)
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
@@ -225,6 +229,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
         Worker("live_stream", core.live.run),
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
+        revoked.worker(),
         Worker("forget_full_buckets", _sweeping(core.buckets)),
         loop_lag_worker(registry),
         http_worker(app, host=settings.http_host, port=settings.http_port),
@@ -232,7 +237,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
     return Ingest(app, workers, core.store, core.link)
 
 
-def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry) -> FastAPI:
+def _app(core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, authority: Authority) -> FastAPI:
     health = HealthRegistry()
 
     async def check_database() -> None:
@@ -241,7 +246,6 @@ def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registr
     health.add("postgresql", check_database)
     health.add("redis", lambda: ping(redis))
     health.add("mqtt", core.link.check)
-    authority = Authority(jwks_url(settings.identity_url))
     app = create_app(
         service=SERVICE,
         title="PrecisionPulse ingest",
@@ -255,7 +259,7 @@ def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registr
         core.pump.offer_certain(Message(ClientId(""), TOPIC, FORM, b"", now_us(), content=WRONG_KEY))
 
     senders = Senders(core.devices, authority, time.monotonic, note_wrong_key)
-    submit = SubmitReadings(core.pump.offer_certain, redacted, most_open=settings.ingest_http_readings_waiting)
+    submit = SubmitReadings(core.pump.offer_certain, redacted, most_open=core.http_readings_waiting)
     app.include_router(TelemetryRoutes(senders, core.devices, decode_body, submit, now_us).router)
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,26 @@ class DeviceFilter:
     group: str | None = None
     kind: str | None = None
     is_active: bool | None = None
+
+
+class UserSort(StrEnum):
+    """In which order users are listed; a minus turns it around. Equals follow by name."""
+
+    USERNAME = "username"
+    USERNAME_DOWN = "-username"
+    EMAIL = "email"
+    EMAIL_DOWN = "-email"
+    CREATED = "created_at"
+    CREATED_DOWN = "-created_at"
+    UPDATED = "updated_at"
+    UPDATED_DOWN = "-updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which of the users, and in which order."""
+
+    search: str | None = None
+    role: str | None = None
+    is_active: bool | None = None
+    sort: UserSort = UserSort.USERNAME

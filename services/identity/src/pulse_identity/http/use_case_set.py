@@ -15,22 +15,35 @@ from pulse_contracts.frames import LivePosition
 from pulse_identity.http.metrics import CounterName
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.change_device import ChangeDevice
+from pulse_identity.use_cases.change_profile import ChangeProfile
 from pulse_identity.use_cases.change_user import ChangeUser
 from pulse_identity.use_cases.create_user import CreateUser
 from pulse_identity.use_cases.delete_device import DeleteDevice
 from pulse_identity.use_cases.delete_user import DeleteUser
+from pulse_identity.use_cases.edit_roles import EditRoles
+from pulse_identity.use_cases.end_sessions import EndSessions
 from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
 from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
+from pulse_identity.use_cases.register_user import RegisterUser
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import ClientInfo, SignIn
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
 from pulse_identity.use_cases.unshare_device import UnshareDevice
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMethods:
+    """How somebody may get in; what a sign-in page shows."""
+
+    registration: bool = False
+    oidc: str | None = None
+    """The name of the other sign-in provider; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,10 @@ class UseCases:
     find_people: FindPeople
     create_user: CreateUser
     change_user: ChangeUser
+    change_profile: ChangeProfile
+    register_user: RegisterUser
+    edit_roles: EditRoles
+    end_sessions: EndSessions
     delete_user: DeleteUser
     find_devices: FindDevices
     register_devices: RegisterDevices
@@ -58,6 +75,7 @@ class UseCases:
     live_position: Callable[[], Awaitable[LivePosition | None]]
     broker_address: BrokerAddress
     allowed_origins: frozenset[str]
+    sign_in_methods: SignInMethods
     count: Counters[CounterName]
 
 

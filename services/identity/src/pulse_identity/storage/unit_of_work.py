@@ -14,6 +14,7 @@ from pulse_chassis.database import Database
 from pulse_contracts.streams import ACCESS_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
 from pulse_identity.storage.device_store import PostgresDeviceStore
 from pulse_identity.storage.people_store import PostgresPeopleStore
+from pulse_identity.storage.role_store import PostgresRoleStore
 from pulse_identity.storage.session_store import PostgresSessionStore
 from pulse_identity.storage.share_store import PostgresShareStore
 from pulse_identity.storage.signing_key_store import PostgresSigningKeyStore
@@ -36,6 +37,11 @@ class PostgresUnitOfWork:
     def people(self) -> PostgresPeopleStore:
         """Users, roles, permissions."""
         return PostgresPeopleStore(self._session)
+
+    @cached_property
+    def roles(self) -> PostgresRoleStore:
+        """Custom roles."""
+        return PostgresRoleStore(self._session)
 
     @cached_property
     def sessions(self) -> PostgresSessionStore:

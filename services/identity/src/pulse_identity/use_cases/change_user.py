@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import NotFoundError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.permissions import Permission
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain import people
@@ -42,12 +43,18 @@ class ChangeUser:
         self._hasher = hasher
         self._clock = clock
 
-    async def __call__(self, caller: Caller, user_id: UUID, change: UserChange) -> User:
-        """Return the changed user; raises NotFoundError, ForbiddenError, ConflictError, InvalidError."""
+    async def __call__(
+        self, caller: Caller, user_id: UUID, change: UserChange, expected: Precondition = ANY_VERSION
+    ) -> User:
+        """Return the changed user.
+
+        Raises NotFoundError, PreconditionFailedError, ForbiddenError, ConflictError, InvalidError.
+        """
         password_hash = await self._hashed(caller, user_id, change)
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.USERS_WRITE)
             target = await self._target(unit, user_id, for_update=True)
+            expected.check(target.version)
             enforce(people.check_power_over(actor, target))
             changed = await self._changed(unit, actor, target, change)
             await unit.people.save_user(changed)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import NotFoundError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.permissions import Permission
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain import people
@@ -23,14 +24,15 @@ class DeleteUser:
         self._work = work
         self._clock = clock
 
-    async def __call__(self, caller: Caller, user_id: UUID) -> None:
-        """Delete; raises NotFoundError, ForbiddenError, ConflictError (oneself, the last admin)."""
+    async def __call__(self, caller: Caller, user_id: UUID, expected: Precondition = ANY_VERSION) -> None:
+        """Delete; raises NotFoundError, PreconditionFailedError, ForbiddenError, ConflictError (oneself, last admin)."""
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.USERS_WRITE)
             target = await unit.people.user(user_id, for_update=True)
             if target is None:
                 message = "there is no such user"
                 raise NotFoundError(message, code="unknown_user")
+            expected.check(target.version)
             enforce(people.check_deletion(actor, target), people.check_power_over(actor, target))
             if target.is_admin:
                 admins = await unit.people.lock_active_admins()

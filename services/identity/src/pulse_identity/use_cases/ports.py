@@ -26,9 +26,10 @@ from pulse_identity.domain.devices import (
     ShareLevel,
 )
 from pulse_identity.domain.people import Actor, Role, User
-from pulse_identity.domain.queries import DeviceFilter, Page
+from pulse_identity.domain.queries import DeviceFilter, Page, UserFilter
 from pulse_identity.domain.reconciliation import AccountState
-from pulse_identity.domain.sessions import RefreshToken, Session
+from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
+from pulse_identity.use_cases.role_ports import RoleStore
 
 
 class PeopleStore(Protocol):
@@ -46,8 +47,8 @@ class PeopleStore(Protocol):
         """Return what a username signs in with, whatever the case it is written in."""
         ...
 
-    async def users(self, search: str | None, page: Page) -> tuple[list[User], int]:
-        """Return a page of users by name, and how many match."""
+    async def users(self, wanted: UserFilter, page: Page) -> tuple[list[User], int]:
+        """Return a page of the users wanted, and how many match."""
         ...
 
     async def add_user(self, user: User, password_hash: str) -> None:
@@ -102,8 +103,12 @@ class SessionStore(Protocol):
         """End a session; whether it was open."""
         ...
 
-    async def revoke_all(self, user_id: UUID, reason: str, now: datetime) -> list[UUID]:
-        """End all open sessions of a user; return their ids."""
+    async def revoke_all(self, user_id: UUID, reason: str, now: datetime, keep: UUID | None = None) -> list[UUID]:
+        """End all open sessions of a user, but for `keep`; return their ids."""
+        ...
+
+    async def open_of(self, user_id: UUID, now: datetime) -> list[SessionView]:
+        """Return a user's open sessions, the one used last first."""
         ...
 
     async def forget(self, before: datetime) -> int:
@@ -212,6 +217,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def roles(self) -> RoleStore:
+        """Custom roles."""
+        ...
+
+    @property
     def sessions(self) -> SessionStore:
         """Sign-ins."""
         ...
@@ -312,6 +322,10 @@ class SignInLimits(Protocol):
 
     async def admit_enrolment(self, address: str) -> None:
         """Count an enrolment attempt against the address; raises RateLimitedError."""
+        ...
+
+    async def admit_registration(self, address: str) -> None:
+        """Count a registration against the address; raises RateLimitedError."""
         ...
 
     async def enrolled(self, address: str) -> None:
