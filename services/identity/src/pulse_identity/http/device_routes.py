@@ -8,8 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from pulse_chassis.bearer import Principal, requires
+from pulse_chassis.http_preconditions import IfMatch, OptionalIfMatch, set_etag
 from pulse_contracts.ids import CLIENT_ID_PATTERN
 from pulse_contracts.permissions import Permission
+from pulse_identity.domain.devices import DeviceView
 from pulse_identity.domain.queries import DeviceFilter, Page
 from pulse_identity.http.device_schemas import (
     BatchBody,
@@ -91,21 +93,28 @@ async def list_devices(
 
 
 @router.get("/api/devices/{device_id}", summary="Read a device")
-async def read_device(device_id: DeviceId, principal: Reader, given: Given) -> DeviceDetail:
+async def read_device(device_id: DeviceId, principal: Reader, given: Given, response: Response) -> DeviceDetail:
     """Return a device."""
-    return DeviceDetail.of(await given.find_devices.one(caller_of(principal), device_id))
+    return _detail(response, await given.find_devices.one(caller_of(principal), device_id))
 
 
 @router.patch("/api/devices/{device_id}", summary="Change a device")
-async def change_device(device_id: DeviceId, body: ChangeDeviceBody, principal: Writer, given: Given) -> DeviceDetail:
+async def change_device(
+    device_id: DeviceId,
+    body: ChangeDeviceBody,
+    principal: Writer,
+    given: Given,
+    expected: IfMatch,
+    response: Response,
+) -> DeviceDetail:
     """Change a device's name, kind, groups, metadata; its owner with devices:all."""
-    return DeviceDetail.of(await given.change_device(caller_of(principal), device_id, body.change()))
+    return _detail(response, await given.change_device(caller_of(principal), device_id, body.change(), expected))
 
 
 @router.delete("/api/devices/{device_id}", status_code=204, summary="Delete a device")
-async def delete_device(device_id: DeviceId, principal: Writer, given: Given) -> Response:
+async def delete_device(device_id: DeviceId, principal: Writer, given: Given, expected: IfMatch) -> Response:
     """Delete a device; it is disconnected at once, its readings stay."""
-    await given.delete_device(caller_of(principal), device_id)
+    await given.delete_device(caller_of(principal), device_id, expected)
     return Response(status_code=204)
 
 
@@ -121,15 +130,21 @@ async def rotate_key(
 
 
 @router.post("/api/devices/{device_id}/enable", summary="Enable a device")
-async def enable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+async def enable_device(
+    device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
+) -> DeviceDetail:
     """Let a device in again, with the key it has."""
-    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=True))
+    caller = caller_of(principal)
+    return _detail(response, await given.switch_device(caller, device_id, is_active=True, expected=expected))
 
 
 @router.post("/api/devices/{device_id}/disable", summary="Disable a device")
-async def disable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+async def disable_device(
+    device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
+) -> DeviceDetail:
     """Shut a device out; it is disconnected at once."""
-    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=False))
+    caller = caller_of(principal)
+    return _detail(response, await given.switch_device(caller, device_id, is_active=False, expected=expected))
 
 
 @router.get("/api/devices/{device_id}/shares", summary="List a device's shares")
@@ -150,3 +165,8 @@ async def unshare_device(device_id: DeviceId, share_id: UUID, principal: Writer,
     """Remove a share."""
     await given.unshare_device(caller_of(principal), device_id, share_id)
     return Response(status_code=204)
+
+
+def _detail(response: Response, view: DeviceView) -> DeviceDetail:
+    set_etag(response, view.device.version)
+    return DeviceDetail.of(view)

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.streams import DeviceChanged
 from pulse_identity.domain.devices import DeviceAction
 from pulse_identity.use_cases.authorise import Caller
@@ -22,10 +23,11 @@ class DeleteDevice:
         self._broker = broker
         self._clock = clock
 
-    async def __call__(self, caller: Caller, device_id: str) -> None:
+    async def __call__(self, caller: Caller, device_id: str, expected: Precondition = ANY_VERSION) -> None:
         """Delete; raises as every change of a device."""
         async with self._work() as unit:
-            await open_device(unit, caller, device_id, DeviceAction.DELETE)
+            _, view = await open_device(unit, caller, device_id, DeviceAction.DELETE)
+            expected.check(view.device.version)
             await unit.devices.delete(device_id, self._clock.now())
             await unit.publish(DeviceChanged(device_id=device_id, is_deleted=True))
             # Disabled, not deleted: should the commit fail, the reconciler can enable it again with the same key.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import ConflictError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_identity.domain.devices import DeviceAction, DeviceView
 from pulse_identity.use_cases.announce import device_changed
 from pulse_identity.use_cases.authorise import Caller
@@ -21,10 +22,13 @@ class SwitchDevice:
         self._broker = broker
         self._clock = clock
 
-    async def __call__(self, caller: Caller, device_id: str, *, is_active: bool) -> DeviceView:
+    async def __call__(
+        self, caller: Caller, device_id: str, *, is_active: bool, expected: Precondition = ANY_VERSION
+    ) -> DeviceView:
         """Return the device; raises as every change of a device, ConflictError when the broker lost its account."""
         async with self._work() as unit:
             _, view = await open_device(unit, caller, device_id, DeviceAction.SWITCH)
+            expected.check(view.device.version)
             if view.device.is_active != is_active:
                 device = replace(
                     view.device,
