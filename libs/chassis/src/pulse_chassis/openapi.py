@@ -15,9 +15,17 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
 from pulse_chassis.bearer import AccessRule, rule_of
+from pulse_chassis.idempotency import HEADER, KEY_PATTERN
 from pulse_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
 
 _SCHEMA_REF: Final = "#/components/schemas/"
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body gets the same answer for 24 hours, and nothing is done twice",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+}
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
 
 
@@ -50,6 +58,8 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str) -> None:
     responses = operation.setdefault("responses", {})
+    if method == "POST":
+        operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
     if rule is not None:
         operation["x-access"] = {"kind": rule.kind, "detail": rule.detail}
     if rule is not None and rule.kind in {"permission", "authenticated"}:

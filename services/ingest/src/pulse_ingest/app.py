@@ -22,6 +22,7 @@ from pulse_chassis.clock import SystemClock
 from pulse_chassis.database import asyncpg_pool, upgrade
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
+from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
@@ -253,6 +254,8 @@ def _app(core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, auth
         health=health,
         metrics_registry=registry,
         authority=authority,
+        # Its answers say how many readings were taken, and nothing secret.
+        idempotency=Idempotency(redis, SERVICE, PlainAnswers(), authority),
     )
 
     def note_wrong_key() -> None:
