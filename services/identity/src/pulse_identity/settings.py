@@ -22,6 +22,7 @@ class IdentitySettings(ServiceSettings):
     identity_secret: SecretStr = Field(description="seals the signing keys; the same for all replicas, for ever")
     identity_broker_admin_username: str = "svc-identity"
     identity_broker_admin_password: SecretStr
+    identity_emqx_secret: SecretStr | None = Field(default=None, description="EMQX sends it; unset: nobody is let in")
     identity_mqtt_public_host: str | None = Field(default=None, description="what enrolled devices connect to")
     identity_mqtt_public_port: int | None = Field(default=None, ge=1, le=65535)
     identity_mqtt_tls_port: int | None = Field(default=None, ge=1, le=65535)
@@ -41,10 +42,10 @@ class IdentitySettings(ServiceSettings):
     identity_reconcile_seconds: float = Field(default=20, gt=0)
     identity_orphan_seconds: float = Field(default=60, ge=0)
 
-    @field_validator("identity_secret")
+    @field_validator("identity_secret", "identity_emqx_secret")
     @classmethod
-    def _is_long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < MIN_SECRET_CHARS:
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < MIN_SECRET_CHARS:
             message = f"has fewer than {MIN_SECRET_CHARS} characters; use a random one"
             raise ValueError(message)
         return secret
@@ -59,6 +60,12 @@ class IdentitySettings(ServiceSettings):
             password=self.identity_broker_admin_password.get_secret_value(),
             ca_file=self.mqtt_ca_file,
         )
+
+    @property
+    def emqx_secret(self) -> str | None:
+        """What EMQX shows that it is our broker."""
+        secret = self.identity_emqx_secret
+        return None if secret is None else secret.get_secret_value()
 
     @property
     def public_broker(self) -> BrokerAddress:
