@@ -9,6 +9,7 @@ bounded; beyond the bound what cannot be told apart is still counted.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -58,9 +59,16 @@ def audit_event(  # noqa: PLR0913 -- the fields of an event, each by name
         outcome=AuditOutcome.SUCCESS,
         address=origin.address,
         request_id=origin.request_id,
-        before=None if before is None else without_secrets(dict(before)),
-        after=None if after is None else without_secrets(dict(after)),
+        before=None if before is None else _tellable(before),
+        after=None if after is None else _tellable(after),
     )
+
+
+def _tellable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may be told of these fields: no secrets, and no text that is not Unicode."""
+    text = json.dumps(without_secrets(dict(fields)), ensure_ascii=False, default=str)
+    told: dict[str, Any] = json.loads(text.encode("utf-8", "replace"))
+    return told
 
 
 def note_refusal(request: Request, code: str) -> None:

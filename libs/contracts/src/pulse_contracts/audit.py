@@ -6,7 +6,6 @@ the events of all services into one hash-chained table and drops an `id` that it
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -61,8 +60,3 @@ class AuditEvent(StreamEvent):
     after: dict[str, Any] | None = None
     count: Annotated[int, Field(ge=1)] = 1
     last_at: AwareDatetime | None = None
-
-
-def canonical_time(moment: datetime) -> str:
-    """Return a time as it enters the hash: UTC, microseconds, always of one length."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")

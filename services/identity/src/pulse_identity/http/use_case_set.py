@@ -13,6 +13,7 @@ from pulse_chassis.metrics import Counters
 from pulse_contracts.enrolment import BrokerAddress
 from pulse_contracts.frames import LivePosition
 from pulse_identity.http.metrics import CounterName
+from pulse_identity.use_cases.admit_to_broker import AdmitToBroker
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.change_device import ChangeDevice
 from pulse_identity.use_cases.change_profile import ChangeProfile
@@ -26,6 +27,7 @@ from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
+from pulse_identity.use_cases.read_audit import ReadAudit
 from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
 from pulse_identity.use_cases.register_user import RegisterUser
@@ -71,6 +73,9 @@ class UseCases:
     unshare_device: UnshareDevice
     issue_enrolment_code: IssueEnrolmentCode
     enrol_device: EnrolDevice
+    admit_to_broker: AdmitToBroker
+    broker_secret: str | None
+    read_audit: ReadAudit
     published_keys: Callable[[], Awaitable[dict[str, Any]]]
     live_position: Callable[[], Awaitable[LivePosition | None]]
     broker_address: BrokerAddress

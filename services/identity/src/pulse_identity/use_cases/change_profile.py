@@ -15,6 +15,7 @@ from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.end_sessions import end_all
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import PasswordHasher, SignInLimits, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import tell_audit, user_fields, user_resource
 
 
 class ChangeProfile:
@@ -31,7 +32,7 @@ class ChangeProfile:
     ) -> User:
         """Return the changed account; a username of None stays. Raises PreconditionFailedError, ConflictError."""
         async with self._work() as unit:
-            await authorise(unit, caller)
+            actor = await authorise(unit, caller)
             user = await _own(unit, caller.user_id)
             expected.check(user.version)
             changed = replace(
@@ -43,6 +44,8 @@ class ChangeProfile:
             )
             await unit.people.save_user(changed)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
+            fields = {"before": user_fields(user), "after": user_fields(changed)}
+            await tell_audit(unit, "user.changed", user_resource(user.id), by=actor, **fields)
         return changed
 
     async def password(self, caller: Caller, current: str, new: str, address: str) -> None:
@@ -71,6 +74,7 @@ class ChangeProfile:
             await unit.people.save_user(replace(user, version=user.version + 1, updated_at=self._clock.now()))
             await end_all(unit, user.id, "password_changed", self._clock.now(), keep=caller.session_id)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
+            await tell_audit(unit, "user.password_changed", user_resource(user.id), by=actor)
 
     async def _check_current(self, actor: Actor, current: str, stored: str | None, address: str) -> None:
         # Counted like a sign-in: a stolen session must not become a place to guess the password without delays.

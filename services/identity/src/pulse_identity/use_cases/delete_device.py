@@ -13,6 +13,7 @@ from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.open_device import open_device
 from pulse_identity.use_cases.ports import BrokerAccounts, Work
 from pulse_identity.use_cases.register_devices import device_lock
+from pulse_identity.use_cases.tell_audit import device_fields, device_resource, tell_audit
 
 
 class DeleteDevice:
@@ -26,10 +27,12 @@ class DeleteDevice:
     async def __call__(self, caller: Caller, device_id: str, expected: Precondition = ANY_VERSION) -> None:
         """Delete; raises as every change of a device."""
         async with self._work() as unit:
-            _, view = await open_device(unit, caller, device_id, DeviceAction.DELETE)
+            actor, view = await open_device(unit, caller, device_id, DeviceAction.DELETE)
             expected.check(view.device.version)
             await unit.devices.delete(device_id, self._clock.now())
             await unit.publish(DeviceChanged(device_id=device_id, is_deleted=True))
+            was = device_fields(view.device)
+            await tell_audit(unit, "device.deleted", device_resource(device_id), by=actor, before=was)
             # Disabled, not deleted: should the commit fail, the reconciler can enable it again with the same key.
             await self._broker.set_enabled(device_id, is_enabled=False)
         with suppress(UnavailableError):  # The reconciler removes what stays behind.

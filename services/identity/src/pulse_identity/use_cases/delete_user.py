@@ -13,8 +13,10 @@ from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain import people
 from pulse_identity.use_cases.announce import device_changed
 from pulse_identity.use_cases.authorise import Caller, authorise
+from pulse_identity.use_cases.end_sessions import end_all
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import Work
+from pulse_identity.use_cases.tell_audit import device_resource, tell_audit, user_fields, user_resource
 
 
 class DeleteUser:
@@ -38,11 +40,14 @@ class DeleteUser:
                 admins = await unit.people.lock_active_admins()
                 enforce(people.check_admin_remains(target, stays_admin=False, active_admins=admins))
             now = self._clock.now()
-            for session_id in await unit.sessions.revoke_all(user_id, "user_deleted", now):
-                await unit.publish(AccessChanged(kind="session_revoked", user_id=user_id, session_id=session_id))
+            await end_all(unit, user_id, "user_deleted", now)
             for device in await unit.devices.owned_by(user_id):
                 orphan = replace(device, owner_id=None, version=device.version + 1, updated_at=now)
                 await unit.devices.save(orphan)
                 await unit.publish(device_changed(orphan))
+                was, now_is = {"owner_id": str(user_id)}, {"owner_id": None}
+                resource = device_resource(device.id)
+                await tell_audit(unit, "device.changed", resource, by=actor, before=was, after=now_is)
             await unit.people.delete_user(user_id)
             await unit.publish(AccessChanged(kind="user", user_id=user_id))
+            await tell_audit(unit, "user.deleted", user_resource(user_id), by=actor, before=user_fields(target))

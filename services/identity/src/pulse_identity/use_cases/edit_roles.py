@@ -20,6 +20,7 @@ from pulse_identity.domain.people import Actor, Role
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import role_fields, role_resource, tell_audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class EditRoles:
             )
             await unit.roles.add(role)
             await unit.publish(AccessChanged(kind="role"))
+            await tell_audit(unit, "role.created", role_resource(role.id), by=actor, after=role_fields(role))
         return role
 
     async def change(
@@ -72,6 +74,8 @@ class EditRoles:
             )
             await unit.roles.save(changed)
             await unit.publish(AccessChanged(kind="role"))
+            fields = {"before": role_fields(role), "after": role_fields(changed)}
+            await tell_audit(unit, "role.changed", role_resource(role.id), by=actor, **fields)
         return changed
 
     async def delete(
@@ -95,6 +99,8 @@ class EditRoles:
                 raise ConflictError(message, code="role_assigned", field="reassign_to")
             await unit.roles.delete(role.id)
             await unit.publish(AccessChanged(kind="role"))
+            was = {**role_fields(role), "users": users, "reassigned_to": None if successor is None else successor.name}
+            await tell_audit(unit, "role.deleted", role_resource(role.id), by=actor, before=was)
 
     async def _open(
         self, unit: UnitOfWork, caller: Caller, role_id: UUID, expected: Precondition

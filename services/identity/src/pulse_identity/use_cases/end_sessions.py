@@ -17,6 +17,7 @@ from pulse_identity.domain.sessions import SessionView
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import session_resource, tell_audit
 
 
 class EndSessions:
@@ -78,6 +79,8 @@ class EndSessions:
             raise NotFoundError(message, code="unknown_session")
         await unit.sessions.revoke(session_id, "ended_by_user", now)
         await unit.publish(AccessChanged(kind="session_revoked", user_id=user_id, session_id=session_id))
+        was = {"user_id": str(user_id), "reason": "ended_by_user"}
+        await tell_audit(unit, "session.ended", session_resource(session_id), after=was)
 
 
 async def end_all(unit: UnitOfWork, user_id: UUID, reason: str, now: datetime, *, keep: UUID | None = None) -> int:
@@ -85,6 +88,8 @@ async def end_all(unit: UnitOfWork, user_id: UUID, reason: str, now: datetime, *
     ended = await unit.sessions.revoke_all(user_id, reason, now, keep)
     for session_id in ended:
         await unit.publish(AccessChanged(kind="session_revoked", user_id=user_id, session_id=session_id))
+        was = {"user_id": str(user_id), "reason": reason}
+        await tell_audit(unit, "session.ended", session_resource(session_id), after=was)
     return len(ended)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import AccessChanged, DeviceChanged
 from pulse_identity.domain.credentials import ApiKey, Credentials, IssuedAccess, SealedKey
 from pulse_identity.domain.devices import (
@@ -207,6 +208,14 @@ class SigningKeyStore(Protocol):
         """Add a key."""
         ...
 
+    async def retire(self, key_id: str, published_until: datetime) -> None:
+        """Say how long a key is still published."""
+        ...
+
+    async def remove(self, before: datetime) -> int:
+        """Delete keys that are not published any more; return how many."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction."""
@@ -241,7 +250,7 @@ class UnitOfWork(Protocol):
         """Signing keys at rest."""
         ...
 
-    async def publish(self, event: DeviceChanged | AccessChanged) -> None:
+    async def publish(self, event: DeviceChanged | AccessChanged | AuditEvent) -> None:
         """Tell the other services when, and only if, the transaction commits."""
         ...
 

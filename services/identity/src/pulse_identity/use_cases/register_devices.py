@@ -32,6 +32,7 @@ from pulse_identity.use_cases.announce import device_changed
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import BrokerAccounts, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import device_fields, device_resource, tell_audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class RegisterDevices:
         await unit.devices.add(new_devices)
         for new in new_devices:
             await unit.publish(device_changed(new.device))
+            fields = {**device_fields(new.device), "prefix": new.key.prefix}
+            await tell_audit(unit, "device.registered", device_resource(new.device.id), by=actor, after=fields)
         for owner_id in {new.device.owner_id for new in new_devices}:
             await unit.publish(AccessChanged(kind="share", user_id=owner_id))
         await self._broker.put([DeviceAccount(new.device.id, new.key) for new in new_devices])

@@ -12,6 +12,7 @@ from pulse_identity.domain.passwords import check_password
 from pulse_identity.domain.people import User
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import PasswordHasher, SignInLimits, Work
+from pulse_identity.use_cases.tell_audit import tell_audit, user_fields, user_resource
 
 NO_ROLES: Final[tuple[str, ...]] = ()
 
@@ -54,4 +55,5 @@ class RegisterUser:
         async with self._work() as unit:
             await unit.people.add_user(user, password_hash)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
+            await tell_audit(unit, "user.registered", user_resource(user.id), by=user, after=user_fields(user))
         return user

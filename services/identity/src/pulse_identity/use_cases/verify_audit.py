@@ -1,0 +1,48 @@
+"""Verifying the audit log from its first row to its last, against its own chain and everything that was signed.
+
+The signed places are read before the rows: rows that are written meanwhile are only more.
+"""
+
+from __future__ import annotations
+
+from pulse_identity.domain.audit_chain import ChainWalk, Checkpoint, Fault, Link, Verdict
+from pulse_identity.use_cases.audit_ports import AuditLog, CheckpointSigner
+
+
+class VerifyAudit:
+    """Verifies the audit log."""
+
+    def __init__(self, log: AuditLog, signer: CheckpointSigner) -> None:
+        self._log = log
+        self._signer = signer
+
+    async def __call__(self, known: Link | None = None) -> Verdict:
+        """Return what was found; `known` is a place that the caller wrote down elsewhere, at an earlier time."""
+        head = await self._log.head()
+        checkpoints = await self._log.checkpoints()
+        signed = [*checkpoints, *([] if head is None else [head])]
+        walk = ChainWalk()
+        walk.expect(checkpoint.link for checkpoint in signed)
+        walk.expect([] if known is None else [known])
+        forged = self._forged(signed)
+        rows = 0
+        async for row in self._log.walk():
+            if not walk.take(row):
+                break
+            rows += 1
+        fault = walk.end() or forged or _headless(head, rows)
+        return Verdict(rows, len(checkpoints), walk.last.digest, fault)
+
+    def _forged(self, signed: list[Checkpoint]) -> Fault | None:
+        for checkpoint in signed:
+            if not self._signer.is_ours(checkpoint.payload(), checkpoint.signature):
+                return Fault(
+                    checkpoint.link.seq, "forged_checkpoint", "the signature over this place of the log is not ours"
+                )
+        return None
+
+
+def _headless(head: Checkpoint | None, rows: int) -> Fault | None:
+    if rows and head is None:
+        return Fault(rows, "no_head", "the signed head of the log is gone")
+    return None
