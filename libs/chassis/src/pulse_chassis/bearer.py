@@ -140,6 +140,8 @@ class Authority:
         return key
 
     async def _refetch(self, key_id: str) -> None:
+        if self._refreshing is not None:  # The keys are being fetched anyhow: this one may be among them.
+            await asyncio.wait({self._refreshing})
         async with self._fetching:
             now = self._clock.monotonic()
             asked_recently = self._asked_at is not None and now - self._asked_at < REFETCH_SECONDS

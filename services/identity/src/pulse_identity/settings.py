@@ -38,6 +38,7 @@ class IdentitySettings(ServiceSettings):
     identity_sign_in_refill: float = Field(default=0.5, gt=0, description="… and per second after that")
     identity_session_idle_days: float = Field(default=30, gt=0)
     identity_session_longest_days: float = Field(default=90, gt=0)
+    identity_signing_key_days: float = Field(default=30, ge=1, description="how long a signing key signs")
     identity_registration: bool = Field(default=False, description="people may make accounts, without any role")
     identity_reconcile_seconds: float = Field(default=20, gt=0)
     identity_orphan_seconds: float = Field(default=60, ge=0)
