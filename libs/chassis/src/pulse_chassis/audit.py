@@ -1,6 +1,6 @@
 """What a service tells the audit log.
 
-A change is told in the transaction that makes it (`audit_event`, appended to the outbox by whoever changes). What has no
+A change is told in the transaction that makes it (`audit_events`, appended to the outbox by whoever changes). What has no
 transaction, refusals and looks at data, goes through the service's `AuditTrail`: the first of a kind is told at once,
 its repetitions within a minute as one event with their count, so that an attack cannot flood the log. Everything is
 bounded; beyond the bound what cannot be told apart is still counted.
@@ -9,11 +9,9 @@ bounded; beyond the bound what cannot be told apart is still counted.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from fastapi import Request
@@ -22,7 +20,7 @@ from pulse_chassis import outbox
 from pulse_chassis.clock import Clock
 from pulse_chassis.database import Database
 from pulse_chassis.errors import UnavailableError
-from pulse_chassis.logging import get_logger, without_secrets
+from pulse_chassis.logging import get_logger
 from pulse_chassis.request_origin import ANONYMOUS, current_origin
 from pulse_chassis.run import Worker
 from pulse_contracts.audit import AuditActor, AuditEvent, AuditOutcome, AuditResource
@@ -35,40 +33,6 @@ WRITE_SECONDS: Final = 0.5
 ROUTE: Final = "route"
 _MANY: Final = "(many)"
 _log = get_logger("audit")
-
-
-def audit_event(  # noqa: PLR0913 -- the fields of an event, each by name
-    service: str,
-    action: str,
-    resource: AuditResource,
-    at: datetime,
-    *,
-    actor: AuditActor | None = None,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> AuditEvent:
-    """Return the event of a change by the request at hand; by `actor` where that is somebody else."""
-    origin = current_origin()
-    return AuditEvent(
-        id=uuid4(),
-        at=at,
-        service=service,
-        actor=actor or origin.actor,
-        action=action,
-        resource=resource,
-        outcome=AuditOutcome.SUCCESS,
-        address=origin.address,
-        request_id=origin.request_id,
-        before=None if before is None else _tellable(before),
-        after=None if after is None else _tellable(after),
-    )
-
-
-def _tellable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be told of these fields: no secrets, and no text that is not Unicode."""
-    text = json.dumps(without_secrets(dict(fields)), ensure_ascii=False, default=str)
-    told: dict[str, Any] = json.loads(text.encode("utf-8", "replace"))
-    return told
 
 
 def note_refusal(request: Request, code: str) -> None:
@@ -196,9 +160,3 @@ class AuditTrail:
             if not self._is_down:
                 _log.warning("audit_writing_paused", reason=error.message, waiting=len(self._pending))
             self._is_down = True
-
-
-def noted_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return only what differs: the old and the new values of the same names."""
-    names: Sequence[str] = [name for name in after if before.get(name) != after[name]]
-    return {name: before.get(name) for name in names}, {name: after[name] for name in names}

@@ -17,13 +17,15 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
-from pulse_chassis.database import asyncpg_pool, upgrade
+from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
@@ -43,6 +45,7 @@ from pulse_ingest.messaging.presence_payload import read_presence
 from pulse_ingest.messaging.redaction import redacted
 from pulse_ingest.messaging.redis_live_stream import RedisDeviceNews, RedisLiveStream
 from pulse_ingest.settings import IngestSettings
+from pulse_ingest.storage.audit_outbox import outbox
 from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
@@ -102,7 +105,8 @@ async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
     gc.set_threshold(100_000, 20, 50)
     redis = connect_redis(settings.redis_url)
     pool = await _pool(settings)
-    parts = _assemble(settings, pool, redis)
+    database = _audit_database(settings)
+    parts = _assemble(settings, pool, redis, database)
     try:
         if settings.ingest_unsafe_disable is not None:
             _log.critical(
@@ -114,6 +118,7 @@ async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
     finally:
         await parts.store.close()
         pool.terminate()
+        await database.dispose()
         await redis.aclose()
 
 
@@ -124,7 +129,8 @@ def openapi() -> dict[str, Any]:
     )
 
     async def document() -> dict[str, Any]:
-        return _assemble(settings, None, connect_redis(settings.redis_url)).app.openapi()
+        redis, database = connect_redis(settings.redis_url), _audit_database(settings)
+        return _assemble(settings, None, redis, database).app.openapi()
 
     return asyncio.run(document())
 
@@ -211,13 +217,20 @@ class _Core:
         self.unannounced += rows
 
 
-def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
+def _audit_database(settings: IngestSettings) -> Database:
+    name = f"ingest-{settings.ingest_worker_id}-audit"
+    return Database(settings.database_url, pool_size=2, application_name=name, outbox=outbox)
+
+
+def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Database) -> Ingest:
     registry = create_registry()
     core = _Core(settings, pool, redis, registry)
     _watch(core)
     revoked = RevokedSessions(redis)
     authority = Authority(jwks_url(settings.identity_url), revoked=revoked)
     app = _app(core, pool, redis, registry, authority)
+    trail = AuditTrail(SERVICE, database, core.clock)
+    app.state.audit = trail
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
@@ -231,6 +244,8 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
         revoked.worker(),
+        trail.worker(),
+        OutboxRelay(database, outbox, redis).worker(),
         Worker("forget_full_buckets", _sweeping(core.buckets)),
         loop_lag_worker(registry),
         http_worker(app, host=settings.http_host, port=settings.http_port),

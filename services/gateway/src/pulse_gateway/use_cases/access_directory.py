@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from pulse_chassis.bearer import Principal
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
+from pulse_chassis.principal import Principal
 from pulse_contracts.frames import Position
 from pulse_contracts.streams import AccessChanged
 from pulse_contracts.tokens import ACCESS_TOKEN_SECONDS

@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pulse_chassis.bearer import Authority
 from pulse_chassis.clock import Clock
 from pulse_contracts.frames import (
     AUTH_TIMEOUT_MS,
@@ -21,6 +20,7 @@ from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.hub import Hub
 from pulse_gateway.use_cases.live_state import LiveState
+from pulse_gateway.use_cases.ports import AccessAudit, TokenVerifier
 from pulse_gateway.use_cases.topics.live_topic import LiveTopic
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Desk:
     state: LiveState
     hub: Hub
     directory: AccessDirectory
-    authority: Authority
+    authority: TokenVerifier
+    audit: AccessAudit
     sockets: Sockets
     clock: Clock
     stats: LiveStats

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pulse_chassis.audit import audit_event, noted_changes
+from pulse_chassis.audit_events import audit_event, noted_changes
 from pulse_contracts.audit import AuditActor, AuditResource
 from pulse_identity.domain.devices import Device, DeviceShare
 from pulse_identity.domain.people import Actor, Role, User
