@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
@@ -14,12 +11,12 @@ from pulse_local.commands.display import out
 from pulse_local.commands.stack_commands import Data
 from pulse_local.data_directory import DEFAULT, DataDirectory
 from pulse_local.errors import StackError
+from pulse_local.identity_process import last_words, run_identity
 from pulse_local.stack_file import StackFile
 from pulse_local.stack_secrets import ADMIN_USERNAME, StackSecrets, change_admin_password, load_secrets
 
 app = typer.Typer(no_args_is_help=True, help="Help for people who cannot sign in.")
 
-_ROLE = "pulse_identity"
 _RESET_SECONDS = 60.0
 
 
@@ -54,29 +51,11 @@ def reset_password(
 
 def _reset(stack: StackFile, secrets: StackSecrets, username: str, given: str | None, options: list[str]) -> str:
     """Have identity do it, as a process of its own; return the made-up password, if it made one."""
-    url = urlsplit(stack.database_url)
-    place = url.netloc.rpartition("@")[2]
-    database = urlunsplit(url._replace(netloc=f"{_ROLE}:{secrets.database_passwords[_ROLE]}@{place}"))
-    environment = {
-        **os.environ,
-        "PULSE_DATABASE_URL": database,
-        "PULSE_REDIS_URL": stack.redis_url,
-        "PULSE_IDENTITY_SECRET": secrets.identity_secret,
-        "PULSE_IDENTITY_BROKER_ADMIN_PASSWORD": secrets.broker_identity_password,
-        "PULSE_LOG_LEVEL": "ERROR",
-    }
     if given is not None:
         options = [*options, "--stdin"]
-    done = subprocess.run(  # noqa: S603 -- our own module; the user name comes after `--`, so it is no option
-        [sys.executable, "-m", "pulse_identity", "reset-password", *options, "--", username],
-        env=environment,
-        input=f"{given or ''}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_RESET_SECONDS,
-    )
+    # The user name comes after `--`, so it is no option.
+    arguments = ["reset-password", *options, "--", username]
+    done = run_identity(stack, secrets, arguments, seconds=_RESET_SECONDS, given=f"{given or ''}\n")
     if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise StackError("password_not_reset", reason[0].removeprefix("pulse_identity: "))
+        raise StackError("password_not_reset", last_words(done))
     return done.stdout.strip()
