@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -30,16 +30,21 @@ _FIELD: Final = ENTRY_FIELD.encode()
 
 
 def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
-    """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command."""
-    return Redis.from_url(
+    """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command.
+
+    A crowd waits for a free connection, at most `_SOCKET_SECONDS`; without that it would be refused at once.
+    """
+    pool = BlockingConnectionPool.from_url(
         url.get_secret_value() if isinstance(url, SecretStr) else url,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_SOCKET_SECONDS,
         socket_keepalive=True,
         max_connections=max_connections,
+        timeout=_SOCKET_SECONDS,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
+    return Redis.from_pool(pool)
 
 
 async def ping(redis: Redis) -> None:

@@ -60,7 +60,7 @@ class RegisterDevices:
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.DEVICES_WRITE)
             for wish in wishes:
-                await _check_owner(unit, actor, wish)
+                await check_owner(unit, actor, wish)
             return await self.within(unit, actor, wishes)
 
     async def within(self, unit: UnitOfWork, actor: Actor, wishes: Sequence[DeviceWish]) -> list[NewDevice]:
@@ -120,7 +120,8 @@ async def check_new_owner(unit: UnitOfWork, owner_id: UUID) -> None:
         raise InvalidError(message, code="unknown_user", field="owner_id")
 
 
-async def _check_owner(unit: UnitOfWork, actor: Actor, wish: DeviceWish) -> None:
+async def check_owner(unit: UnitOfWork, actor: Actor, wish: DeviceWish) -> None:
+    """Raise ForbiddenError or InvalidError when the actor cannot register a device for the owner that is wished."""
     if wish.owner_id is None or wish.owner_id == actor.user_id:
         return
     level = AccessLevel.ALL if actor.sees_all_devices else AccessLevel.OWNER
