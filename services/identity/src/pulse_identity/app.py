@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +27,7 @@ from pulse_chassis.idempotency import Idempotency
 from pulse_chassis.logging import configure_logging, get_logger
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.periodic import periodic_worker
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
@@ -38,9 +38,11 @@ from pulse_identity.http import (
     account_routes,
     audit_routes,
     auth_routes,
+    device_import,
     device_routes,
     emqx_routes,
     enrolment_routes,
+    oidc_routes,
     people_routes,
     role_routes,
 )
@@ -48,6 +50,7 @@ from pulse_identity.http.metrics import CounterName, counters, gauges
 from pulse_identity.http.use_case_set import SignInMethods, UseCases
 from pulse_identity.messaging.audit_feed import AuditFeed
 from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
+from pulse_identity.messaging.oidc_provider import OidcProvider
 from pulse_identity.settings import IdentitySettings
 from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
 from pulse_identity.storage.audit_log import PostgresAuditLog
@@ -71,6 +74,7 @@ from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.forget_expired import ForgetExpired
+from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
 from pulse_identity.use_cases.ports import UnitOfWork
 from pulse_identity.use_cases.prepare_start import FirstAdmin, PrepareStart
@@ -84,13 +88,17 @@ from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.rotate_signing_keys import KeyTimes, RotateSigningKeys
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
+from pulse_identity.use_cases.sign_in_externally import SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
+from pulse_identity.use_cases.turnstile import Turnstile
 from pulse_identity.use_cases.unshare_device import UnshareDevice
 from pulse_identity.use_cases.verify_audit import VerifyAudit
 
 SERVICE = "identity"
 POOL_SIZE = 10
+# More than there are hashing threads, so that those are never idle; far fewer than there are connections.
+SIGN_INS_AT_ONCE = 4
 HOUSEKEEPING_SECONDS = 3600.0
 KEY_ROTATION_SECONDS = 60.0
 # A code has 100 bits: this is about noise, not about guessing.
@@ -149,6 +157,7 @@ async def reset_password(settings: IdentitySettings, username: str, password: st
 
 @asynccontextmanager
 async def _open_parts(settings: IdentitySettings) -> AsyncIterator[Parts]:
+    configure_logging(SERVICE, settings.log_level, settings.log_format)
     parts = make_parts(settings)
     try:
         yield parts
@@ -161,7 +170,6 @@ async def _open_parts(settings: IdentitySettings) -> AsyncIterator[Parts]:
 @asynccontextmanager
 async def compose(settings: IdentitySettings) -> AsyncIterator[Sequence[Worker]]:
     """Prepare the first start, and give the workers of the process."""
-    configure_logging(SERVICE, settings.log_level, settings.log_format)
     async with _open_parts(settings) as parts:
         await prepare(parts)
         yield make_workers(parts)
@@ -266,9 +274,11 @@ def _routed_app(
     for routes in (
         auth_routes,
         account_routes,
+        oidc_routes,
         people_routes,
         role_routes,
         enrolment_routes,
+        device_import,
         device_routes,
         emqx_routes,
         audit_routes,
@@ -302,9 +312,9 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         OutboxRelay(parts.database, outbox, parts.redis).worker(),
         parts.revoked.worker(),
         AuditFeed(parts.redis, parts.audit_log, parts.clock).worker(),
-        _every(settings.identity_reconcile_seconds, "reconciler", reconcile_and_count),
-        _every(KEY_ROTATION_SECONDS, "key_rotation", rotate),
-        _every(HOUSEKEEPING_SECONDS, "housekeeping", ForgetExpired(parts.work, parts.clock)),
+        periodic_worker(settings.identity_reconcile_seconds, "reconciler", reconcile_and_count),
+        periodic_worker(KEY_ROTATION_SECONDS, "key_rotation", rotate),
+        periodic_worker(HOUSEKEEPING_SECONDS, "housekeeping", ForgetExpired(parts.work, parts.clock)),
         loop_lag_worker(parts.registry),
         http_worker(
             make_app(parts),
@@ -331,8 +341,10 @@ def _use_cases(parts: Parts) -> UseCases:
         return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
 
     return UseCases(
+        sign_in_turns=Turnstile(SIGN_INS_AT_ONCE, settings.identity_argon2_waiting),
         sign_in=SignIn(work, parts.hasher, limits, parts.keys, clock, times),
         refresh_session=RefreshSession(work, parts.box, parts.keys, clock, times),
+        sign_in_externally=_external_door(parts, times),
         sign_out=SignOut(work, clock),
         find_people=FindPeople(work),
         create_user=CreateUser(work, parts.hasher, clock),
@@ -344,6 +356,7 @@ def _use_cases(parts: Parts) -> UseCases:
         delete_user=DeleteUser(work, clock),
         find_devices=FindDevices(work),
         register_devices=register,
+        import_devices=ImportDevices(work, register),
         change_device=ChangeDevice(work, clock),
         rotate_device_key=RotateDeviceKey(work, broker, clock),
         switch_device=SwitchDevice(work, broker, clock),
@@ -359,28 +372,25 @@ def _use_cases(parts: Parts) -> UseCases:
         live_position=live_position,
         broker_address=settings.public_broker,
         allowed_origins=settings.allowed_origins,
-        sign_in_methods=SignInMethods(registration=settings.identity_registration),
+        sign_in_methods=SignInMethods(
+            registration=settings.identity_registration,
+            oidc=settings.identity_oidc_name if settings.identity_oidc_issuer else None,
+        ),
         count=parts.count,
     )
 
 
-def _every(seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> Worker:
-    """Return a worker that acts again and again; an unavailable dependency only delays it, said once."""
-
-    async def run(stop: asyncio.Event) -> None:
-        is_down = False
-        while not stop.is_set():
-            try:
-                await action()
-                is_down = False
-            except UnavailableError as error:
-                if not is_down:
-                    _log.warning("pass_postponed", worker=name, reason=error.message)
-                is_down = True
-            try:
-                async with asyncio.timeout(seconds):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-
-    return Worker(name, run)
+def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:
+    client = parts.settings.oidc_client
+    if client is None:
+        return None
+    provider = OidcProvider(client, parts.clock)
+    return SignInExternally(
+        provider,
+        parts.work,
+        box=parts.box,
+        tokens=parts.keys,
+        clock=parts.clock,
+        times=times,
+        roles=parts.settings.oidc_roles,
+    )

@@ -135,7 +135,7 @@ def _run(settings, *arguments, stdin=""):
 async def test_the_operator_gives_a_new_password_and_all_sessions_end(service, admin, identity_settings):
     done = _run(identity_settings, "reset-password", "ADMIN")
     assert done.returncode == 0, done.stderr
-    password = done.stdout.strip().splitlines()[-1]
+    (password,) = done.stdout.splitlines()
     assert (await admin.ask("GET", "/api/profile")).status_code == 401
     await service.sign_in("admin", password)
     done = _run(identity_settings, "reset-password", "admin", "--stdin", stdin="chosen by the operator\n")

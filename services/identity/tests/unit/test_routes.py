@@ -14,6 +14,8 @@ PUBLIC = {
     ("POST", "/api/auth/logout"),
     ("POST", "/api/auth/register"),
     ("GET", "/api/auth/methods"),
+    ("GET", "/api/auth/oidc/login"),
+    ("GET", "/api/auth/oidc/callback"),
     ("GET", "/.well-known/jwks.json"),
     ("POST", "/api/devices/enroll"),
     ("GET", "/health"),

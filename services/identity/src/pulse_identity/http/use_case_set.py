@@ -26,6 +26,7 @@ from pulse_identity.use_cases.end_sessions import EndSessions
 from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
+from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
 from pulse_identity.use_cases.read_audit import ReadAudit
 from pulse_identity.use_cases.refresh_session import RefreshSession
@@ -34,8 +35,10 @@ from pulse_identity.use_cases.register_user import RegisterUser
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import ClientInfo, SignIn
+from pulse_identity.use_cases.sign_in_externally import SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
+from pulse_identity.use_cases.turnstile import Turnstile
 from pulse_identity.use_cases.unshare_device import UnshareDevice
 
 
@@ -52,8 +55,10 @@ class SignInMethods:
 class UseCases:
     """What identity does, ready to be called."""
 
+    sign_in_turns: Turnstile
     sign_in: SignIn
     refresh_session: RefreshSession
+    sign_in_externally: SignInExternally | None
     sign_out: SignOut
     find_people: FindPeople
     create_user: CreateUser
@@ -65,6 +70,7 @@ class UseCases:
     delete_user: DeleteUser
     find_devices: FindDevices
     register_devices: RegisterDevices
+    import_devices: ImportDevices
     change_device: ChangeDevice
     rotate_device_key: RotateDeviceKey
     switch_device: SwitchDevice

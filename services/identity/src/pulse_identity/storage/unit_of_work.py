@@ -14,6 +14,7 @@ from pulse_chassis.database import Database
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import ACCESS_STREAM, AUDIT_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
 from pulse_identity.storage.device_store import PostgresDeviceStore
+from pulse_identity.storage.identity_link_store import PostgresIdentityLinkStore
 from pulse_identity.storage.people_store import PostgresPeopleStore
 from pulse_identity.storage.role_store import PostgresRoleStore
 from pulse_identity.storage.session_store import PostgresSessionStore
@@ -44,6 +45,11 @@ class PostgresUnitOfWork:
     def roles(self) -> PostgresRoleStore:
         """Custom roles."""
         return PostgresRoleStore(self._session)
+
+    @cached_property
+    def identity_links(self) -> PostgresIdentityLinkStore:
+        """Users as other sign-in providers know them."""
+        return PostgresIdentityLinkStore(self._session)
 
     @cached_property
     def sessions(self) -> PostgresSessionStore:

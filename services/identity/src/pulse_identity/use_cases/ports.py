@@ -30,6 +30,7 @@ from pulse_identity.domain.people import Actor, Role, User
 from pulse_identity.domain.queries import DeviceFilter, Page, UserFilter
 from pulse_identity.domain.reconciliation import AccountState
 from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
+from pulse_identity.use_cases.oidc_ports import IdentityLinkStore
 from pulse_identity.use_cases.role_ports import RoleStore
 
 
@@ -228,6 +229,11 @@ class UnitOfWork(Protocol):
     @property
     def roles(self) -> RoleStore:
         """Custom roles."""
+        ...
+
+    @property
+    def identity_links(self) -> IdentityLinkStore:
+        """Users as other sign-in providers know them."""
         ...
 
     @property
