@@ -178,10 +178,19 @@ async def test_pulse_audit_verify_finds_an_end_cut_off_together_with_all_its_sig
         async with stack.admin() as admin:
             for number in range(5):
                 await stack.register(admin, f"audited-{number}")
+            for _ in range(10):
+                await admin.get("/api/telemetry/latest", params={"device_ids": "audited-1,audited-2"})
             deadline = time.monotonic() + SETTLED_SECONDS
             while len(await audit(admin, action="device.registered")) < 5:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.1)
+            while len(looks := await audit(admin, action="telemetry.read")) < 2:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+        assert sorted(look["resource"]["id"] for look in looks) == ["audited-1", "audited-2"], (
+            "once a minute and device"
+        )
+        assert {(look["service"], look["actor"]["name"], look["count"]) for look in looks} == {("gateway", "admin", 1)}
         clean = verify(stack)
         assert clean.returncode == 0, clean.stderr
         assert "as they were written" in clean.stdout

@@ -29,7 +29,6 @@ _UPGRADE = [
         digest bytea not null
     )
     """,
-    "comment on column identity.audit_log.entry is 'Canonical JSON of the event; the digest covers it.'",
     "create index ix_identity_audit_log_at on identity.audit_log (at)",
     "create index audit_log_actor on identity.audit_log (actor_id, seq)",
     "create index audit_log_action on identity.audit_log (action, seq)",
