@@ -23,7 +23,7 @@ from pulse_chassis.bearer import Authority, generate_signing_key, issue_access_t
 
 ENVIRONMENT: Final = {"PULSE_IDENTITY_SIGN_IN_BURST": "1000", "PULSE_IDENTITY_ARGON2_WAITING": "400"}
 ROUTES: Final = {"identity": "/api/profile", "gateway": "/api/dashboard/summary"}
-RATE_S: Final = 50.0
+RATE_S: Final = 20.0
 """Token-checked requests a second at each service: far below what it can answer, so that waiting is not its own."""
 _TOKENS: Final = 500
 

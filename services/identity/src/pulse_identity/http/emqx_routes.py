@@ -63,6 +63,9 @@ class AdmissionAnswer(Answer):
     acl: Annotated[list[AclEntry], Field(default_factory=list, description="empty when it is not let in")]
 
 
+_DENIED: Final = AdmissionAnswer(result="deny", acl=[])
+
+
 @router.post("/internal/emqx/authenticate", summary="EMQX asks whether a device may connect", openapi_extra=_BODY)
 @declares_access("the broker's shared secret in X-Broker-Secret")
 async def authenticate(
@@ -72,18 +75,18 @@ async def authenticate(
 ) -> AdmissionAnswer:
     """Say allow with the device's rules, or deny; never ignore."""
     if not _is_broker(given, x_broker_secret):
-        return AdmissionAnswer(result="deny")
+        return _DENIED
     question = _question(await request.body())
     if question is None:
-        return AdmissionAnswer(result="deny")
+        return _DENIED
     try:
         rules = await given.admit_to_broker(*question)
     except PulseError as error:
         # The device tries again; letting EMQX ask somebody else would open what is shut.
         _log.warning("admission_not_decided", code=error.code)
-        return AdmissionAnswer(result="deny")
+        return _DENIED
     if rules is None:
-        return AdmissionAnswer(result="deny")
+        return _DENIED
     return AdmissionAnswer(result="allow", acl=[AclEntry.of(rule) for rule in rules])
 
 
