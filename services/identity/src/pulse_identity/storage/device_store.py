@@ -130,6 +130,16 @@ class PostgresDeviceStore:
         rows = await self._session.execute(sa.select(devices.c.id, devices.c.is_active))
         return {row.id: row.is_active for row in rows}
 
+    async def valid_prefixes(self, now: datetime) -> dict[str, frozenset[str]]:
+        """Return the prefixes of every device's keys that are valid now, by id."""
+        valid = sa.or_(device_keys.c.expires_at.is_(None), device_keys.c.expires_at > now)
+        query = (
+            sa.select(device_keys.c.device_id, sa.func.array_agg(device_keys.c.prefix))
+            .where(valid)
+            .group_by(device_keys.c.device_id)
+        )
+        return {device_id: frozenset(prefixes) for device_id, prefixes in await self._session.execute(query)}
+
     async def owned_by(self, user_id: UUID) -> list[Device]:
         """Return the devices of a user."""
         rows = await self._session.execute(

@@ -161,6 +161,10 @@ class DeviceStore(Protocol):
         """Return every device's `is_active`, by id."""
         ...
 
+    async def valid_prefixes(self, now: datetime) -> dict[str, frozenset[str]]:
+        """Return the prefixes of every device's keys that are valid now, by id."""
+        ...
+
     async def owned_by(self, user_id: UUID) -> list[Device]:
         """Return the devices of a user."""
         ...
