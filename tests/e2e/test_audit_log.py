@@ -162,6 +162,7 @@ async def test_no_secret_of_a_run_is_in_a_log_a_table_a_stream_or_a_problem(runn
         **{name: canary.found_in(text) for name, text in stored.items()},
         "problems": canary.found_in("\n".join(canary.problems)),
     }
+    assert leaks["table identity.devices"], "the walk finds a secret where there is one"
     metadata = {"table identity.devices", "redis b'pulse:devices'"}  # An owner's own notes on a device are no secret.
     assert {where: names for where, names in leaks.items() if names and where not in metadata} == {}
 

@@ -17,6 +17,7 @@ from pulse_chassis.request_origin import RequestOrigin, request_origin
 from pulse_chassis.streams import StreamWriter
 from pulse_contracts.audit import AuditActor, AuditEvent, AuditOutcome, AuditResource
 from pulse_contracts.streams import AUDIT_STREAM
+from pulse_identity.domain.audit_chain import AuditFilter, extend
 from pulse_identity.messaging.audit_feed import AuditFeed
 from pulse_identity.messaging.in_memory_accounts import InMemoryAccounts
 from pulse_identity.storage.tables import outbox
@@ -243,6 +244,44 @@ async def test_of_two_appenders_one_works_at_a_time(service, verify):
     await asyncio.gather(*(log.append(events(f"s{number}")) for number in range(8)))
     found = await verify()
     assert (found.rows, found.fault) == (40, None)
+
+
+def a_row(name, number=0):
+    return AuditEvent(
+        id=uuid.uuid4(), at="2026-11-21T12:00:00Z", service=name, action="a.b", outcome=AuditOutcome.SUCCESS,
+        actor=AuditActor(kind="service", name=name), resource=AuditResource(type="x", id=str(number)),
+    )  # fmt: skip
+
+
+async def test_rows_that_somebody_added_at_the_end_stay_outside_of_the_chain(service, verify, postgres_database):
+    """Whoever can write to the table can compute digests, but not sign; adding rows needs no trigger to be passed."""
+    log = service.parts.audit_log
+    await log.append([a_row("ours") for _ in range(3)])
+    (last,) = await log.page(AuditFilter(), None, 1)
+    connection = await asyncpg.connect(postgres_database["pulse_identity"])
+    for row in extend(last.link, [a_row("forged")]):
+        names = "seq, entry, previous, digest, event_id, at, service, actor_kind, actor_id, actor_name, action"
+        values = ", ".join(f"${number}" for number in range(1, 15))
+        await connection.execute(
+            f"insert into audit_log ({names}, resource_type, resource_id, outcome) values ({values})",
+            row.seq, row.entry, row.previous, row.digest, *row.shown,
+        )  # fmt: skip
+    await connection.close()
+    fault = (await verify()).fault
+    assert (fault.seq, fault.kind) == (last.seq + 1, "unsigned")
+    await log.append([a_row("ours")])
+    fault = (await verify()).fault
+    assert (fault.seq, fault.kind) == (last.seq + 1, "edited")
+
+
+async def test_a_log_goes_on_after_its_head_was_removed_and_says_so(service, verify, intruder):
+    log = service.parts.audit_log
+    await log.append([a_row("ours")])
+    await log.append([a_row("ours")])
+    await intruder("delete from identity.audit_head")
+    assert await log.append([a_row("ours")]) == 1
+    fault = (await verify()).fault
+    assert (fault.seq, fault.kind) == (2, "edited")
 
 
 async def test_ten_thousand_mutations_verify_and_every_tampering_breaks_at_its_row(

@@ -82,7 +82,7 @@ class Fault:
     """The first thing that is wrong: at which row, and what."""
 
     seq: int
-    kind: Literal["edited", "missing", "misplaced", "rewritten", "truncated", "forged_checkpoint", "no_head"]
+    kind: Literal["edited", "missing", "misplaced", "rewritten", "truncated", "forged_checkpoint", "unsigned", "no_head"]
     detail: str
 
 

@@ -1,12 +1,12 @@
 """The audit log in PostgreSQL.
 
-One appender at a time (advisory lock) continues the chain from the signed head, never from what merely stands last: rows
-that somebody cut off stay missing. A head that is not ours is said loudly and not trusted.
+One appender at a time (advisory lock) continues the chain from what was signed last, never from what merely stands last:
+rows that somebody cut off stay missing, rows that somebody added stay outside of the chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -72,7 +72,7 @@ class PostgresAuditLog:
         async with self._database.read() as session:
             return [_row(row) for row in await session.execute(query)]
 
-    async def walk(self) -> AsyncIterator[AuditRow]:
+    async def walk(self) -> AsyncGenerator[AuditRow, None]:
         """Give all rows in order, in a bounded amount of memory, as of one moment."""
         async with self._database.read() as session:
             # By number, not by place: a row whose number somebody lowered below 1 is not skipped either.
@@ -95,14 +95,19 @@ class PostgresAuditLog:
             return await _head(session)
 
     async def _end(self, session: AsyncSession) -> Link:
-        head = await _head(session)
-        if head is not None and self._signer.is_ours(head.payload(), head.signature):
-            return head.link
-        query = sa.select(audit_log.c.seq, audit_log.c.digest).order_by(audit_log.c.seq.desc()).limit(1)
-        row = (await session.execute(query)).one_or_none()
-        if head is not None or row is not None:
-            _log.critical("audit_head_not_trusted", is_missing=head is None)
-        return START if row is None else Link(row.seq, bytes(row.digest))
+        """Return the place to go on from: what was signed last, behind whatever rows there are.
+
+        Rows beyond it are not ours: they stay, and the chain visibly does not go through them.
+        """
+        anchor = START
+        for signed in (await _head(session), await _newest_checkpoint(session)):
+            if signed is not None and self._signer.is_ours(signed.payload(), signed.signature):
+                anchor = signed.link
+                break
+        last = await session.scalar(sa.select(sa.func.max(audit_log.c.seq))) or 0
+        if last != anchor.seq:
+            _log.critical("audit_log_does_not_end_where_it_was_signed", last_row=last, signed_row=anchor.seq)
+        return Link(max(last, anchor.seq), anchor.digest)
 
     async def _sign(self, session: AsyncSession, rows: Sequence[AuditRow]) -> None:
         now = self._clock.now()

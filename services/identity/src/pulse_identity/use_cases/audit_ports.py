@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from pulse_contracts.audit import AuditEvent
@@ -20,7 +20,7 @@ class AuditLog(Protocol):
         """Return matching rows below number `before`, newest first."""
         ...
 
-    def walk(self) -> AsyncIterator[AuditRow]:
+    def walk(self) -> AsyncGenerator[AuditRow, None]:
         """Give all rows in order, in a bounded amount of memory, as of one moment."""
         ...
 

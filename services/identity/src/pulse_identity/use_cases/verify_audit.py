@@ -5,6 +5,8 @@ The signed places are read before the rows: rows that are written meanwhile are 
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from pulse_identity.domain.audit_chain import ChainWalk, Checkpoint, Fault, Link, Verdict
 from pulse_identity.use_cases.audit_ports import AuditLog, CheckpointSigner
 
@@ -26,11 +28,13 @@ class VerifyAudit:
         walk.expect([] if known is None else [known])
         forged = self._forged(signed)
         rows = 0
-        async for row in self._log.walk():
-            if not walk.take(row):
-                break
-            rows += 1
-        fault = walk.end() or forged or _headless(head, rows)
+        async with aclosing(self._log.walk()) as stored:
+            async for row in stored:
+                if not walk.take(row):
+                    break
+                rows += 1
+        # Read again: rows that were written since then are signed since then too.
+        fault = walk.end() or forged or self._beyond(await self._log.head(), rows)
         return Verdict(rows, len(checkpoints), walk.last.digest, fault)
 
     def _forged(self, signed: list[Checkpoint]) -> Fault | None:
@@ -41,8 +45,11 @@ class VerifyAudit:
                 )
         return None
 
-
-def _headless(head: Checkpoint | None, rows: int) -> Fault | None:
-    if rows and head is None:
-        return Fault(rows, "no_head", "the signed head of the log is gone")
-    return None
+    def _beyond(self, head: Checkpoint | None, rows: int) -> Fault | None:
+        if rows and head is None:
+            return Fault(rows, "no_head", "the signed head of the log is gone")
+        if head is not None and not self._signer.is_ours(head.payload(), head.signature):
+            return Fault(head.link.seq, "forged_checkpoint", "the signature of the head is not ours")
+        if head is not None and rows > head.link.seq:
+            return Fault(head.link.seq + 1, "unsigned", "the signed log ends before this row; somebody else added it")
+        return None
