@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import statistics
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
+from pulse_bench.auth_load import ENVIRONMENT, measure_sign_ins, measure_verification
 from pulse_bench.errors import BenchError
 from pulse_bench.footprint import measure_agent
 from pulse_bench.hardware import read_hardware
@@ -105,6 +107,34 @@ def agent(
         table.add_row(f"{figure.rss_mib:.1f}", f"{figure.cpu_percent:.2f}", "≤ 60 MB, ≤ 1 %")
         _console.print(table)
         return {"agent": figure.as_dict()}
+
+    _run(measure, report)
+
+
+@app.command()
+def auth(
+    sign_ins: Annotated[int, typer.Option(min=1, max=300, help="People who sign in at once.")] = 200,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds without them.")] = 8,
+    report: Report = None,
+) -> None:
+    """Token-checked requests while 200 people sign in at once, beside idle; microseconds to verify a token."""
+
+    async def measure() -> dict[str, Any]:
+        verify = await measure_verification()
+        async with fresh_stack(**ENVIRONMENT) as stack:
+            figures = await measure_sign_ins(stack, sign_ins=sign_ins, seconds=seconds)
+        table = _table(
+            f"{sign_ins} sign-ins at once", "service", "idle p50/p99 ms", "busy p50/p99 ms", "ratio", "target"
+        )
+        for figure in figures:
+            idle = f"{figure.idle_p50_ms:.1f} / {figure.idle_p99_ms:.1f}"
+            busy = f"{figure.busy_p50_ms:.1f} / {figure.busy_p99_ms:.1f}"
+            table.add_row(figure.service, idle, busy, f"{figure.ratio:.2f}", "p99 ≤ 3 × idle")
+        _console.print(table)
+        verified = _table("Verifying an access token", "first time, µs", "again, µs", "target")
+        verified.add_row(f"{verify.first_us:.0f}", f"{verify.again_us:.1f}", "≤ 150")
+        _console.print(verified)
+        return {"auth": {"sign_ins": [f.as_dict() for f in figures], "verify": dataclasses.asdict(verify)}}
 
     _run(measure, report)
 

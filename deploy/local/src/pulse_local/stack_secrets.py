@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from pulse_local.errors import UnusableDataError
@@ -19,6 +19,7 @@ from pulse_local.servers.postgres import generated_roles
 ADMIN_USERNAME = "admin"
 _ADMIN_PASSWORD_VARIABLE = "PULSE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 _LEAST_ADMIN_PASSWORD = 8
+_FILE = "stack-secrets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def _chosen_admin_password() -> str | None:
 
 def load_secrets(directory: Path) -> StackSecrets:
     """Return the stack's secrets, made at the first call."""
-    path = directory / "stack-secrets.json"
+    path = directory / _FILE
     if path.exists():
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
@@ -73,3 +74,9 @@ def load_secrets(directory: Path) -> StackSecrets:
     )
     write_private(path, json.dumps(asdict(made), indent=1))
     return made
+
+
+def change_admin_password(directory: Path, password: str) -> None:
+    """Note the administrator's new password, so that the next start shows the one that is right."""
+    changed = replace(load_secrets(directory), admin_password=password)
+    write_private(directory / _FILE, json.dumps(asdict(changed), indent=1))

@@ -87,11 +87,24 @@ def test_the_first_day_of_an_operator(data: Path, pulse: Pulse, wait_until: Call
     assert send(key).status_code == 401
     assert send(renewed).is_success
 
+    made = pulse("admin", "reset-password").stdout.strip()
+    assert len(made) >= 16
+    told = json.loads((data / "stack.json").read_text())["admin"]
+    assert told == {"username": "admin", "password": made}
+    assert json.loads((data / "secrets" / "stack-secrets.json").read_text())["admin_password"] == made
+    assert stat.S_IMODE((data / "stack.json").stat().st_mode) == 0o600
+    assert httpx.post(f"{stack['gateway_url']}/api/auth/login", json=told).is_success
+    assert httpx.post(f"{stack['gateway_url']}/api/auth/login", json=stack["admin"]).status_code == 401
+    assert "sensor-1" in pulse("devices", "list").stdout
+    refused = pulse("admin", "reset-password", "nobody")
+    assert (refused.returncode, "no user 'nobody'" in refused.stderr) == (1, True)
+
     os.kill(stack["services"]["ingest"]["pid"], signal.SIGKILL)
     wait_until(
         lambda: json.loads((data / "stack.json").read_text())["services"]["ingest"] != stack["services"]["ingest"]
     )
     wait_until(lambda: pulse("status").returncode == 0)
+    assert json.loads((data / "stack.json").read_text())["admin"] == told
     parts = json.loads(pulse("status", "--json").stdout)["parts"]
     assert parts["ingest"]["restarts"] == 1
     logs = {log.name: log.read_text() for log in (data / "logs").iterdir()}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -35,6 +35,8 @@ from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.principal import Principal
+from pulse_chassis.request_origin import note_principal
+from pulse_chassis.verified_tokens import VerifiedTokens
 from pulse_contracts.tokens import ACCESS_TOKEN_SECONDS, JWKS_PATH, TOKEN_AUDIENCE, TOKEN_ISSUER, AccessClaims
 
 __all__ = [
@@ -80,7 +82,9 @@ class Authority:
         issuer: str = TOKEN_ISSUER,
         audience: str = TOKEN_AUDIENCE,
         clock: Clock | None = None,
+        revoked: Container[UUID] = frozenset(),
     ) -> None:
+        self._revoked = revoked
         self._provide = _fetch_from(jwks) if isinstance(jwks, str) else jwks
         self._issuer = issuer
         self._audience = audience
@@ -90,14 +94,27 @@ class Authority:
         self._asked_at: float | None = None
         self._fetching = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
+        self._verified = VerifiedTokens()
 
     async def verify(self, token: str) -> Principal:
         """Return who the token speaks for.
 
-        Raises UnauthorizedError when it is not one of ours or no longer valid, UnavailableError when its key is not
-        known and identity cannot be asked.
+        Raises UnauthorizedError when it is not one of ours, no longer valid or of a session that was ended,
+        UnavailableError when its key is not known and identity cannot be asked.
         """
-        key = await self._key_for(_key_id(token))
+        self._refresh_when_old()
+        principal = self._verified.find(token, self._keys)
+        if principal is None:
+            key_id = _key_id(token)
+            key = await self._key_for(key_id)
+            principal = self._check(token, key)
+            self._verified.remember(token, principal, key_id, key)
+        if principal.session_id in self._revoked:
+            message = "this session has ended"
+            raise UnauthorizedError(message, code="session_revoked")
+        return principal
+
+    def _check(self, token: str, key: Key) -> Principal:
         try:
             claims = jwt.decode(
                 token,
@@ -112,7 +129,6 @@ class Authority:
             raise _not_ours() from None
 
     async def _key_for(self, key_id: str) -> Key:
-        self._refresh_when_old()
         if key_id not in self._keys:
             await self._refetch(key_id)
         key = self._keys.get(key_id)
@@ -124,6 +140,8 @@ class Authority:
         return key
 
     async def _refetch(self, key_id: str) -> None:
+        if self._refreshing is not None:  # The keys are being fetched anyhow: this one may be among them.
+            await asyncio.wait({self._refreshing})
         async with self._fetching:
             now = self._clock.monotonic()
             asked_recently = self._asked_at is not None and now - self._asked_at < REFETCH_SECONDS
@@ -295,7 +313,7 @@ async def _signed_in(
     if credentials is None:
         message = "sign in first: an access token is needed"
         raise UnauthorizedError(message)
-    return await authority.verify(credentials.credentials)
+    return note_principal(await authority.verify(credentials.credentials))
 
 
 def requires(permission: str) -> Callable[..., Awaitable[Principal]]:

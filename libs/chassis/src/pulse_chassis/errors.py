@@ -72,6 +72,20 @@ class ConflictError(_NamedError):
     default_code = "conflict"
 
 
+class PreconditionFailedError(_NamedError):
+    """412: the thing is not any more what the caller has seen."""
+
+    default_status = 412
+    default_code = "precondition_failed"
+
+
+class PreconditionRequiredError(_NamedError):
+    """428: say first which version is meant."""
+
+    default_status = 428
+    default_code = "precondition_required"
+
+
 class TooLargeError(_NamedError):
     """413: more than is taken at once."""
 

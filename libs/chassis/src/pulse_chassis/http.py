@@ -19,6 +19,7 @@ from pulse_chassis.api_docs import install_docs
 from pulse_chassis.bearer import Authority, public
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http_edge import HttpEdge, HttpMetrics
+from pulse_chassis.idempotency import Idempotency, IdempotentPosts
 from pulse_chassis.metrics import EXPOSITION_MEDIA_TYPE, exposition
 from pulse_chassis.openapi import DocumentedApp
 from pulse_chassis.problems import install_problem_handlers
@@ -56,6 +57,7 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     metrics_registry: CollectorRegistry,
     authority: Authority | None,
     max_body_bytes: int = MAX_BODY_BYTES,
+    idempotency: Idempotency | None = None,
 ) -> FastAPI:
     """Return an app without routes of its own but the operational ones; the caller includes its routers."""
     app = DocumentedApp(
@@ -67,6 +69,9 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
         redirect_slashes=False,
     )
     app.state.authority = authority
+    if idempotency is not None:
+        # Added before the edge, so it stands inside of it.
+        app.add_middleware(IdempotentPosts, idempotency=idempotency)
     app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry), max_body_bytes=max_body_bytes)
     install_problem_handlers(app)
     install_docs(app)

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import LATENCY_BUCKETS
 from pulse_chassis.problems import internal_problem, make_problem, problem_response
+from pulse_chassis.request_origin import RequestOrigin, request_origin
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _GOOD_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -69,7 +70,9 @@ class HttpEdge:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
-        with structlog.contextvars.bound_contextvars(correlation_id=request_id):
+        client = scope.get("client")
+        origin = RequestOrigin(client[0] if client else None, request_id)
+        with structlog.contextvars.bound_contextvars(correlation_id=request_id), request_origin(origin):
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
             else:

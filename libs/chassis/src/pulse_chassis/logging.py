@@ -113,6 +113,11 @@ def redact_text(text: str) -> str:
     return text
 
 
+def without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy whose secrets are replaced, by name and by shape, at every depth: as for a log line."""
+    return {key: REDACTED if _is_secret_name(key) else _clean(value, 0) for key, value in fields.items()}
+
+
 def _is_secret_name(key: str) -> bool:
     lowered = key.lower()
     return lowered not in _HARMLESS_NAMES and any(name in lowered for name in SECRET_NAMES)

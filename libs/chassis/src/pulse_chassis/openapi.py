@@ -1,7 +1,9 @@
 """The OpenAPI document, made complete: who may call an operation, and every answer that it can give.
 
 FastAPI knows the answers of the routes; what the chassis adds to each of them (401, 403, 422, problems in general) is
-declared here, so that a client's generator and a fuzzer find no answer that is not in the document.
+declared here, so that a client's generator and a fuzzer find no answer that is not in the document. There is no
+"default" answer: it would declare everything, and so nothing. `x-access` says who may call an operation; one without
+it is a route without a rule.
 """
 
 from __future__ import annotations
@@ -13,9 +15,17 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
 from pulse_chassis.bearer import AccessRule, rule_of
+from pulse_chassis.idempotency import HEADER, KEY_PATTERN
 from pulse_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
 
 _SCHEMA_REF: Final = "#/components/schemas/"
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body gets the same answer for 24 hours, and nothing is done twice",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+}
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
 
 
@@ -40,14 +50,18 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         for method in route.methods or ():
             operation = operations.get(method.lower())
             if operation is not None:
-                _complete(operation, rule)
+                _complete(operation, rule, method)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
 
 
-def _complete(operation: dict[str, Any], rule: AccessRule | None) -> None:
+def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str) -> None:
     responses = operation.setdefault("responses", {})
+    if method == "POST":
+        operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
+    if rule is not None:
+        operation["x-access"] = {"kind": rule.kind, "detail": rule.detail}
     if rule is not None and rule.kind in {"permission", "authenticated"}:
         operation["security"] = _SECURITY
         responses.setdefault("401", _problem("Not signed in, or the access token is no longer valid"))
@@ -56,7 +70,32 @@ def _complete(operation: dict[str, Any], rule: AccessRule | None) -> None:
         responses.setdefault("403", _problem(f"The permission {rule.detail} is needed"))
     if "HTTPValidationError" in str(responses.get("422")):
         responses["422"] = _problem("The request does not have the form it must have; `errors` says where")
-    responses.setdefault("default", _problem("Any other error"))
+    for status, meaning in _always_possible(operation, method).items():
+        responses.setdefault(status, _problem(meaning))
+    for status, answer in responses.items():
+        # A description alone would declare an answer without a body.
+        if status[0] in "45" and "content" not in answer:
+            answer["content"] = _problem("")["content"]
+
+
+def _always_possible(operation: dict[str, Any], method: str) -> dict[str, str]:
+    """Return the answers that follow from what an operation takes, and from what it may do."""
+    found = {"429": "Too many requests; Retry-After says when again", "503": "Something that is needed is not there"}
+    if operation.get("parameters") or "requestBody" in operation:
+        found |= {"400": "The request cannot be read", "422": "The request is not acceptable"}
+    if any(parameter.get("in") == "path" for parameter in operation.get("parameters", ())):
+        found |= {"404": "It is not there, or not for these eyes"}
+    if "requestBody" in operation:
+        found |= {"413": "The body is too large", "415": "The body is of another kind"}
+    if method not in {"GET", "HEAD"}:
+        found |= {
+            "401": "Not signed in, or the credentials are wrong",
+            "403": "Not allowed",
+            "409": "It contradicts what is there",
+            "412": "It has changed since it was read",
+            "428": "Say with If-Match which version shall be changed",
+        }
+    return found
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from pulse_chassis.audit import note_refusal
 from pulse_chassis.errors import PulseError
 from pulse_chassis.logging import current_correlation_id, get_logger
 from pulse_contracts.problem import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, problem_type
@@ -28,6 +29,8 @@ MAX_FIELD_CHARS: Final = 200
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 """As RFC 9110 says; what Python's table says depends on its version."""
 _CODES: Final = {401: "unauthorized", 413: "too_large"}
+_REFUSALS: Final = frozenset({401, 403, 429})
+"""What the audit log hears of: somebody wanted what is not theirs, or too much of it."""
 _log = get_logger("http")
 
 
@@ -78,8 +81,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-async def _on_pulse_error(_request: Request, error: Exception) -> Response:
+async def _on_pulse_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PulseError)  # noqa: S101 -- registered for this type only
+    if error.status in _REFUSALS:
+        note_refusal(request, error.code)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("request_refused", code=error.code, status=error.status, cause=repr(error.__cause__))
     problem = make_problem(error.status, error.code, error.message, field=error.field, retry_after=error.retry_after)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -30,16 +30,21 @@ _FIELD: Final = ENTRY_FIELD.encode()
 
 
 def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
-    """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command."""
-    return Redis.from_url(
+    """Return a client (nothing is connected yet) that gives up instead of hanging and never repeats a command.
+
+    A crowd waits for a free connection, at most `_SOCKET_SECONDS`; without that it would be refused at once.
+    """
+    pool = BlockingConnectionPool.from_url(
         url.get_secret_value() if isinstance(url, SecretStr) else url,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_SOCKET_SECONDS,
         socket_keepalive=True,
         max_connections=max_connections,
+        timeout=_SOCKET_SECONDS,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
+    return Redis.from_pool(pool)
 
 
 async def ping(redis: Redis) -> None:
@@ -115,6 +120,44 @@ class StreamReader:
         """Return up to `count` entries at or before `from_id` (before it, as `(<id>`), newest first."""
         answer = await _ask(self._redis, self._redis.xrevrange(self._name, max=from_id, min="-", count=count))
         return _payloads(answer)
+
+
+class StreamGroup:
+    """Reads one stream as a consumer group: each entry is given until it is acknowledged, to one reader at a time.
+
+    All processes share one consumer name, so that what one left unacknowledged is the next one's: an entry can then
+    come twice, and whoever reads dedupes.
+    """
+
+    def __init__(self, redis: Redis, name: str, group: str) -> None:
+        self._redis = redis
+        self._name = name
+        self._group = group
+
+    async def open(self) -> None:
+        """Make the group, and the stream, unless they are there; it begins with the oldest entry."""
+        try:
+            await _ask(self._redis, self._redis.xgroup_create(self._name, self._group, id="0", mkstream=True))
+        except UnavailableError as error:
+            if "BUSYGROUP" not in str(error.__cause__):
+                raise
+
+    async def read(self, count: int = 500, block_ms: int | None = None) -> list[tuple[str, bytes]]:
+        """Return entries that were given to nobody yet; with `block_ms` wait that long for the first one."""
+        return await self._read(">", count, block_ms)
+
+    async def read_unacknowledged(self, count: int = 500) -> list[tuple[str, bytes]]:
+        """Return entries that were given to somebody and not acknowledged, oldest first."""
+        return await self._read("0", count, None)
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Say that these entries are done with."""
+        if ids:
+            await _ask(self._redis, self._redis.xack(self._name, self._group, *ids))
+
+    async def _read(self, start: str, count: int, block_ms: int | None) -> list[tuple[str, bytes]]:
+        asked = self._redis.xreadgroup(self._group, self._group, {self._name: start}, count=count, block=block_ms)
+        return _payloads(_entries(await _ask(self._redis, asked)))
 
 
 class _NoSuchKeyError(Exception):

@@ -255,6 +255,30 @@ async def test_an_unknown_key_id_fetches_the_keys_at_most_once_per_5_s(identity:
     await authority.verify(token())
 
 
+async def test_a_new_key_is_known_at_once_to_a_verifier_that_was_idle_for_long(identity: Identity) -> None:
+    clock = ManualClock()
+    authority = Authority(identity, clock=clock)
+    await authority.verify(token())
+    rotated = generate_signing_key("key-2")
+    identity.keys.append(public_jwk(rotated))
+    clock.advance(900)
+    # The keys are old, so they are being fetched in the background already: the token waits for that.
+    results = await asyncio.gather(*(authority.verify(token(rotated)) for _ in range(5)))
+    assert {result.username for result in results} == {"anna"}
+    assert identity.asked == 2
+
+
+async def test_a_token_of_a_session_that_was_ended_is_refused_also_when_it_was_good_before(identity: Identity) -> None:
+    ended: set[UUID] = set()
+    authority = Authority(identity, revoked=ended)
+    await authority.verify(token())
+    ended.add(SESSION)
+    for _ in range(2):
+        with pytest.raises(UnauthorizedError) as refused:
+            await authority.verify(token())
+        assert refused.value.code == "session_revoked"
+
+
 async def test_a_token_of_an_unknown_key_is_503_while_identity_is_away(identity: Identity) -> None:
     clock = ManualClock()
     authority = Authority(identity, clock=clock)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
-from pulse_contracts import acks, enrolment, frames, presence, problem, streams, telemetry, tokens
+from pulse_contracts import acks, audit, enrolment, frames, presence, problem, streams, telemetry, tokens
 
 SCHEMAS_DIR: Final = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -32,6 +32,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "stream.telemetry-announced": streams.TelemetryAnnounced,
     "stream.device-changed": streams.DeviceChanged,
     "stream.access-changed": streams.AccessChanged,
+    "stream.audit-event": audit.AuditEvent,
     "enrolment.request": enrolment.EnrolmentRequest,
     "enrolment.result": enrolment.EnrolmentResult,
     "http.problem": problem.Problem,

@@ -18,7 +18,13 @@ ENTRY_FIELD: Final = "j"
 TELEMETRY_STREAM: Final = "pulse:telemetry"
 DEVICES_STREAM: Final = "pulse:devices"
 ACCESS_STREAM: Final = "pulse:access"
-STREAM_MAXLEN: Final = {TELEMETRY_STREAM: 100_000, DEVICES_STREAM: 100_000, ACCESS_STREAM: 10_000}
+AUDIT_STREAM: Final = "pulse:audit"
+STREAM_MAXLEN: Final = {
+    TELEMETRY_STREAM: 100_000,
+    DEVICES_STREAM: 100_000,
+    ACCESS_STREAM: 10_000,
+    AUDIT_STREAM: 200_000,
+}
 """Approximate bounds (`XADD … MAXLEN ~`): about 10 minutes of a busy site (gateway.md, resume, 7)."""
 MAX_ENTRY_BYTES: Final = 64 * 1024
 LATE_SECONDS: Final = 60.0

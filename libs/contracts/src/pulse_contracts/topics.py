@@ -116,6 +116,25 @@ def app_telemetry(client_id: ClientId) -> str:
     return f"app/device/{client_id}/telemetry"
 
 
+def device_writes(client_id: ClientId) -> tuple[str, ...]:
+    """Return every topic that a device may publish to; a broker's placeholder in place of an id gives its pattern."""
+    return (
+        telemetry_live(client_id),
+        telemetry_buffer(client_id),
+        TELEMETRY_BUFFERED_FILTER.replace("+", client_id),
+        heartbeat(client_id),
+        device_data(client_id),
+        app_telemetry(client_id),
+        command_status(client_id),
+        sync_up(client_id),
+    )
+
+
+def device_reads(client_id: ClientId) -> tuple[str, ...]:
+    """Return every topic that is a device's own to read; `SYNC_UPDATE_FILTER` is for all of them."""
+    return (ack(client_id), command(client_id), sync_down(client_id), alert(client_id))
+
+
 _TELEMETRY_KINDS: Final = {"live": UplinkKind.LIVE, "buffer": UplinkKind.BUFFER, "buffered": UplinkKind.BUFFER}
 
 

@@ -20,8 +20,7 @@ def main() -> int:
     asyncapi.add_argument("--check", action="store_true", help="write nothing; exit 1 when the file differs")
     given = parser.parse_args()
     if given.command == "migrate":
-        print("the gateway keeps no tables of its own: nothing to migrate", file=sys.stderr)
-        return 0
+        return _migrate()
     if given.command == "openapi":
         from pulse_gateway.app import openapi_app
 
@@ -43,6 +42,21 @@ def _asyncapi(*, is_check: bool) -> int:
         return 0
     print("services/gateway/asyncapi.json differs from the code: run `make generate`", file=sys.stderr)
     return 1
+
+
+def _migrate() -> int:
+    import asyncio
+
+    from pulse_chassis.errors import UnavailableError
+    from pulse_chassis.settings import SettingsError
+    from pulse_gateway.app import migrate
+    from pulse_gateway.settings import GatewaySettings
+
+    try:
+        asyncio.run(migrate(GatewaySettings()))
+    except (SettingsError, UnavailableError) as error:
+        sys.exit(f"pulse_gateway: {error}")
+    return 0
 
 
 def _serve() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -13,14 +14,17 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
+from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
@@ -39,6 +43,7 @@ from pulse_gateway.messaging.decoding import AccessEntry, decode_access, decode_
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
 from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.settings import GatewaySettings
+from pulse_gateway.storage.audit_outbox import SCHEMA, outbox
 from pulse_gateway.storage.history_pages import PostgresHistoryReader
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
@@ -52,6 +57,7 @@ from pulse_gateway.use_cases.stream_view import StreamView
 
 SERVICE = "gateway"
 VERSION = "0.1.0"
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,15 @@ class Gateway:
     app: FastAPI
     workers: Sequence[Worker]
     desk: Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the gateway reads from, and the database in which it keeps what it tells the audit log."""
+
+    redis: Redis
+    pool: ReadPool
+    database: Database
 
 
 @asynccontextmanager
@@ -78,11 +93,13 @@ async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None
     collect_rarely()
     redis = connect_redis(settings.redis_url)
     pool = ReadPool(settings.database_url)
+    database = _audit_database(settings)
     client = forwarding_client()
     try:
-        yield _assemble(settings, limits or _limits(settings), redis, pool, client)
+        yield _assemble(settings, limits or _limits(settings), Stores(redis, pool, database), client)
     finally:
         await client.aclose()
+        await database.dispose()
         await pool.close()
         await redis.aclose()
 
@@ -92,16 +109,24 @@ def openapi_app() -> FastAPI:
     settings = GatewaySettings(
         database_url=SecretStr("postgresql://localhost/precisionpulse"), redis_url=SecretStr("redis://localhost")
     )
-    redis, pool = connect_redis(settings.redis_url), ReadPool(settings.database_url)
-    return _assemble(settings, _limits(settings), redis, pool, forwarding_client()).app
+    stores = Stores(connect_redis(settings.redis_url), ReadPool(settings.database_url), _audit_database(settings))
+    return _assemble(settings, _limits(settings), stores, forwarding_client()).app
 
 
-def _assemble(
-    settings: GatewaySettings, limits: SocketLimits, redis: Redis, pool: ReadPool, client: httpx.AsyncClient
-) -> Gateway:
+async def migrate(settings: GatewaySettings) -> None:
+    """Bring schema `gateway` to the newest revision."""
+    await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
+
+
+def _audit_database(settings: GatewaySettings) -> Database:
+    return Database(settings.database_url, pool_size=2, application_name="gateway-audit", outbox=outbox)
+
+
+def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, client: httpx.AsyncClient) -> Gateway:
+    redis, pool = stores.redis, stores.pool
     published = PostgresPublishedState(pool)
-    authority = Authority(jwks_url(settings.identity_url))
     clock, stats, ticker = SystemClock(), LiveStats(), Ticker()
+    trail = AuditTrail(SERVICE, stores.database, clock)
     directory = AccessDirectory(published, clock)
     state = LiveState(ticker, directory.rights_changed)
     authority = Authority(jwks_url(settings.identity_url))
@@ -110,6 +135,7 @@ def _assemble(
         hub=Hub(state, clock, stats),
         directory=directory,
         authority=authority,
+        audit=trail,
         sockets=Sockets(limits),
         clock=clock,
         stats=stats,
@@ -120,6 +146,7 @@ def _assemble(
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
     app = _app(settings, desk, authority, registry, pool, client)
+    app.state.audit = trail
     access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
     probes = PartProbes(_probes(settings, desk, pool, client), lambda parts: _tell_parts(state, parts))
     workers = [
@@ -127,6 +154,8 @@ def _assemble(
         Worker("devices_feed", _devices_feed(redis, desk, published).run),
         Worker("access_feed", _access_feed(redis, desk, access).run),
         Worker("rights", directory.run),
+        trail.worker(),
+        OutboxRelay(stores.database, outbox, redis).worker(),
         Worker("parts", probes.run),
         Worker("sockets", lambda stop: desk.sockets.run(desk, stop)),
         loop_lag_worker(registry),
@@ -232,7 +261,7 @@ def _app(
         metrics_registry=registry,
         authority=authority,
     )
-    app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool)))
+    app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool), desk.audit))
     app.include_router(dashboard_router(desk.state, desk.directory))
     app.include_router(forwarding_router(client, settings.services))
     app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,55 +16,91 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from pulse_chassis import streams
+from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
+from pulse_chassis.idempotency import Idempotency
 from pulse_chassis.logging import configure_logging, get_logger
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.periodic import periodic_worker
+from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_contracts.frames import LivePosition, Topic
 from pulse_contracts.streams import DEVICES_STREAM
-from pulse_identity.http import auth_routes, device_routes, enrolment_routes, people_routes
+from pulse_identity.domain.audit_chain import Link, Verdict
+from pulse_identity.http import (
+    account_routes,
+    audit_routes,
+    auth_routes,
+    device_import,
+    device_routes,
+    emqx_routes,
+    enrolment_routes,
+    oidc_routes,
+    people_routes,
+    role_routes,
+)
 from pulse_identity.http.metrics import CounterName, counters, gauges
-from pulse_identity.http.use_case_set import UseCases
+from pulse_identity.http.use_case_set import SignInMethods, UseCases
+from pulse_identity.messaging.audit_feed import AuditFeed
 from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
+from pulse_identity.messaging.oidc_provider import OidcProvider
 from pulse_identity.settings import IdentitySettings
 from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
+from pulse_identity.storage.audit_log import PostgresAuditLog
+from pulse_identity.storage.audit_signer import AuditSigner
+from pulse_identity.storage.device_credentials import PostgresDeviceCredentials
 from pulse_identity.storage.redis_limits import Bucket, RedisLimits
 from pulse_identity.storage.secret_box import KeyedSecretBox
-from pulse_identity.storage.signing import SigningKeys, ensure_signing_key
+from pulse_identity.storage.signing import SigningKeys, ensure_signing_key, make_signing_key
 from pulse_identity.storage.tables import SCHEMA, outbox
 from pulse_identity.storage.unit_of_work import PostgresWork
+from pulse_identity.use_cases.admit_to_broker import AdmitToBroker
 from pulse_identity.use_cases.change_device import ChangeDevice
+from pulse_identity.use_cases.change_profile import ChangeProfile
 from pulse_identity.use_cases.change_user import ChangeUser
 from pulse_identity.use_cases.create_user import CreateUser
 from pulse_identity.use_cases.delete_device import DeleteDevice
 from pulse_identity.use_cases.delete_user import DeleteUser
+from pulse_identity.use_cases.edit_roles import EditRoles
+from pulse_identity.use_cases.end_sessions import EndSessions
 from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.forget_expired import ForgetExpired
+from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
 from pulse_identity.use_cases.ports import UnitOfWork
 from pulse_identity.use_cases.prepare_start import FirstAdmin, PrepareStart
+from pulse_identity.use_cases.read_audit import ReadAudit
 from pulse_identity.use_cases.reconcile_broker import ReconcileBroker
 from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
+from pulse_identity.use_cases.register_user import RegisterUser
+from pulse_identity.use_cases.reset_password import ResetPassword
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
+from pulse_identity.use_cases.rotate_signing_keys import KeyTimes, RotateSigningKeys
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
+from pulse_identity.use_cases.sign_in_externally import SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
+from pulse_identity.use_cases.turnstile import Turnstile
 from pulse_identity.use_cases.unshare_device import UnshareDevice
+from pulse_identity.use_cases.verify_audit import VerifyAudit
 
 SERVICE = "identity"
 POOL_SIZE = 10
+# More than there are hashing threads, so that those are never idle; far fewer than there are connections.
+SIGN_INS_AT_ONCE = 4
 HOUSEKEEPING_SECONDS = 3600.0
+KEY_ROTATION_SECONDS = 60.0
 # A code has 100 bits: this is about noise, not about guessing.
 ENROLMENT_BUCKET = Bucket(capacity=20, refill=0.2)
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
@@ -79,11 +114,15 @@ class Parts:
     settings: IdentitySettings
     database: Database
     redis: Redis
+    revoked: RevokedSessions
     broker: MosquittoAccounts
     hasher: Argon2Passwords
     box: KeyedSecretBox
     keys: SigningKeys
     work: PostgresWork
+    audit_log: PostgresAuditLog
+    audit_signer: AuditSigner
+    audit_trail: AuditTrail
     clock: Clock
     registry: CollectorRegistry
     count: Counters[CounterName]
@@ -94,18 +133,46 @@ async def migrate(settings: IdentitySettings) -> None:
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 
+async def verify_audit(settings: IdentitySettings, known: Link | None = None) -> Verdict:
+    """Verify the audit log; needs the database and PULSE_IDENTITY_SECRET, nothing else."""
+    database = Database(settings.database_url, pool_size=2, application_name=f"{SERVICE}-audit")
+    signer = AuditSigner(settings.identity_secret)
+    try:
+        return await VerifyAudit(PostgresAuditLog(database, signer, SystemClock()), signer)(known)
+    finally:
+        await database.dispose()
+
+
+async def rotate_keys(settings: IdentitySettings) -> datetime | None:
+    """Publish the next signing key now; return when it begins to sign, None when one is on its way."""
+    async with _open_parts(settings) as parts:
+        return await key_rotation(parts)(at_once=True)
+
+
+async def reset_password(settings: IdentitySettings, username: str, password: str | None, *, activates: bool) -> str:
+    """Give a user a new password; return it."""
+    async with _open_parts(settings) as parts:
+        return await ResetPassword(parts.work, parts.hasher, parts.clock)(username, password, activates=activates)
+
+
 @asynccontextmanager
-async def compose(settings: IdentitySettings) -> AsyncIterator[Sequence[Worker]]:
-    """Prepare the first start, and give the workers of the process."""
+async def _open_parts(settings: IdentitySettings) -> AsyncIterator[Parts]:
     configure_logging(SERVICE, settings.log_level, settings.log_format)
     parts = make_parts(settings)
     try:
-        await prepare(parts)
-        yield make_workers(parts)
+        yield parts
     finally:
         parts.hasher.close()
         await parts.redis.aclose()
         await parts.database.dispose()
+
+
+@asynccontextmanager
+async def compose(settings: IdentitySettings) -> AsyncIterator[Sequence[Worker]]:
+    """Prepare the first start, and give the workers of the process."""
+    async with _open_parts(settings) as parts:
+        await prepare(parts)
+        yield make_workers(parts)
 
 
 def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
@@ -114,11 +181,14 @@ def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
     database = Database(settings.database_url, pool_size=POOL_SIZE, application_name=SERVICE, outbox=outbox)
     work = PostgresWork(database)
     box = KeyedSecretBox(settings.identity_secret)
+    signer = AuditSigner(settings.identity_secret)
     registry = create_registry()
+    redis = streams.connect_redis(settings.redis_url)
     return Parts(
         settings=settings,
         database=database,
-        redis=streams.connect_redis(settings.redis_url),
+        redis=redis,
+        revoked=RevokedSessions(redis),
         broker=MosquittoAccounts(settings.broker_admin),
         hasher=Argon2Passwords(
             Argon2Cost(
@@ -132,6 +202,9 @@ def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
         box=box,
         keys=SigningKeys(work, box, clock),
         work=work,
+        audit_log=PostgresAuditLog(database, signer, clock),
+        audit_signer=signer,
+        audit_trail=AuditTrail(SERVICE, database, clock),
         clock=clock,
         registry=registry,
         count=counters(registry),
@@ -157,14 +230,23 @@ async def prepare(parts: Parts) -> None:
         sys.stderr.flush()
 
 
+def key_rotation(parts: Parts) -> RotateSigningKeys:
+    """Return what changes the signing key when it is time."""
+    times = KeyTimes(signs=timedelta(days=parts.settings.identity_signing_key_days))
+    return RotateSigningKeys(parts.work, lambda start: make_signing_key(parts.box, start), parts.clock, times)
+
+
 def make_app(parts: Parts) -> FastAPI:
     """Return the HTTP app over the adapters."""
     health = HealthRegistry()
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
     health.add("mqtt", parts.broker.check, timeout=3.0)
-    app = _routed_app(health, parts.registry, Authority(parts.keys.published, clock=parts.clock))
+    authority = Authority(parts.keys.published, clock=parts.clock, revoked=parts.revoked)
+    idempotency = Idempotency(parts.redis, SERVICE, parts.box, authority)
+    app = _routed_app(health, parts.registry, authority, idempotency)
     app.state.use_cases = _use_cases(parts)
+    app.state.audit = parts.audit_trail
     return app
 
 
@@ -173,7 +255,12 @@ def document() -> dict[str, Any]:
     return _routed_app(HealthRegistry(), CollectorRegistry(), None).openapi()
 
 
-def _routed_app(health: HealthRegistry, registry: CollectorRegistry, authority: Authority | None) -> FastAPI:
+def _routed_app(
+    health: HealthRegistry,
+    registry: CollectorRegistry,
+    authority: Authority | None,
+    idempotency: Idempotency | None = None,
+) -> FastAPI:
     app = create_app(
         service=SERVICE,
         title="PrecisionPulse identity",
@@ -181,9 +268,21 @@ def _routed_app(health: HealthRegistry, registry: CollectorRegistry, authority: 
         health=health,
         metrics_registry=registry,
         authority=authority,
+        idempotency=idempotency,
     )
     # The fixed paths under /api/devices before those with an id in them.
-    for routes in (auth_routes, people_routes, enrolment_routes, device_routes):
+    for routes in (
+        auth_routes,
+        account_routes,
+        oidc_routes,
+        people_routes,
+        role_routes,
+        enrolment_routes,
+        device_import,
+        device_routes,
+        emqx_routes,
+        audit_routes,
+    ):
         app.include_router(routes.router)
     return app
 
@@ -195,6 +294,10 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         parts.work, parts.broker, parts.clock, timedelta(seconds=settings.identity_orphan_seconds)
     )
     gauge = gauges(parts.registry)
+    rotate_keys = key_rotation(parts)
+
+    async def rotate() -> None:
+        await rotate_keys()
 
     async def reconcile_and_count() -> None:
         gauge.set("password_checks_pending", parts.hasher.pending)
@@ -205,9 +308,13 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
 
     return [
         parts.broker.worker(),
+        parts.audit_trail.worker(),
         OutboxRelay(parts.database, outbox, parts.redis).worker(),
-        _every(settings.identity_reconcile_seconds, "reconciler", reconcile_and_count),
-        _every(HOUSEKEEPING_SECONDS, "housekeeping", ForgetExpired(parts.work, parts.clock)),
+        parts.revoked.worker(),
+        AuditFeed(parts.redis, parts.audit_log, parts.clock).worker(),
+        periodic_worker(settings.identity_reconcile_seconds, "reconciler", reconcile_and_count),
+        periodic_worker(KEY_ROTATION_SECONDS, "key_rotation", rotate),
+        periodic_worker(HOUSEKEEPING_SECONDS, "housekeeping", ForgetExpired(parts.work, parts.clock)),
         loop_lag_worker(parts.registry),
         http_worker(
             make_app(parts),
@@ -234,15 +341,22 @@ def _use_cases(parts: Parts) -> UseCases:
         return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
 
     return UseCases(
+        sign_in_turns=Turnstile(SIGN_INS_AT_ONCE, settings.identity_argon2_waiting),
         sign_in=SignIn(work, parts.hasher, limits, parts.keys, clock, times),
         refresh_session=RefreshSession(work, parts.box, parts.keys, clock, times),
+        sign_in_externally=_external_door(parts, times),
         sign_out=SignOut(work, clock),
         find_people=FindPeople(work),
         create_user=CreateUser(work, parts.hasher, clock),
         change_user=ChangeUser(work, parts.hasher, clock),
+        change_profile=ChangeProfile(work, parts.hasher, limits, clock),
+        register_user=RegisterUser(work, parts.hasher, limits, clock, is_open=settings.identity_registration),
+        edit_roles=EditRoles(work),
+        end_sessions=EndSessions(work, clock),
         delete_user=DeleteUser(work, clock),
         find_devices=FindDevices(work),
         register_devices=register,
+        import_devices=ImportDevices(work, register),
         change_device=ChangeDevice(work, clock),
         rotate_device_key=RotateDeviceKey(work, broker, clock),
         switch_device=SwitchDevice(work, broker, clock),
@@ -251,31 +365,32 @@ def _use_cases(parts: Parts) -> UseCases:
         unshare_device=UnshareDevice(work),
         issue_enrolment_code=IssueEnrolmentCode(work, clock),
         enrol_device=EnrolDevice(work, register, broker, limits, clock),
+        admit_to_broker=AdmitToBroker(PostgresDeviceCredentials(parts.database), clock),
+        broker_secret=settings.emqx_secret,
+        read_audit=ReadAudit(work, parts.audit_log),
         published_keys=parts.keys.published,
         live_position=live_position,
         broker_address=settings.public_broker,
         allowed_origins=settings.allowed_origins,
+        sign_in_methods=SignInMethods(
+            registration=settings.identity_registration,
+            oidc=settings.identity_oidc_name if settings.identity_oidc_issuer else None,
+        ),
         count=parts.count,
     )
 
 
-def _every(seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> Worker:
-    """Return a worker that acts again and again; an unavailable dependency only delays it, said once."""
-
-    async def run(stop: asyncio.Event) -> None:
-        is_down = False
-        while not stop.is_set():
-            try:
-                await action()
-                is_down = False
-            except UnavailableError as error:
-                if not is_down:
-                    _log.warning("pass_postponed", worker=name, reason=error.message)
-                is_down = True
-            try:
-                async with asyncio.timeout(seconds):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-
-    return Worker(name, run)
+def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:
+    client = parts.settings.oidc_client
+    if client is None:
+        return None
+    provider = OidcProvider(client, parts.clock)
+    return SignInExternally(
+        provider,
+        parts.work,
+        box=parts.box,
+        tokens=parts.keys,
+        clock=parts.clock,
+        times=times,
+        roles=parts.settings.oidc_roles,
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pulse_chassis.mqtt import MqttEndpoint
 from pulse_chassis.settings import ServiceSettings
 from pulse_contracts.enrolment import BrokerAddress
+from pulse_identity.messaging.oidc_provider import OidcClient
 
 MIN_SECRET_CHARS = 24
 
@@ -22,6 +25,7 @@ class IdentitySettings(ServiceSettings):
     identity_secret: SecretStr = Field(description="seals the signing keys; the same for all replicas, for ever")
     identity_broker_admin_username: str = "svc-identity"
     identity_broker_admin_password: SecretStr
+    identity_emqx_secret: SecretStr | None = Field(default=None, description="EMQX sends it; unset: nobody is let in")
     identity_mqtt_public_host: str | None = Field(default=None, description="what enrolled devices connect to")
     identity_mqtt_public_port: int | None = Field(default=None, ge=1, le=65535)
     identity_mqtt_tls_port: int | None = Field(default=None, ge=1, le=65535)
@@ -31,19 +35,34 @@ class IdentitySettings(ServiceSettings):
     identity_argon2_memory_kib: int = Field(default=19 * 1024, ge=8 * 1024)
     identity_argon2_passes: int = Field(default=2, ge=1)
     identity_argon2_lanes: int = Field(default=1, ge=1)
-    identity_argon2_workers: int = Field(default=2, ge=1, le=64)
+    identity_argon2_workers: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
+        ge=1,
+        le=64,
+        description="hashes at a time; unset: half of the cores, so that a crowd that signs in leaves the rest to others",
+    )
     identity_argon2_waiting: int = Field(default=64, ge=0)
     identity_sign_in_burst: int = Field(default=60, ge=1, description="wrong sign-ins at once from one address")
     identity_sign_in_refill: float = Field(default=0.5, gt=0, description="… and per second after that")
     identity_session_idle_days: float = Field(default=30, gt=0)
     identity_session_longest_days: float = Field(default=90, gt=0)
+    identity_signing_key_days: float = Field(default=30, ge=1, description="how long a signing key signs")
+    identity_oidc_issuer: str | None = Field(default=None, description="OpenID Connect provider; unset: none")
+    identity_oidc_name: str = Field(default="Single sign-on", description="what the sign-in page calls it")
+    identity_oidc_client_id: str = "precisionpulse"
+    identity_oidc_client_secret: SecretStr | None = None
+    identity_oidc_redirect_url: str = Field(default="", description="https://<our host>/api/auth/oidc/callback")
+    identity_oidc_scopes: str = "openid profile email"
+    identity_oidc_groups_claim: str = "groups"
+    identity_oidc_roles: str = Field(default="", description="group=role, comma-separated; unset: roles are ours")
+    identity_registration: bool = Field(default=False, description="people may make accounts, without any role")
     identity_reconcile_seconds: float = Field(default=20, gt=0)
     identity_orphan_seconds: float = Field(default=60, ge=0)
 
-    @field_validator("identity_secret")
+    @field_validator("identity_secret", "identity_emqx_secret")
     @classmethod
-    def _is_long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < MIN_SECRET_CHARS:
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < MIN_SECRET_CHARS:
             message = f"has fewer than {MIN_SECRET_CHARS} characters; use a random one"
             raise ValueError(message)
         return secret
@@ -60,6 +79,12 @@ class IdentitySettings(ServiceSettings):
         )
 
     @property
+    def emqx_secret(self) -> str | None:
+        """What EMQX shows that it is our broker."""
+        secret = self.identity_emqx_secret
+        return None if secret is None else secret.get_secret_value()
+
+    @property
     def public_broker(self) -> BrokerAddress:
         """The broker, as an enrolling device is told; raises OSError when the certificate cannot be read."""
         ca_file = self.identity_mqtt_ca_file
@@ -74,6 +99,37 @@ class IdentitySettings(ServiceSettings):
     def allowed_origins(self) -> frozenset[str]:
         """Other origins whose pages may use the cookie."""
         return frozenset(filter(None, (origin.strip() for origin in self.identity_allowed_origins.split(","))))
+
+    @model_validator(mode="after")
+    def _knows_where_to_come_back(self) -> Self:
+        if self.identity_oidc_issuer and not self.identity_oidc_redirect_url:
+            message = "PULSE_IDENTITY_OIDC_REDIRECT_URL is needed with PULSE_IDENTITY_OIDC_ISSUER"
+            raise ValueError(message)
+        if any(not (group and role) for group, role in self.oidc_roles.items()):
+            message = "PULSE_IDENTITY_OIDC_ROLES looks like group=role,group=role"
+            raise ValueError(message)
+        return self
+
+    @property
+    def oidc_client(self) -> OidcClient | None:
+        """Who we are at the other sign-in provider; None without one."""
+        if self.identity_oidc_issuer is None:
+            return None
+        secret = self.identity_oidc_client_secret
+        return OidcClient(
+            issuer=self.identity_oidc_issuer,
+            client_id=self.identity_oidc_client_id,
+            client_secret=None if secret is None else secret.get_secret_value(),
+            redirect_url=self.identity_oidc_redirect_url,
+            scopes=self.identity_oidc_scopes,
+            groups_claim=self.identity_oidc_groups_claim,
+        )
+
+    @property
+    def oidc_roles(self) -> dict[str, str]:
+        """Group there → role here."""
+        pairs = (part.rpartition("=") for part in self.identity_oidc_roles.split(",") if part.strip())
+        return {group.strip(): role.strip() for group, _, role in pairs}
 
     @property
     def session_idle(self) -> timedelta:

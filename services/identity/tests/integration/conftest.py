@@ -42,10 +42,15 @@ class Person:
     def __post_init__(self) -> None:
         self.id = self.tokens["user"]["id"]
 
+    async def ask(self, method: str, path: str, json: Any = None, **headers: str) -> httpx.Response:
+        """Send a request with the access token and return the answer; `If_Match="…"` becomes `If-Match`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        return await self.http.request(method, path, json=json, headers=named)
+
     async def call(self, method: str, path: str, json: Any = None, status: int | None = None) -> Any:
-        """Send a request with the access token; with `status`, insist on it; return the JSON."""
-        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
-        answer = await self.http.request(method, path, json=json, headers=headers)
+        """Send a request for whatever version there is; with `status`, insist on it; return the JSON."""
+        answer = await self.ask(method, path, json, If_Match="*")
         if status is not None:
             assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None

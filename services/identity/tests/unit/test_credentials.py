@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from pulse_contracts.device_keys import key_prefix, key_sha256
 from pulse_contracts.ids import is_client_id
 from pulse_identity.domain.attempts import FREE_FAILURES, MAX_DELAY_SECONDS, address_group, delay_after
+from pulse_identity.domain.common_passwords import common_passwords
 from pulse_identity.domain.credentials import code_digest, new_api_key, new_enrolment_code, new_token
 from pulse_identity.domain.devices import check_device_id, device_id_from
 from pulse_identity.domain.passwords import check_password
@@ -91,3 +92,23 @@ def test_the_next_refresh_token_is_always_the_same_and_nobody_elses():
     assert box.child_of(token) == box.child_of(token) != token
     assert len(box.child_of(token)) >= 43
     assert KeyedSecretBox(SecretStr("another secret altogether")).child_of(token) != box.child_of(token)
+
+
+def test_common_passwords_are_some_thousands_in_lower_case_and_long_enough_to_matter():
+    common = common_passwords()
+    assert 5_000 < len(common) < 20_000
+    assert all(password == password.casefold() and len(password) >= 8 for password in common)
+
+
+@pytest.mark.parametrize(
+    "password", ["Password2024", "QWERTZUIOP", "sunshine123!", "Changeme1!", "dragondragon", "abcabcabcabc"]
+)
+def test_what_everybody_tries_first_is_refused(password):
+    refusal = check_password(password, "somebody")
+    assert refusal is not None
+    assert (refusal.code, refusal.field) == ("password_too_common", "password")
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "another good password", "x7#kPq2!vB", "ünïcödé wörds"])
+def test_uncommon_passwords_are_taken(password):
+    assert check_password(password, "somebody") is None

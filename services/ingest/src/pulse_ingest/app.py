@@ -15,14 +15,18 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
-from pulse_chassis.database import asyncpg_pool, upgrade
+from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.logging import get_logger
+from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis, ping
@@ -41,6 +45,7 @@ from pulse_ingest.messaging.presence_payload import read_presence
 from pulse_ingest.messaging.redaction import redacted
 from pulse_ingest.messaging.redis_live_stream import RedisDeviceNews, RedisLiveStream
 from pulse_ingest.settings import IngestSettings
+from pulse_ingest.storage.audit_outbox import outbox
 from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
@@ -97,7 +102,8 @@ async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
     collect_rarely()
     redis = connect_redis(settings.redis_url)
     pool = await _pool(settings)
-    parts = _assemble(settings, pool, redis)
+    database = _audit_database(settings)
+    parts = _assemble(settings, pool, redis, database)
     try:
         if settings.ingest_unsafe_disable is not None:
             _log.critical(
@@ -109,6 +115,7 @@ async def compose_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
     finally:
         await parts.store.close()
         pool.terminate()
+        await database.dispose()
         await redis.aclose()
 
 
@@ -119,7 +126,8 @@ def openapi() -> dict[str, Any]:
     )
 
     async def document() -> dict[str, Any]:
-        return _assemble(settings, None, connect_redis(settings.redis_url)).app.openapi()
+        redis, database = connect_redis(settings.redis_url), _audit_database(settings)
+        return _assemble(settings, None, redis, database).app.openapi()
 
     return asyncio.run(document())
 
@@ -158,6 +166,7 @@ class _Core:
         limit = RateLimit(settings.ingest_client_rows_per_second, settings.ingest_client_burst_rows)
         share = FairShare(settings.ingest_receive_maximum)
         self.clock = clock
+        self.http_readings_waiting = settings.ingest_http_readings_waiting
         self.instruments = PrometheusInstruments(registry)
         self.unannounced = 0
         self.buckets = TokenBuckets(limit)
@@ -205,11 +214,20 @@ class _Core:
         self.unannounced += rows
 
 
-def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
+def _audit_database(settings: IngestSettings) -> Database:
+    name = f"ingest-{settings.ingest_worker_id}-audit"
+    return Database(settings.database_url, pool_size=2, application_name=name, outbox=outbox)
+
+
+def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Database) -> Ingest:
     registry = create_registry()
     core = _Core(settings, pool, redis, registry)
     _watch(core)
-    app = _app(settings, core, pool, redis, registry)
+    revoked = RevokedSessions(redis)
+    authority = Authority(jwks_url(settings.identity_url), revoked=revoked)
+    app = _app(core, pool, redis, registry, authority)
+    trail = AuditTrail(SERVICE, database, core.clock)
+    app.state.audit = trail
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
@@ -222,6 +240,9 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
         Worker("live_stream", core.live.run),
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
+        revoked.worker(),
+        trail.worker(),
+        OutboxRelay(database, outbox, redis).worker(),
         Worker("forget_full_buckets", _sweeping(core.buckets)),
         loop_lag_worker(registry),
         http_worker(app, host=settings.http_host, port=settings.http_port),
@@ -229,7 +250,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis) -> Ingest:
     return Ingest(app, workers, core.store, core.link)
 
 
-def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry) -> FastAPI:
+def _app(core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, authority: Authority) -> FastAPI:
     health = HealthRegistry()
 
     async def check_database() -> None:
@@ -238,7 +259,6 @@ def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registr
     health.add("postgresql", check_database)
     health.add("redis", lambda: ping(redis))
     health.add("mqtt", core.link.check)
-    authority = Authority(jwks_url(settings.identity_url))
     app = create_app(
         service=SERVICE,
         title="PrecisionPulse ingest",
@@ -246,13 +266,15 @@ def _app(settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registr
         health=health,
         metrics_registry=registry,
         authority=authority,
+        # Its answers say how many readings were taken, and nothing secret.
+        idempotency=Idempotency(redis, SERVICE, PlainAnswers(), authority),
     )
 
     def note_wrong_key() -> None:
         core.pump.offer_certain(Message(ClientId(""), TOPIC, FORM, b"", now_us(), content=WRONG_KEY))
 
     senders = Senders(core.devices, authority, time.monotonic, note_wrong_key)
-    submit = SubmitReadings(core.pump.offer_certain, redacted, most_open=settings.ingest_http_readings_waiting)
+    submit = SubmitReadings(core.pump.offer_certain, redacted, most_open=core.http_readings_waiting)
     app.include_router(TelemetryRoutes(senders, core.devices, decode_body, submit, now_us).router)
     return app
 

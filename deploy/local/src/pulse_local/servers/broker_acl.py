@@ -14,22 +14,8 @@ IDENTITY_ACCOUNT = "svc-identity"
 _OWN = ClientId("%u")  # Mosquitto puts the account's name here.
 _ANY = ClientId("+")
 
-DEVICE_WRITES = (
-    topics.telemetry_live(_OWN),
-    topics.telemetry_buffer(_OWN),
-    topics.TELEMETRY_BUFFERED_FILTER.replace("+", "%u"),
-    topics.heartbeat(_OWN),
-    topics.device_data(_OWN),
-    topics.app_telemetry(_OWN),
-    topics.command_status(_OWN),
-    topics.sync_up(_OWN),
-)
-DEVICE_READS = (
-    topics.ack(_OWN),
-    topics.command(_OWN),
-    topics.sync_down(_OWN),
-    topics.alert(_OWN),
-)
+DEVICE_WRITES = topics.device_writes(_OWN)
+DEVICE_READS = topics.device_reads(_OWN)
 # For every device alike, so it stands in their shared role: a pattern without the account's name draws a warning.
 DEVICE_SHARED_READS = (topics.SYNC_UPDATE_FILTER,)
 INGEST_READS = (*topics.UPLINK_FILTERS, topics.BROKER_NOTICES)

@@ -116,7 +116,8 @@ class Supervisor:
             ),
             database_url=plan.postgres.url(OWNER_ROLE),
             redis_url=plan.valkey.url(),
-            admin=AdminAccount(username=ADMIN_USERNAME, password=plan.secrets.admin_password),
+            # Read again: `pulse admin reset-password` changes it while the stack runs.
+            admin=AdminAccount(username=ADMIN_USERNAME, password=load_secrets(self.directory.secrets).admin_password),
             services={
                 child.part.name: ServiceAddress(url=plan.url(child.part.name), pid=child.last_pid)
                 for child in self._services

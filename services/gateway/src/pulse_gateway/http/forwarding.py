@@ -28,6 +28,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "/api/roles": "identity",
     "/api/permissions": "identity",
     "/api/devices": "identity",
+    "/api/audit": "identity",
     "/api/commands": "commands",
     "/api/config": "sync",
     "/api/sync": "sync",

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pulse_chassis.logging import get_logger
 from pulse_chassis.problems import make_problem
+from pulse_chassis.request_origin import RequestOrigin, request_origin
 from pulse_contracts.frames import SUBPROTOCOL, CloseCode
 from pulse_contracts.problem import PROBLEM_MEDIA_TYPE
 from pulse_gateway.domain.refusal import Farewell
@@ -57,7 +58,9 @@ class LiveDoor:
         # was offered is accepted, and ended at once with the reason.
         chosen = SUBPROTOCOL if SUBPROTOCOL in offered else (offered[0] if offered else None)
         conn = secrets.token_hex(8)
-        with structlog.contextvars.bound_contextvars(correlation_id=conn):
+        client = scope.get("client")
+        origin = RequestOrigin(client[0] if client else None, conn)
+        with structlog.contextvars.bound_contextvars(correlation_id=conn), request_origin(origin):
             message = await receive()
             if message["type"] != "websocket.connect":
                 return

@@ -27,14 +27,17 @@ from pulse_gateway.http.schemas import (
 )
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.live_state import LiveState
-from pulse_gateway.use_cases.ports import HistoryReader
+from pulse_gateway.use_cases.ports import AccessAudit, HistoryReader
 from pulse_gateway.use_cases.read_history import live_position, read_history
 from pulse_gateway.use_cases.read_latest import read_latest
+from pulse_gateway.use_cases.tell_access import tell_access
 
 Reader = Annotated[Principal, Depends(requires(Permission.TELEMETRY_READ))]
 
 
-def telemetry_router(state: LiveState, directory: AccessDirectory, history: HistoryReader) -> APIRouter:
+def telemetry_router(
+    state: LiveState, directory: AccessDirectory, history: HistoryReader, audit: AccessAudit
+) -> APIRouter:
     """Return the routes over this state."""
     router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
@@ -47,6 +50,7 @@ def telemetry_router(state: LiveState, directory: AccessDirectory, history: Hist
             state, scope, device_ids=_split(asked.device_ids), metrics=_split(asked.metrics),
             after=after, limit=asked.limit,
         )  # fmt: skip
+        tell_access(audit, "telemetry.read", _split(asked.device_ids))
         items = [
             LatestItem(device_id=row[0], metric=row[1], ts=row[2], value=row[3], quality=row[4]) for row in page.rows
         ]
@@ -61,6 +65,7 @@ def telemetry_router(state: LiveState, directory: AccessDirectory, history: Hist
         scope = await scope_for(principal, directory, state)
         query = _query(asked)
         page, live = await read_history(query, scope, state, history)
+        tell_access(audit, "telemetry.read", [query.device_id])
         reply = HistoryReply(
             device_id=query.device_id,
             items=[

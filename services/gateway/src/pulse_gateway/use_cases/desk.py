@@ -20,7 +20,7 @@ from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.hub import Hub
 from pulse_gateway.use_cases.live_state import LiveState
-from pulse_gateway.use_cases.ports import TokenVerifier
+from pulse_gateway.use_cases.ports import AccessAudit, TokenVerifier
 from pulse_gateway.use_cases.topics.live_topic import LiveTopic
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Desk:
     hub: Hub
     directory: AccessDirectory
     authority: TokenVerifier
+    audit: AccessAudit
     sockets: Sockets
     clock: Clock
     stats: LiveStats

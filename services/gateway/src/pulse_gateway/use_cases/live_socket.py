@@ -18,6 +18,7 @@ import orjson
 from pulse_chassis.errors import UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.principal import Principal
+from pulse_chassis.request_origin import note_principal
 from pulse_contracts.frames import (
     CLIENT_FRAME,
     HEARTBEAT_MS,
@@ -43,6 +44,7 @@ from pulse_contracts.frames import (
     UnsubscribeFrame,
     UserInfo,
 )
+from pulse_contracts.permissions import Permission
 from pulse_gateway.domain.refusal import ClosingError, Farewell, RefusedError
 from pulse_gateway.domain.scope import Scope
 from pulse_gateway.domain.selection import Selection
@@ -52,6 +54,7 @@ from pulse_gateway.use_cases.hub import Member, Start
 from pulse_gateway.use_cases.outbox import Outbox
 from pulse_gateway.use_cases.parse_frame import ParsedFrame, looks_expired, parse_text
 from pulse_gateway.use_cases.subscription import Subscription
+from pulse_gateway.use_cases.tell_access import tell_access, tell_socket_refusal
 
 MAX_REFUSED: Final = 60
 """Frames above the rate in a row, after which it is no longer a mistake."""
@@ -271,6 +274,7 @@ class LiveSocket:
             raise RefusedError(ErrorCode.SUB_LIMIT, f"at most {LIMITS.subscriptions} subscriptions")
         topic = self.desk.topic(frame.topic)
         if not self._session.scope.allows(topic.permission):
+            tell_socket_refusal(self.desk.audit, "forbidden")
             raise RefusedError(ErrorCode.FORBIDDEN, f"the permission {topic.permission} is needed")
         name = frame.sub
         subscription = Subscription(
@@ -283,6 +287,8 @@ class LiveSocket:
             self.desk.hub.unsubscribe(member)
             return
         self.subscriptions[name] = member
+        if topic.permission == Permission.TELEMETRY_READ:
+            tell_access(self.desk.audit, "telemetry.followed", subscription.selection.device_ids)
         self._ack_start(frame.id, member, start, columns=topic.columns)
 
     def on_tune(self, frame: TuneFrame) -> None:
@@ -326,8 +332,9 @@ class LiveSocket:
 
     async def _verify(self, token: str, request_id: int) -> Principal:
         try:
-            return await self.desk.authority.verify(token)
+            return note_principal(await self.desk.authority.verify(token))
         except UnauthorizedError as error:
+            tell_socket_refusal(self.desk.audit, error.code)
             self._refuse(RefusedError(ErrorCode.UNAUTHORIZED, error.message), request_id, None)
             is_over = looks_expired(token, time.time())
             code = CloseCode.TOKEN_EXPIRED if is_over else CloseCode.UNAUTHORIZED

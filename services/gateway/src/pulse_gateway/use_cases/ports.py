@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from pulse_chassis.principal import Principal
+from pulse_contracts.audit import AuditOutcome, AuditResource
 from pulse_contracts.streams import DeviceRegistration, DeviceStatus
 from pulse_gateway.domain.history import HistoryPage, HistoryQuery
 from pulse_gateway.domain.scope import Rights
@@ -51,6 +52,22 @@ class PublishedState(Protocol):
 
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:
         """Return what these users may do and see; who is missing does not exist."""
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Access tokens."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return who the token speaks for. Raises UnauthorizedError, UnavailableError."""
+        ...
+
+
+class AccessAudit(Protocol):
+    """Tells the audit log what the request or socket at hand did; of many alike within a minute it tells their number."""
+
+    def note(self, action: str, resource: AuditResource, outcome: AuditOutcome, reason: str | None = None) -> None:
+        """Tell it."""
         ...
 
 

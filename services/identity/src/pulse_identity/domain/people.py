@@ -121,3 +121,28 @@ def check_admin_remains(target: User, *, stays_admin: bool, active_admins: int) 
     if target.is_active and target.is_admin and not stays_admin and active_admins <= 1:
         return conflict("last_admin", "this is the last active admin")
     return None
+
+
+def check_role_is_custom(role: Role) -> Refusal | None:
+    """Return why a role cannot be changed by anyone."""
+    if role.is_built_in:
+        return conflict("built_in_role", f"the role {role.name} is built in; make one of your own beside it")
+    return None
+
+
+def check_power_over_role(actor: Actor, role: Role) -> Refusal | None:
+    """Return why the actor may not change a role: its holders would lose rights that the actor lacks."""
+    if not role.permissions <= actor.permissions:
+        return forbidden("role_has_more_rights", "this role has rights that you lack")
+    return None
+
+
+def check_role_change(actor: Actor, role: Role, wanted: frozenset[str], *, others: frozenset[str]) -> Refusal | None:
+    """Return why the actor may not give a role these permissions.
+
+    `others` is what the actor holds by other roles: nobody takes rights from themselves by way of a role.
+    """
+    refusal = check_power_over_role(actor, role) or check_grant(actor, wanted - role.permissions, "permissions")
+    if refusal is None and not actor.permissions <= others | wanted:
+        return conflict("cannot_demote_self", "you would take rights from your own account", "permissions")
+    return refusal

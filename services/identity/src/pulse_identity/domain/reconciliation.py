@@ -30,7 +30,7 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Accounts to mend, and devices that have none."""
+    """Accounts to mend, and devices that cannot connect: those without an account, or with a key that is not theirs."""
 
     repairs: dict[str, Repair]
     missing: frozenset[str]
@@ -45,12 +45,18 @@ def repair_for(account: AccountState, is_active: bool | None) -> Repair | None:
     return Repair.ENABLE if is_active else Repair.DISABLE
 
 
-def compare(accounts: Iterable[AccountState], devices: Mapping[str, bool]) -> Differences:
-    """Compare the broker's device accounts with the registry (device id → is_active)."""
+def compare(
+    accounts: Iterable[AccountState], devices: Mapping[str, bool], prefixes: Mapping[str, frozenset[str]]
+) -> Differences:
+    """Compare the broker's device accounts with the registry (device id → is_active, → prefixes of its valid keys).
+
+    A rotation whose commit failed after the broker's answer leaves a key there that nobody was given.
+    """
     repairs: dict[str, Repair] = {}
     seen = set()
     for account in accounts:
-        seen.add(account.device_id)
+        if account.key_prefix is None or account.key_prefix in prefixes.get(account.device_id, frozenset()):
+            seen.add(account.device_id)
         repair = repair_for(account, devices.get(account.device_id))
         if repair is not None:
             repairs[account.device_id] = repair

@@ -34,6 +34,16 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionView:
+    """An open session as its owner sees it: where from, with what, and when last."""
+
+    session: Session
+    address: str
+    user_agent: str
+    last_used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshToken:
     """What is kept of a refresh token; `rotated_by` is the digest of the client that turned it in."""
 

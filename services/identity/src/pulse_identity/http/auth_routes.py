@@ -24,7 +24,8 @@ async def log_in(body: LoginBody, request: Request, response: Response, given: G
     if body.use_cookie:
         check_same_origin(request, given.allowed_origins)
     try:
-        signed_in = await given.sign_in(body.username, body.password, client)
+        async with given.sign_in_turns.turn():
+            signed_in = await given.sign_in(body.username, body.password, client)
     except PulseError:
         given.count.add("sign_ins_refused")
         raise

@@ -6,11 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import StringConstraints
 
 from pulse_chassis.bearer import Principal, requires
+from pulse_chassis.errors import InvalidError
+from pulse_chassis.http_preconditions import IfMatch, OptionalIfMatch, set_etag
 from pulse_contracts.ids import CLIENT_ID_PATTERN
 from pulse_contracts.permissions import Permission
-from pulse_identity.domain.queries import DeviceFilter, Page
+from pulse_identity.domain.devices import DeviceView
+from pulse_identity.domain.queries import DeviceFilter, DeviceSort, Page
 from pulse_identity.http.device_schemas import (
     BatchBody,
     ChangeDeviceBody,
@@ -36,13 +40,22 @@ Reader = Annotated[Principal, Depends(requires(Permission.DEVICES_READ))]
 Writer = Annotated[Principal, Depends(requires(Permission.DEVICES_WRITE))]
 
 
-def _wanted(
+MetadataTerm = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f:]{1,64}:[^\x00-\x1f\x7f]*$")]
+
+
+def _wanted(  # noqa: PLR0913, PLR0917 -- a filter, each by name
     q: Search = None,
     group: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT)] = None,
     kind: Annotated[str | None, Query(max_length=32, pattern=PLAIN_TEXT)] = None,
     is_active: bool | None = None,
+    owner_id: UUID | None = None,
+    metadata: Annotated[
+        list[MetadataTerm], Query(max_length=8, description="`name:value`, compared as text; all must hold")
+    ] = [],  # noqa: B006 -- FastAPI copies it
+    sort: DeviceSort = DeviceSort.ID,
 ) -> DeviceFilter:
-    return DeviceFilter(q or None, group, kind, is_active)
+    terms = tuple((name, value) for name, _, value in (term.partition(":") for term in metadata))
+    return DeviceFilter(q or None, group, kind, is_active, owner_id, terms, sort)
 
 
 Wanted = Annotated[DeviceFilter, Depends(_wanted)]
@@ -75,7 +88,10 @@ async def list_devices(
         str | None, Query(pattern=CLIENT_ID_PATTERN, description="`next_cursor` of the page before")
     ] = None,
 ) -> DevicePage:
-    """Return a page, by id, of the devices that the caller sees: by number, or after a cursor."""
+    """Return a page of the devices that the caller sees: by number, or, in the order by id, after a cursor."""
+    if cursor is not None and wanted.sort is not DeviceSort.ID:
+        message = "a cursor goes with the order by id; use page numbers with any other"
+        raise InvalidError(message, code="cursor_needs_id_order", field="cursor")
     live = await given.live_position()
     part = Page(limit=limit, offset=(page - 1) * limit, cursor=cursor)
     views, total = await given.find_devices.page(caller_of(principal), wanted, part)
@@ -85,27 +101,34 @@ async def list_devices(
         total=total,
         page=None if cursor else page,
         limit=limit,
-        next_cursor=None if is_last else views[-1].device.id,
+        next_cursor=None if is_last or wanted.sort is not DeviceSort.ID else views[-1].device.id,
         live=live,
     )
 
 
 @router.get("/api/devices/{device_id}", summary="Read a device")
-async def read_device(device_id: DeviceId, principal: Reader, given: Given) -> DeviceDetail:
+async def read_device(device_id: DeviceId, principal: Reader, given: Given, response: Response) -> DeviceDetail:
     """Return a device."""
-    return DeviceDetail.of(await given.find_devices.one(caller_of(principal), device_id))
+    return _detail(response, await given.find_devices.one(caller_of(principal), device_id))
 
 
 @router.patch("/api/devices/{device_id}", summary="Change a device")
-async def change_device(device_id: DeviceId, body: ChangeDeviceBody, principal: Writer, given: Given) -> DeviceDetail:
+async def change_device(
+    device_id: DeviceId,
+    body: ChangeDeviceBody,
+    principal: Writer,
+    given: Given,
+    expected: IfMatch,
+    response: Response,
+) -> DeviceDetail:
     """Change a device's name, kind, groups, metadata; its owner with devices:all."""
-    return DeviceDetail.of(await given.change_device(caller_of(principal), device_id, body.change()))
+    return _detail(response, await given.change_device(caller_of(principal), device_id, body.change(), expected))
 
 
 @router.delete("/api/devices/{device_id}", status_code=204, summary="Delete a device")
-async def delete_device(device_id: DeviceId, principal: Writer, given: Given) -> Response:
+async def delete_device(device_id: DeviceId, principal: Writer, given: Given, expected: IfMatch) -> Response:
     """Delete a device; it is disconnected at once, its readings stay."""
-    await given.delete_device(caller_of(principal), device_id)
+    await given.delete_device(caller_of(principal), device_id, expected)
     return Response(status_code=204)
 
 
@@ -121,15 +144,21 @@ async def rotate_key(
 
 
 @router.post("/api/devices/{device_id}/enable", summary="Enable a device")
-async def enable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+async def enable_device(
+    device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
+) -> DeviceDetail:
     """Let a device in again, with the key it has."""
-    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=True))
+    caller = caller_of(principal)
+    return _detail(response, await given.switch_device(caller, device_id, is_active=True, expected=expected))
 
 
 @router.post("/api/devices/{device_id}/disable", summary="Disable a device")
-async def disable_device(device_id: DeviceId, principal: Writer, given: Given) -> DeviceDetail:
+async def disable_device(
+    device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
+) -> DeviceDetail:
     """Shut a device out; it is disconnected at once."""
-    return DeviceDetail.of(await given.switch_device(caller_of(principal), device_id, is_active=False))
+    caller = caller_of(principal)
+    return _detail(response, await given.switch_device(caller, device_id, is_active=False, expected=expected))
 
 
 @router.get("/api/devices/{device_id}/shares", summary="List a device's shares")
@@ -150,3 +179,8 @@ async def unshare_device(device_id: DeviceId, share_id: UUID, principal: Writer,
     """Remove a share."""
     await given.unshare_device(caller_of(principal), device_id, share_id)
     return Response(status_code=204)
+
+
+def _detail(response: Response, view: DeviceView) -> DeviceDetail:
+    set_etag(response, view.device.version)
+    return DeviceDetail.of(view)

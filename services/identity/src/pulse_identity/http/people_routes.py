@@ -1,4 +1,4 @@
-"""Users, roles, permissions, and oneself."""
+"""Users, and what an administrator sees and ends of their sessions."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from pulse_chassis.bearer import Principal, authenticated, requires
+from pulse_chassis.bearer import Principal, requires
+from pulse_chassis.http_preconditions import IfMatch, set_etag
 from pulse_contracts.permissions import Permission
-from pulse_identity.domain.queries import Page
-from pulse_identity.http.schemas import (
-    PLAIN_TEXT,
-    ChangeUserBody,
-    CreateUserBody,
-    PermissionAnswer,
-    PermissionList,
-    ProfileAnswer,
-    RoleAnswer,
-    RoleList,
-    UserAnswer,
-    UserPage,
-)
+from pulse_identity.domain.people import User
+from pulse_identity.domain.queries import Page, UserFilter, UserSort
+from pulse_identity.http.account_schemas import SessionList
+from pulse_identity.http.schemas import PLAIN_TEXT, ChangeUserBody, CreateUserBody, UserAnswer, UserPage
 from pulse_identity.http.use_case_set import Given, caller_of
 from pulse_identity.use_cases.change_user import UserChange
 
@@ -31,73 +23,89 @@ Search = Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT, descript
 PageNumber = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
-SignedIn = Annotated[Principal, Depends(authenticated())]
 UserReader = Annotated[Principal, Depends(requires(Permission.USERS_READ))]
 UserWriter = Annotated[Principal, Depends(requires(Permission.USERS_WRITE))]
-RoleReader = Annotated[Principal, Depends(requires(Permission.ROLES_READ))]
 
 
-@router.get("/api/profile", summary="Who am I?")
-async def read_profile(principal: SignedIn, given: Given) -> ProfileAnswer:
-    """Return one's own account with the rights that hold now."""
-    user = await given.find_people.profile(caller_of(principal))
-    return ProfileAnswer(**UserAnswer.of(user).model_dump(), session_id=principal.session_id)
+def _wanted(
+    q: Search = None,
+    role: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="name of a role")] = None,
+    is_active: bool | None = None,
+    sort: UserSort = UserSort.USERNAME,
+) -> UserFilter:
+    return UserFilter(q or None, role or None, is_active, sort)
+
+
+Wanted = Annotated[UserFilter, Depends(_wanted)]
 
 
 @router.get("/api/users", summary="List users")
 async def list_users(
-    principal: UserReader, given: Given, q: Search = None, page: PageNumber = 1, limit: Limit = 50
+    principal: UserReader, given: Given, wanted: Wanted, page: PageNumber = 1, limit: Limit = 50
 ) -> UserPage:
-    """Return a page of users, by name."""
+    """Return a page of users, by name unless sorted otherwise."""
     part = Page(limit=limit, offset=(page - 1) * limit)
-    users, total = await given.find_people.users(caller_of(principal), q or None, part)
+    users, total = await given.find_people.users(caller_of(principal), wanted, part)
     return UserPage(items=[UserAnswer.of(user) for user in users], total=total, page=page, limit=limit)
 
 
 @router.post("/api/users", status_code=201, summary="Add a user")
-async def create_user(body: CreateUserBody, principal: UserWriter, given: Given) -> UserAnswer:
+async def create_user(body: CreateUserBody, principal: UserWriter, given: Given, response: Response) -> UserAnswer:
     """Add a user; nobody gives rights that they lack."""
-    return UserAnswer.of(await given.create_user(caller_of(principal), body.wish()))
+    return _answer(response, await given.create_user(caller_of(principal), body.wish()))
 
 
 @router.get("/api/users/{user_id}", summary="Read a user")
-async def read_user(user_id: UUID, principal: UserReader, given: Given) -> UserAnswer:
+async def read_user(user_id: UUID, principal: UserReader, given: Given, response: Response) -> UserAnswer:
     """Return a user."""
-    return UserAnswer.of(await given.find_people.user(caller_of(principal), user_id))
+    return _answer(response, await given.find_people.user(caller_of(principal), user_id))
 
 
 @router.patch("/api/users/{user_id}", summary="Change a user")
-async def change_user(user_id: UUID, body: ChangeUserBody, principal: UserWriter, given: Given) -> UserAnswer:
+async def change_user(
+    user_id: UUID, body: ChangeUserBody, principal: UserWriter, given: Given, expected: IfMatch, response: Response
+) -> UserAnswer:
     """Change a user; a new password or a disabled account ends all sessions of the user."""
-    return UserAnswer.of(await given.change_user(caller_of(principal), user_id, body.change()))
+    return _answer(response, await given.change_user(caller_of(principal), user_id, body.change(), expected))
 
 
 @router.put("/api/users/{user_id}/toggle-status", summary="Enable or disable a user")
-async def toggle_user(user_id: UUID, principal: UserWriter, given: Given) -> UserAnswer:
-    """Turn a user's active state around."""
-    return UserAnswer.of(await given.change_user(caller_of(principal), user_id, UserChange(toggles=True)))
+async def toggle_user(
+    user_id: UUID, principal: UserWriter, given: Given, expected: IfMatch, response: Response
+) -> UserAnswer:
+    """Turn a user's active state around: with the version that was seen, so that a repeated call does not undo it."""
+    change = UserChange(toggles=True)
+    return _answer(response, await given.change_user(caller_of(principal), user_id, change, expected))
 
 
 @router.delete("/api/users/{user_id}", status_code=204, summary="Delete a user")
-async def delete_user(user_id: UUID, principal: UserWriter, given: Given) -> Response:
+async def delete_user(user_id: UUID, principal: UserWriter, given: Given, expected: IfMatch) -> Response:
     """Delete a user; devices of theirs stay without an owner."""
-    await given.delete_user(caller_of(principal), user_id)
+    await given.delete_user(caller_of(principal), user_id, expected)
     return Response(status_code=204)
 
 
-@router.get("/api/roles", summary="List roles")
-async def list_roles(principal: RoleReader, given: Given) -> RoleList:
-    """Return all roles."""
-    roles = await given.find_people.roles(caller_of(principal))
-    return RoleList(items=[RoleAnswer.of(role) for role in roles])
+@router.get("/api/users/{user_id}/sessions", summary="List a user's sessions")
+async def list_sessions(user_id: UUID, principal: UserReader, given: Given) -> SessionList:
+    """Return the open sessions of a user."""
+    views = await given.end_sessions.of_user(caller_of(principal), user_id)
+    return SessionList.of(views, principal.session_id)
 
 
-@router.get("/api/permissions", summary="List permissions")
-async def list_permissions(principal: RoleReader, given: Given) -> PermissionList:
-    """Return everything that a role can allow."""
-    permissions = await given.find_people.permissions(caller_of(principal))
-    return PermissionList(
-        items=[
-            PermissionAnswer(name=permission.value, description=permission.description) for permission in permissions
-        ]
-    )
+@router.delete("/api/users/{user_id}/sessions", status_code=204, summary="End all sessions of a user")
+async def end_sessions(user_id: UUID, principal: UserWriter, given: Given) -> Response:
+    """Sign a user out everywhere."""
+    await given.end_sessions.end_of_user(caller_of(principal), user_id)
+    return Response(status_code=204)
+
+
+@router.delete("/api/users/{user_id}/sessions/{session_id}", status_code=204, summary="End one session of a user")
+async def end_session(user_id: UUID, session_id: UUID, principal: UserWriter, given: Given) -> Response:
+    """End one session of a user."""
+    await given.end_sessions.end_of_user(caller_of(principal), user_id, session_id)
+    return Response(status_code=204)
+
+
+def _answer(response: Response, user: User) -> UserAnswer:
+    set_etag(response, user.version)
+    return UserAnswer.of(user)

@@ -26,7 +26,7 @@ from pulse_identity.domain.devices import (
     NewDevice,
 )
 from pulse_identity.domain.people import Actor
-from pulse_identity.domain.queries import DeviceFilter, Page
+from pulse_identity.domain.queries import DeviceFilter, DeviceSort, Page
 from pulse_identity.storage.search import contains
 from pulse_identity.storage.tables import device_keys, device_shares, devices, retired_devices, user_roles, users
 
@@ -80,10 +80,10 @@ class PostgresDeviceStore:
         return None if row is None else _view(row, await self.keys(device_id))
 
     async def views(self, actor: Actor, wanted: DeviceFilter, page: Page) -> tuple[list[DeviceView], int]:
-        """Return a page, by id, of the devices that the actor sees, and how many match."""
+        """Return a page of the devices that the actor sees, and how many match."""
         condition = sa.and_(_is_seen_by(actor), *_conditions(wanted))
         total = await self._session.scalar(sa.select(sa.func.count()).select_from(devices).where(condition))
-        query = _seen_by(actor).where(*_conditions(wanted)).order_by(devices.c.id).limit(page.limit)
+        query = _seen_by(actor).where(*_conditions(wanted)).order_by(*_order(wanted.sort)).limit(page.limit)
         if page.cursor is not None:
             query = query.where(devices.c.id > page.cursor)
         elif page.offset:
@@ -129,6 +129,16 @@ class PostgresDeviceStore:
         """Return every device's `is_active`, by id."""
         rows = await self._session.execute(sa.select(devices.c.id, devices.c.is_active))
         return {row.id: row.is_active for row in rows}
+
+    async def valid_prefixes(self, now: datetime) -> dict[str, frozenset[str]]:
+        """Return the prefixes of every device's keys that are valid now, by id."""
+        valid = sa.or_(device_keys.c.expires_at.is_(None), device_keys.c.expires_at > now)
+        query = (
+            sa.select(device_keys.c.device_id, sa.func.array_agg(device_keys.c.prefix))
+            .where(valid)
+            .group_by(device_keys.c.device_id)
+        )
+        return {device_id: frozenset(prefixes) for device_id, prefixes in await self._session.execute(query)}
 
     async def owned_by(self, user_id: UUID) -> list[Device]:
         """Return the devices of a user."""
@@ -177,7 +187,17 @@ def _conditions(wanted: DeviceFilter) -> list[ColumnElement[bool]]:
         conditions.append(devices.c.kind == wanted.kind)
     if wanted.is_active is not None:
         conditions.append(devices.c.is_active == wanted.is_active)
+    if wanted.owner_id is not None:
+        conditions.append(devices.c.owner_id == wanted.owner_id)
+    conditions += [devices.c.metadata_[name].astext == value for name, value in wanted.metadata]
     return conditions
+
+
+def _order(sort: DeviceSort) -> list[ColumnElement[Any]]:
+    column = devices.c[sort.value.removeprefix("-")]
+    first = column.desc() if sort.value.startswith("-") else column.asc()
+    # The cursor of a page is an id: only in that order does it say where the next one begins.
+    return [first] if sort is DeviceSort.ID else [first, devices.c.id.asc()]
 
 
 def _columns(device: Device) -> dict[str, Any]:

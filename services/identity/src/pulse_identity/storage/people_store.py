@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pulse_chassis.errors import ConflictError
 from pulse_identity.domain.credentials import Credentials
 from pulse_identity.domain.people import ADMIN_ROLE, Actor, Role, User, username_key
-from pulse_identity.domain.queries import Page
+from pulse_identity.domain.queries import Page, UserFilter
 from pulse_identity.storage.search import contains
 from pulse_identity.storage.tables import (
     permissions,
@@ -77,14 +77,15 @@ class PostgresPeopleStore:
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else Credentials(row.id, row.password_hash, row.is_active)
 
-    async def users(self, search: str | None, page: Page) -> tuple[list[User], int]:
-        """Return a page of users by name, and how many match."""
-        wanted = (
-            sa.true() if search is None else sa.or_(contains(users.c.username, search), contains(users.c.email, search))
-        )
-        total = await self._session.scalar(sa.select(sa.func.count()).select_from(users).where(wanted))
-        query = _USER.where(wanted).order_by(users.c.username_key).limit(page.limit).offset(page.offset)
-        return [_user(row) for row in (await self._session.execute(query)).all()], total or 0
+    async def users(self, wanted: UserFilter, page: Page) -> tuple[list[User], int]:
+        """Return a page of the users wanted, and how many match."""
+        matches = _matching(wanted)
+        total = await self._session.scalar(sa.select(sa.func.count()).select_from(users).where(matches))
+        column = _SORTED_BY[wanted.sort.lstrip("-")]
+        first = column.desc() if wanted.sort.startswith("-") else column.asc()
+        query = _USER.where(matches).order_by(first.nulls_last(), users.c.username_key)
+        rows = (await self._session.execute(query.limit(page.limit).offset(page.offset))).all()
+        return [_user(row) for row in rows], total or 0
 
     async def add_user(self, user: User, password_hash: str) -> None:
         """Add a user with the roles it names; raises ConflictError when the username or e-mail is taken."""
@@ -172,7 +173,12 @@ class PostgresPeopleStore:
 
     async def _set_roles(self, user: User) -> None:
         chosen = sa.select(sa.literal(user.id, sa.Uuid), roles.c.id).where(roles.c.name.in_(user.roles))
-        await self._session.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], chosen))
+        try:
+            async with self._session.begin_nested():
+                await self._session.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], chosen))
+        except IntegrityError:
+            message = "a role was deleted at this very moment"
+            raise ConflictError(message, code="role_deleted", field="roles") from None
 
     async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
         try:
@@ -186,6 +192,26 @@ class PostgresPeopleStore:
                 message = "this e-mail address belongs to another user"
                 raise ConflictError(message, code="email_taken", field="email") from None
             raise
+
+
+_SORTED_BY: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "username": users.c.username_key,
+    "email": users.c.email_key,
+    "created_at": users.c.created_at,
+    "updated_at": users.c.updated_at,
+}
+
+
+def _matching(wanted: UserFilter) -> sa.ColumnElement[bool]:
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
+    if wanted.search is not None:
+        conditions.append(sa.or_(contains(users.c.username, wanted.search), contains(users.c.email, wanted.search)))
+    if wanted.is_active is not None:
+        conditions.append(users.c.is_active == wanted.is_active)
+    if wanted.role is not None:
+        held = sa.select(user_roles.c.user_id).join(roles, roles.c.id == user_roles.c.role_id)
+        conditions.append(users.c.id.in_(held.where(roles.c.name_key == wanted.role.casefold())))
+    return sa.and_(*conditions)
 
 
 def _columns(user: User) -> dict[str, Any]:

@@ -86,6 +86,10 @@ class Bucket:
     refill: float
 
 
+REGISTRATIONS: Final = Bucket(capacity=5, refill=1 / 600)
+"""New accounts from one address: five at once, then one each ten minutes."""
+
+
 class RedisLimits:
     """A `SignInLimits` over Redis or Valkey."""
 
@@ -117,6 +121,10 @@ class RedisLimits:
     async def admit_enrolment(self, address: str) -> None:
         """Count an enrolment attempt against the address; raises RateLimitedError."""
         await self._admit_to(_keys("enrol", "", address), self._enrolment, [0])
+
+    async def admit_registration(self, address: str) -> None:
+        """Count a registration against the address; raises RateLimitedError."""
+        await self._admit_to(_keys("register", "", address), REGISTRATIONS, [0])
 
     async def enrolled(self, address: str) -> None:
         """Give an attempt back that was right."""

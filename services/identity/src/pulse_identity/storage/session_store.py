@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pulse_identity.domain.sessions import RefreshToken, Session
+from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
 from pulse_identity.storage.tables import refresh_tokens, sessions
 
 
@@ -78,15 +78,30 @@ class PostgresSessionStore:
         )
         return _count(result) > 0
 
-    async def revoke_all(self, user_id: UUID, reason: str, now: datetime) -> list[UUID]:
-        """End all open sessions of a user; return their ids."""
+    async def revoke_all(self, user_id: UUID, reason: str, now: datetime, keep: UUID | None = None) -> list[UUID]:
+        """End all open sessions of a user, but for `keep`; return their ids."""
+        ends = sa.true() if keep is None else sessions.c.id != keep
         result = await self._session.execute(
             sa.update(sessions)
-            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
+            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), ends)
             .values(revoked_at=now, revoked_reason=reason)
             .returning(sessions.c.id)
         )
         return list(result.scalars())
+
+    async def open_of(self, user_id: UUID, now: datetime) -> list[SessionView]:
+        """Return a user's open sessions, the one used last first."""
+        rows = await self._session.execute(
+            sa.select(sessions)
+            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now)
+            .order_by(sessions.c.last_used_at.desc(), sessions.c.id)
+        )
+        return [
+            SessionView(
+                _session(row), row.client.get("address", ""), row.client.get("user_agent", ""), row.last_used_at
+            )
+            for row in rows
+        ]
 
     async def forget(self, before: datetime) -> int:
         """Delete what expired before then; return how many sessions and tokens."""

@@ -83,6 +83,10 @@ async def ensure_signing_key(unit: UnitOfWork, box: SecretBox, now: datetime) ->
     for key in stored:
         box.unseal(key.sealed_private)
     if not stored:
-        private = generate_signing_key(uuid.uuid4().hex)
-        sealed = box.seal(json.dumps(private).encode())
-        await unit.signing_keys.add(SealedKey(private["kid"], public_jwk(private), sealed, now))
+        await unit.signing_keys.add(make_signing_key(box, now))
+
+
+def make_signing_key(box: SecretBox, signs_from: datetime) -> SealedKey:
+    """Return a new key, its private half sealed."""
+    private = generate_signing_key(uuid.uuid4().hex)
+    return SealedKey(private["kid"], public_jwk(private), box.seal(json.dumps(private).encode()), signs_from)

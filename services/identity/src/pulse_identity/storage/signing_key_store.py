@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, cast
+
 import sqlalchemy as sa
+from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_identity.domain.credentials import SealedKey
@@ -34,3 +38,14 @@ class PostgresSigningKeyStore:
                 published_until=key.published_until,
             )
         )
+
+    async def retire(self, key_id: str, published_until: datetime) -> None:
+        """Say how long a key is still published."""
+        await self._session.execute(
+            sa.update(signing_keys).where(signing_keys.c.key_id == key_id).values(published_until=published_until)
+        )
+
+    async def remove(self, before: datetime) -> int:
+        """Delete keys that are not published any more; return how many."""
+        result = await self._session.execute(sa.delete(signing_keys).where(signing_keys.c.published_until < before))
+        return cast("CursorResult[Any]", result).rowcount

@@ -167,4 +167,13 @@ enrolment_codes = sa.Table(
     sa.Column("used_at", _TIME),
 )
 
+user_identities = sa.Table(
+    "user_identities",
+    metadata,
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Uuid, _reference("users.id", "CASCADE"), nullable=False, index=True),
+    sa.Column("created_at", _TIME, nullable=False),
+)
+
 outbox = outbox_table(metadata, SCHEMA)

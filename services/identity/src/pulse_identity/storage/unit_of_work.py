@@ -11,14 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis import outbox
 from pulse_chassis.database import Database
-from pulse_contracts.streams import ACCESS_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
+from pulse_contracts.audit import AuditEvent
+from pulse_contracts.streams import ACCESS_STREAM, AUDIT_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
 from pulse_identity.storage.device_store import PostgresDeviceStore
+from pulse_identity.storage.identity_link_store import PostgresIdentityLinkStore
 from pulse_identity.storage.people_store import PostgresPeopleStore
+from pulse_identity.storage.role_store import PostgresRoleStore
 from pulse_identity.storage.session_store import PostgresSessionStore
 from pulse_identity.storage.share_store import PostgresShareStore
 from pulse_identity.storage.signing_key_store import PostgresSigningKeyStore
 from pulse_identity.use_cases.ports import UnitOfWork
 
+_STREAMS = {DeviceChanged: DEVICES_STREAM, AccessChanged: ACCESS_STREAM, AuditEvent: AUDIT_STREAM}
 _LOCK = sa.text(
     "select pg_advisory_xact_lock(key) from"
     " (select distinct hashtextextended('identity:' || name, 0) as key"
@@ -36,6 +40,16 @@ class PostgresUnitOfWork:
     def people(self) -> PostgresPeopleStore:
         """Users, roles, permissions."""
         return PostgresPeopleStore(self._session)
+
+    @cached_property
+    def roles(self) -> PostgresRoleStore:
+        """Custom roles."""
+        return PostgresRoleStore(self._session)
+
+    @cached_property
+    def identity_links(self) -> PostgresIdentityLinkStore:
+        """Users as other sign-in providers know them."""
+        return PostgresIdentityLinkStore(self._session)
 
     @cached_property
     def sessions(self) -> PostgresSessionStore:
@@ -57,10 +71,9 @@ class PostgresUnitOfWork:
         """Signing keys at rest."""
         return PostgresSigningKeyStore(self._session)
 
-    async def publish(self, event: DeviceChanged | AccessChanged) -> None:
+    async def publish(self, event: DeviceChanged | AccessChanged | AuditEvent) -> None:
         """Tell the other services when, and only if, the transaction commits."""
-        stream = DEVICES_STREAM if isinstance(event, DeviceChanged) else ACCESS_STREAM
-        await outbox.append(self._session, stream, event)
+        await outbox.append(self._session, _STREAMS[type(event)], event)
 
     async def lock(self, *names: str) -> None:
         """Wait for and hold these names until the transaction ends, in an order that cannot deadlock."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pulse_chassis.clock import Clock
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain.devices import DeviceAction, DeviceView, check_action
 from pulse_identity.use_cases.announce import device_changed
@@ -15,6 +16,7 @@ from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.open_device import no_such_device, open_device
 from pulse_identity.use_cases.ports import Work
 from pulse_identity.use_cases.register_devices import check_new_owner
+from pulse_identity.use_cases.tell_audit import device_fields, device_resource, tell_audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class ChangeDevice:
         self._work = work
         self._clock = clock
 
-    async def __call__(self, caller: Caller, device_id: str, change: DeviceChange) -> DeviceView:
-        """Return the changed device; raises NotFoundError, ForbiddenError, InvalidError."""
+    async def __call__(
+        self, caller: Caller, device_id: str, change: DeviceChange, expected: Precondition = ANY_VERSION
+    ) -> DeviceView:
+        """Return the changed device; raises NotFoundError, PreconditionFailedError, ForbiddenError, InvalidError."""
         async with self._work() as unit:
             actor, view = await open_device(unit, caller, device_id, DeviceAction.EDIT)
             device = view.device
+            expected.check(device.version)
             owner_id = device.owner_id
             if change.owner_id is not None and change.owner_id != owner_id:
                 enforce(check_action(view.level, DeviceAction.GIVE_AWAY))
@@ -57,6 +62,8 @@ class ChangeDevice:
             )
             await unit.devices.save(changed)
             await unit.publish(device_changed(changed))
+            fields = {"before": device_fields(device), "after": device_fields(changed)}
+            await tell_audit(unit, "device.changed", device_resource(device_id), by=actor, **fields)
             if owner_id != device.owner_id:
                 for user_id in (device.owner_id, owner_id):
                     await unit.publish(AccessChanged(kind="share", user_id=user_id, device_id=device_id))

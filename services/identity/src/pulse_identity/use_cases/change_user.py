@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import NotFoundError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.permissions import Permission
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain import people
@@ -18,8 +19,10 @@ from pulse_identity.domain.passwords import check_password
 from pulse_identity.domain.people import Actor, User
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.create_user import chosen_roles
+from pulse_identity.use_cases.end_sessions import end_all
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import PasswordHasher, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import tell_audit, user_fields, user_resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +45,31 @@ class ChangeUser:
         self._hasher = hasher
         self._clock = clock
 
-    async def __call__(self, caller: Caller, user_id: UUID, change: UserChange) -> User:
-        """Return the changed user; raises NotFoundError, ForbiddenError, ConflictError, InvalidError."""
+    async def __call__(
+        self, caller: Caller, user_id: UUID, change: UserChange, expected: Precondition = ANY_VERSION
+    ) -> User:
+        """Return the changed user.
+
+        Raises NotFoundError, PreconditionFailedError, ForbiddenError, ConflictError, InvalidError.
+        """
         password_hash = await self._hashed(caller, user_id, change)
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.USERS_WRITE)
             target = await self._target(unit, user_id, for_update=True)
+            expected.check(target.version)
             enforce(people.check_power_over(actor, target))
             changed = await self._changed(unit, actor, target, change)
             await unit.people.save_user(changed)
             if password_hash is not None:
                 await unit.people.set_password_hash(user_id, password_hash)
             if password_hash is not None or (target.is_active and not changed.is_active):
-                await self._end_sessions(unit, user_id, "password_changed" if password_hash else "user_disabled")
+                reason = "password_changed" if password_hash else "user_disabled"
+                await end_all(unit, user_id, reason, self._clock.now())
             await unit.publish(AccessChanged(kind="user", user_id=user_id))
+            before, after = user_fields(target), user_fields(changed)
+            if password_hash is not None:
+                before, after = {**before, "has_new_password": False}, {**after, "has_new_password": True}
+            await tell_audit(unit, "user.changed", user_resource(user_id), by=actor, before=before, after=after)
         return changed
 
     async def _hashed(self, caller: Caller, user_id: UUID, change: UserChange) -> str | None:
@@ -93,10 +107,6 @@ class ChangeUser:
             version=target.version + 1,
             updated_at=self._clock.now(),
         )
-
-    async def _end_sessions(self, unit: UnitOfWork, user_id: UUID, reason: str) -> None:
-        for session_id in await unit.sessions.revoke_all(user_id, reason, self._clock.now()):
-            await unit.publish(AccessChanged(kind="session_revoked", user_id=user_id, session_id=session_id))
 
     @staticmethod
     async def _target(unit: UnitOfWork, user_id: UUID, *, for_update: bool = False) -> User:

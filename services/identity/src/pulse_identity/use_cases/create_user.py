@@ -14,6 +14,7 @@ from pulse_identity.domain.people import Role, User, check_grant, permissions_of
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import PasswordHasher, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import tell_audit, user_fields, user_resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class CreateUser:
             )
             await unit.people.add_user(user, password_hash)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
+            await tell_audit(unit, "user.created", user_resource(user.id), by=actor, after=user_fields(user))
         return user
 
 

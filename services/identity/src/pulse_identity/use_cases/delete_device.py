@@ -6,12 +6,14 @@ from contextlib import suppress
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.streams import DeviceChanged
 from pulse_identity.domain.devices import DeviceAction
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.open_device import open_device
 from pulse_identity.use_cases.ports import BrokerAccounts, Work
 from pulse_identity.use_cases.register_devices import device_lock
+from pulse_identity.use_cases.tell_audit import device_fields, device_resource, tell_audit
 
 
 class DeleteDevice:
@@ -22,12 +24,15 @@ class DeleteDevice:
         self._broker = broker
         self._clock = clock
 
-    async def __call__(self, caller: Caller, device_id: str) -> None:
+    async def __call__(self, caller: Caller, device_id: str, expected: Precondition = ANY_VERSION) -> None:
         """Delete; raises as every change of a device."""
         async with self._work() as unit:
-            await open_device(unit, caller, device_id, DeviceAction.DELETE)
+            actor, view = await open_device(unit, caller, device_id, DeviceAction.DELETE)
+            expected.check(view.device.version)
             await unit.devices.delete(device_id, self._clock.now())
             await unit.publish(DeviceChanged(device_id=device_id, is_deleted=True))
+            was = device_fields(view.device)
+            await tell_audit(unit, "device.deleted", device_resource(device_id), by=actor, before=was)
             # Disabled, not deleted: should the commit fail, the reconciler can enable it again with the same key.
             await self._broker.set_enabled(device_id, is_enabled=False)
         with suppress(UnavailableError):  # The reconciler removes what stays behind.

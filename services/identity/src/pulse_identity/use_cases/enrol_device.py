@@ -11,6 +11,7 @@ from typing import Final
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import ForbiddenError
+from pulse_contracts.audit import AuditActor
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import ApiKey, code_digest, new_api_key
 from pulse_identity.domain.devices import (
@@ -24,6 +25,7 @@ from pulse_identity.domain.devices import (
 from pulse_identity.domain.people import Actor
 from pulse_identity.use_cases.ports import BrokerAccounts, SignInLimits, UnitOfWork, Work
 from pulse_identity.use_cases.register_devices import DeviceWish, RegisterDevices, device_lock
+from pulse_identity.use_cases.tell_audit import device_resource, tell_audit
 
 _NAME_CHARS: Final = 128
 
@@ -68,7 +70,9 @@ class EnrolDevice:
             raise _bad_code()
         maker = await _still_allowed(unit, code)
         if code.is_bound and code.device_id is not None:
-            return await self._renew(unit, maker, code.device_id)
+            enrolled = await self._renew(unit, maker, code.device_id)
+            await _tell(unit, enrolled.device.id, enrolled.key, code)
+            return enrolled
         name = code.name or _readable(hostname)
         wish = DeviceWish(
             id=code.device_id or device_id_from(name or code.kind),
@@ -77,6 +81,7 @@ class EnrolDevice:
             groups=code.groups,
         )
         (new,) = await self._register.within(unit, maker, [wish])
+        await _tell(unit, new.device.id, new.key, code)
         return Enrolled(new.device, new.key)
 
     async def _renew(self, unit: UnitOfWork, maker: Actor, device_id: str) -> Enrolled:
@@ -95,6 +100,12 @@ async def _still_allowed(unit: UnitOfWork, code: EnrolmentCode) -> Actor:
     if maker is None or not maker.is_active or Permission.DEVICES_WRITE not in maker.permissions:
         raise _bad_code()
     return Actor(maker.id, maker.username, maker.permissions)
+
+
+async def _tell(unit: UnitOfWork, device_id: str, key: ApiKey, code: EnrolmentCode) -> None:
+    by = AuditActor(kind="device", id=device_id)
+    facts = {"prefix": key.prefix, "enrolment": str(code.id), "allowed_by": str(code.created_by)}
+    await tell_audit(unit, "device.enrolled", device_resource(device_id), by=by, after=facts)
 
 
 def _readable(hostname: str) -> str:

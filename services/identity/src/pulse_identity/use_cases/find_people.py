@@ -7,7 +7,7 @@ from uuid import UUID
 from pulse_chassis.errors import NotFoundError, UnauthorizedError
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.people import Role, User
-from pulse_identity.domain.queries import Page
+from pulse_identity.domain.queries import Page, UserFilter
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.ports import Work
 
@@ -28,11 +28,11 @@ class FindPeople:
             raise UnauthorizedError(message, code="session_ended")
         return user
 
-    async def users(self, caller: Caller, search: str | None, page: Page) -> tuple[list[User], int]:
+    async def users(self, caller: Caller, wanted: UserFilter, page: Page) -> tuple[list[User], int]:
         """Return a page of users, and how many match."""
         async with self._work() as unit:
             await authorise(unit, caller, Permission.USERS_READ)
-            return await unit.people.users(search, page)
+            return await unit.people.users(wanted, page)
 
     async def user(self, caller: Caller, user_id: UUID) -> User:
         """Return a user; raises NotFoundError."""
@@ -49,6 +49,16 @@ class FindPeople:
         async with self._work() as unit:
             await authorise(unit, caller, Permission.ROLES_READ)
             return await unit.people.roles()
+
+    async def role(self, caller: Caller, role_id: UUID) -> Role:
+        """Return a role; raises NotFoundError."""
+        async with self._work() as unit:
+            await authorise(unit, caller, Permission.ROLES_READ)
+            role = await unit.roles.get(role_id)
+        if role is None:
+            message = "there is no such role"
+            raise NotFoundError(message, code="unknown_role")
+        return role
 
     async def permissions(self, caller: Caller) -> list[Permission]:
         """Return everything that a role can allow."""

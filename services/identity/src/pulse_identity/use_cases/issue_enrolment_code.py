@@ -13,6 +13,7 @@ from typing import Final
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import ConflictError
+from pulse_contracts.audit import AuditResource
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import code_digest, new_enrolment_code
 from pulse_identity.domain.devices import DEFAULT_KIND, DeviceAction, EnrolmentCode, check_device_id
@@ -21,6 +22,7 @@ from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.open_device import open_device
 from pulse_identity.use_cases.ports import UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import tell_audit
 
 DEFAULT_LIFETIME: Final = timedelta(minutes=15)
 LONGEST_LIFETIME: Final = timedelta(days=7)
@@ -65,6 +67,9 @@ class IssueEnrolmentCode:
                 expires_at=now + wish.lifetime,
             )
             await unit.shares.add_code(code)
+            facts = {"device_id": code.device_id, "name": code.name, "expires_at": code.expires_at.isoformat()}
+            resource = AuditResource(type="enrolment", id=str(code.id))
+            await tell_audit(unit, "enrolment.code_issued", resource, by=actor, after=facts)
         return text, code
 
 

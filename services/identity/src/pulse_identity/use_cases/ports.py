@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import AccessChanged, DeviceChanged
 from pulse_identity.domain.credentials import ApiKey, Credentials, IssuedAccess, SealedKey
 from pulse_identity.domain.devices import (
@@ -26,9 +27,11 @@ from pulse_identity.domain.devices import (
     ShareLevel,
 )
 from pulse_identity.domain.people import Actor, Role, User
-from pulse_identity.domain.queries import DeviceFilter, Page
+from pulse_identity.domain.queries import DeviceFilter, Page, UserFilter
 from pulse_identity.domain.reconciliation import AccountState
-from pulse_identity.domain.sessions import RefreshToken, Session
+from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
+from pulse_identity.use_cases.oidc_ports import IdentityLinkStore
+from pulse_identity.use_cases.role_ports import RoleStore
 
 
 class PeopleStore(Protocol):
@@ -46,8 +49,8 @@ class PeopleStore(Protocol):
         """Return what a username signs in with, whatever the case it is written in."""
         ...
 
-    async def users(self, search: str | None, page: Page) -> tuple[list[User], int]:
-        """Return a page of users by name, and how many match."""
+    async def users(self, wanted: UserFilter, page: Page) -> tuple[list[User], int]:
+        """Return a page of the users wanted, and how many match."""
         ...
 
     async def add_user(self, user: User, password_hash: str) -> None:
@@ -102,8 +105,12 @@ class SessionStore(Protocol):
         """End a session; whether it was open."""
         ...
 
-    async def revoke_all(self, user_id: UUID, reason: str, now: datetime) -> list[UUID]:
-        """End all open sessions of a user; return their ids."""
+    async def revoke_all(self, user_id: UUID, reason: str, now: datetime, keep: UUID | None = None) -> list[UUID]:
+        """End all open sessions of a user, but for `keep`; return their ids."""
+        ...
+
+    async def open_of(self, user_id: UUID, now: datetime) -> list[SessionView]:
+        """Return a user's open sessions, the one used last first."""
         ...
 
     async def forget(self, before: datetime) -> int:
@@ -154,6 +161,10 @@ class DeviceStore(Protocol):
         """Return every device's `is_active`, by id."""
         ...
 
+    async def valid_prefixes(self, now: datetime) -> dict[str, frozenset[str]]:
+        """Return the prefixes of every device's keys that are valid now, by id."""
+        ...
+
     async def owned_by(self, user_id: UUID) -> list[Device]:
         """Return the devices of a user."""
         ...
@@ -202,6 +213,14 @@ class SigningKeyStore(Protocol):
         """Add a key."""
         ...
 
+    async def retire(self, key_id: str, published_until: datetime) -> None:
+        """Say how long a key is still published."""
+        ...
+
+    async def remove(self, before: datetime) -> int:
+        """Delete keys that are not published any more; return how many."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction."""
@@ -209,6 +228,16 @@ class UnitOfWork(Protocol):
     @property
     def people(self) -> PeopleStore:
         """Users, roles, permissions."""
+        ...
+
+    @property
+    def roles(self) -> RoleStore:
+        """Custom roles."""
+        ...
+
+    @property
+    def identity_links(self) -> IdentityLinkStore:
+        """Users as other sign-in providers know them."""
         ...
 
     @property
@@ -231,7 +260,7 @@ class UnitOfWork(Protocol):
         """Signing keys at rest."""
         ...
 
-    async def publish(self, event: DeviceChanged | AccessChanged) -> None:
+    async def publish(self, event: DeviceChanged | AccessChanged | AuditEvent) -> None:
         """Tell the other services when, and only if, the transaction commits."""
         ...
 
@@ -312,6 +341,10 @@ class SignInLimits(Protocol):
 
     async def admit_enrolment(self, address: str) -> None:
         """Count an enrolment attempt against the address; raises RateLimitedError."""
+        ...
+
+    async def admit_registration(self, address: str) -> None:
+        """Count a registration against the address; raises RateLimitedError."""
         ...
 
     async def enrolled(self, address: str) -> None:

@@ -21,6 +21,7 @@ from pulse_contracts.permissions import BUILT_IN_ROLES, Permission
 from pulse_identity.domain.passwords import check_password
 from pulse_identity.domain.people import ADMIN_ROLE, User
 from pulse_identity.use_cases.ports import PasswordHasher, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import ITSELF, tell_audit, user_fields, user_resource
 
 _RANDOM_PASSWORD_BYTES: Final = 15
 _log = get_logger("start")
@@ -88,5 +89,6 @@ class PrepareStart:
             updated_at=now,
         )
         await unit.people.add_user(admin, await self._hasher.hash(password))
+        await tell_audit(unit, "user.created", user_resource(admin.id), by=ITSELF, after=user_fields(admin))
         _log.info("first_admin_created", username=wanted.username)
         return made_up

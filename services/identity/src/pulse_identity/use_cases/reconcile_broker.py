@@ -23,7 +23,7 @@ _log = get_logger("reconciler")
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one pass did; `missing` devices have no account and need a rotated key."""
+    """What one pass did; `missing` devices have no account, or one with an unknown key, and need a rotated key."""
 
     deleted: int
     switched: int
@@ -46,7 +46,8 @@ class ReconcileBroker:
         accounts = await self._broker.all()
         async with self._work() as unit:
             activity = await unit.devices.activity()
-        found = compare(accounts, activity)
+            prefixes = await unit.devices.valid_prefixes(self._clock.now())
+        found = compare(accounts, activity, prefixes)
         done = [
             await self._mend(device_id)
             for device_id, repair in sorted(found.repairs.items())

@@ -17,6 +17,7 @@ from pulse_identity.domain.people import User
 from pulse_identity.domain.sessions import RefreshToken, RefreshVerdict, Session, judge_refresh
 from pulse_identity.use_cases.ports import AccessTokens, SecretBox, UnitOfWork, Work
 from pulse_identity.use_cases.sign_in import ClientInfo, SessionTimes, SignedIn
+from pulse_identity.use_cases.tell_audit import ITSELF, session_resource, tell_audit
 
 _log = get_logger("sessions")
 
@@ -55,6 +56,8 @@ class RefreshSession:
         if verdict is RefreshVerdict.REVOKE:
             await unit.sessions.revoke(session.id, "refresh_token_reused", now)
             await unit.publish(AccessChanged(kind="session_revoked", user_id=session.user_id, session_id=session.id))
+            facts = {"user_id": str(session.user_id), "reason": "refresh_token_reused"}
+            await tell_audit(unit, "session.ended", session_resource(session.id), by=ITSELF, after=facts)
             _log.warning("refresh_token_reused", user_id=str(session.user_id), session_id=str(session.id))
         user = await unit.people.user(session.user_id)
         if verdict in {RefreshVerdict.REVOKE, RefreshVerdict.REFUSE} or user is None or not user.is_active:

@@ -32,6 +32,7 @@ from pulse_identity.use_cases.announce import device_changed
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import BrokerAccounts, UnitOfWork, Work
+from pulse_identity.use_cases.tell_audit import device_fields, device_resource, tell_audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class RegisterDevices:
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.DEVICES_WRITE)
             for wish in wishes:
-                await _check_owner(unit, actor, wish)
+                await check_owner(unit, actor, wish)
             return await self.within(unit, actor, wishes)
 
     async def within(self, unit: UnitOfWork, actor: Actor, wishes: Sequence[DeviceWish]) -> list[NewDevice]:
@@ -70,6 +71,8 @@ class RegisterDevices:
         await unit.devices.add(new_devices)
         for new in new_devices:
             await unit.publish(device_changed(new.device))
+            fields = {**device_fields(new.device), "prefix": new.key.prefix}
+            await tell_audit(unit, "device.registered", device_resource(new.device.id), by=actor, after=fields)
         for owner_id in {new.device.owner_id for new in new_devices}:
             await unit.publish(AccessChanged(kind="share", user_id=owner_id))
         await self._broker.put([DeviceAccount(new.device.id, new.key) for new in new_devices])
@@ -117,7 +120,8 @@ async def check_new_owner(unit: UnitOfWork, owner_id: UUID) -> None:
         raise InvalidError(message, code="unknown_user", field="owner_id")
 
 
-async def _check_owner(unit: UnitOfWork, actor: Actor, wish: DeviceWish) -> None:
+async def check_owner(unit: UnitOfWork, actor: Actor, wish: DeviceWish) -> None:
+    """Raise ForbiddenError or InvalidError when the actor cannot register a device for the owner that is wished."""
     if wish.owner_id is None or wish.owner_id == actor.user_id:
         return
     level = AccessLevel.ALL if actor.sees_all_devices else AccessLevel.OWNER

@@ -14,6 +14,7 @@ from pulse_identity.domain.devices import DeviceAccount, DeviceAction
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.open_device import open_device
 from pulse_identity.use_cases.ports import BrokerAccounts, Work
+from pulse_identity.use_cases.tell_audit import device_resource, tell_audit
 
 
 class RotateDeviceKey:
@@ -29,7 +30,9 @@ class RotateDeviceKey:
         now = self._clock.now()
         key = new_api_key()
         async with self._work() as unit:
-            _, view = await open_device(unit, caller, device_id, DeviceAction.CREDENTIALS)
+            actor, view = await open_device(unit, caller, device_id, DeviceAction.CREDENTIALS)
             await unit.devices.replace_key(device_id, key, now, now + overlap)
+            key_facts = {"prefix": key.prefix, "overlap_seconds": overlap.total_seconds()}
+            await tell_audit(unit, "device.key_rotated", device_resource(device_id), by=actor, after=key_facts)
             await self._broker.put([DeviceAccount(device_id, key, is_enabled=view.device.is_active)])
         return key

@@ -9,6 +9,7 @@ from pulse_identity.domain.devices import DeviceAction, DeviceShare, Grantee, Sh
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.open_device import open_device
 from pulse_identity.use_cases.ports import Work
+from pulse_identity.use_cases.tell_audit import device_resource, share_fields, tell_audit
 
 
 class ShareDevice:
@@ -21,10 +22,12 @@ class ShareDevice:
     async def __call__(self, caller: Caller, device_id: str, grantee: Grantee, level: ShareLevel) -> DeviceShare:
         """Return the share; raises as every change of a device, InvalidError for an unknown user or role."""
         async with self._work() as unit:
-            await open_device(unit, caller, device_id, DeviceAction.SHARE)
+            actor, _ = await open_device(unit, caller, device_id, DeviceAction.SHARE)
             share = await unit.shares.put(device_id, grantee, level, self._clock.now())
             if share is None:
                 message = f"there is no {grantee.kind} {grantee.name!r}"
                 raise InvalidError(message, code=f"unknown_{grantee.kind}", field=grantee.kind)
             await unit.publish(AccessChanged(kind="share", user_id=share.user_id, device_id=device_id))
+            fields = share_fields(share)
+            await tell_audit(unit, "device.shared", device_resource(device_id), by=actor, after=fields)
         return share

@@ -13,11 +13,14 @@ from typing import Final
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import UnauthorizedError, UnavailableError
+from pulse_chassis.request_origin import note_actor
+from pulse_contracts.audit import AuditActor
 from pulse_identity.domain import passwords
 from pulse_identity.domain.credentials import Credentials, IssuedAccess, digest, new_token
 from pulse_identity.domain.people import User
 from pulse_identity.domain.sessions import RefreshToken, Session
 from pulse_identity.use_cases.ports import AccessTokens, PasswordHasher, SignInLimits, Work
+from pulse_identity.use_cases.tell_audit import session_resource, tell_audit
 
 _SHOWN_CHARS: Final = 256
 
@@ -82,6 +85,9 @@ class SignIn:
             credentials = await unit.people.credentials(username)
         if not await self._is_right(username, password, client, credentials) or credentials is None:
             await self._limits.failed(username, client.address)
+            if credentials is not None:
+                # Whose account it was; an unknown name is not kept, it may be a password in the wrong field.
+                note_actor(AuditActor(kind="anonymous", id=str(credentials.user_id), name=username))
             raise _wrong()
         await self._limits.succeeded(username, client.address)
         fresh_hash = None
@@ -115,6 +121,7 @@ class SignIn:
             session = Session(uuid.uuid4(), user.id, 1, now, now + self._times.longest)
             token = RefreshToken(digest(text), session.id, 1, now + self._times.idle)
             await unit.sessions.add(session, token, client.shown())
+            await tell_audit(unit, "session.opened", session_resource(session.id), by=user, after=client.shown())
         access = await self._tokens.issue(user, session.id, now)
         return SignedIn(user, session.id, access, text, token.expires_at)
 

@@ -6,6 +6,7 @@ from pulse_chassis.clock import Clock
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain.credentials import digest
 from pulse_identity.use_cases.ports import Work
+from pulse_identity.use_cases.tell_audit import session_resource, tell_audit
 
 
 class SignOut:
@@ -26,3 +27,5 @@ class SignOut:
                 await unit.publish(
                     AccessChanged(kind="session_revoked", user_id=session.user_id, session_id=session.id)
                 )
+                user = await unit.people.user(session.user_id)
+                await tell_audit(unit, "session.closed", session_resource(session.id), by=user)

@@ -14,6 +14,8 @@ from starlette.requests import Request
 
 from pulse_chassis.bearer import Authority, Principal
 from pulse_chassis.errors import ForbiddenError, RateLimitedError, UnauthorizedError, UnavailableError
+from pulse_chassis.request_origin import note_actor, note_principal
+from pulse_contracts.audit import AuditActor
 from pulse_contracts.ids import ClientId
 from pulse_contracts.permissions import Permission
 from pulse_contracts.rejections import RejectionCode
@@ -66,7 +68,7 @@ class Senders:
         return await self._device(credential, request)
 
     async def _user(self, token: str) -> Sender:
-        principal = await self._authority.verify(token)
+        principal = note_principal(await self._authority.verify(token))
         if Permission.TELEMETRY_WRITE not in principal.permissions:
             message = f"the permission {Permission.TELEMETRY_WRITE} is needed"
             raise ForbiddenError(message)
@@ -87,4 +89,5 @@ class Senders:
             self._guesses.take(address, 1, now)
             self._on_wrong_key()
             raise UnauthorizedError(WRONG_KEY.detail, code=WRONG_KEY.code.value)
+        note_actor(AuditActor(kind="device", id=device.client_id))
         return Sender(device_id=device.client_id)

@@ -1,0 +1,163 @@
+"""What signing in costs everybody else: token-checked requests while 200 people sign in at once, beside idle.
+
+Both in one run, on one stack: the figure is the ratio of the two p99. The stack is told to take all 200 sign-ins (its
+bucket for one address and its queue of password checks are made large enough), so each is a real Argon2 hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+
+from pulse_bench.errors import BenchError
+from pulse_bench.stack import Stack
+from pulse_chassis.bearer import Authority, generate_signing_key, issue_access_token, public_jwk
+
+ENVIRONMENT: Final = {"PULSE_IDENTITY_SIGN_IN_BURST": "1000", "PULSE_IDENTITY_ARGON2_WAITING": "400"}
+ROUTES: Final = {"identity": "/api/profile", "gateway": "/api/dashboard/summary"}
+RATE_S: Final = 20.0
+"""Token-checked requests a second at each service: far below what it can answer, so that waiting is not its own."""
+_TOKENS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFigure:
+    """One service's token-checked requests, idle and while people sign in."""
+
+    service: str
+    idle_p50_ms: float
+    idle_p99_ms: float
+    busy_p50_ms: float
+    busy_p99_ms: float
+    requests: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times the idle p99 the busy one is."""
+        return self.busy_p99_ms / self.idle_p99_ms
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figure for the report."""
+        return {**asdict(self), "ratio": self.ratio}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyFigure:
+    """Microseconds to verify an access token: never seen before, and seen before."""
+
+    first_us: float
+    again_us: float
+
+
+async def measure_verification() -> VerifyFigure:
+    """Return the medians over `_TOKENS` tokens."""
+    key = generate_signing_key("bench")
+
+    async def published() -> dict[str, Any]:
+        return {"keys": [public_jwk(key)]}
+
+    authority = Authority(published)
+    tokens = [
+        issue_access_token(
+            key,
+            user_id=uuid4(),
+            username="bench",
+            roles=["operator"],
+            permissions=["devices:read", "devices:write", "telemetry:read", "telemetry:write", "system:read"],
+            session_id=uuid4(),
+            now=datetime.now(UTC),
+        )
+        for _ in range(_TOKENS + 1)
+    ]
+    await authority.verify(tokens.pop())
+    first = [await _microseconds(authority, token) for token in tokens]
+    again = [await _microseconds(authority, token) for token in tokens]
+    return VerifyFigure(statistics.median(first), statistics.median(again))
+
+
+async def _microseconds(authority: Authority, token: str) -> float:
+    started = time.perf_counter()
+    await authority.verify(token)
+    return (time.perf_counter() - started) * 1e6
+
+
+async def measure_sign_ins(stack: Stack, *, sign_ins: int, seconds: float) -> list[SignInFigure]:
+    """Return the figures of identity and gateway.
+
+    Raises:
+        BenchError: a sign-in or a request was refused: the figure would be one of refusals.
+    """
+    account = stack.description["admin"]
+    credentials = {"username": account["username"], "password": account["password"]}
+    limits = httpx.Limits(max_connections=None)
+    identity = stack.service("identity")["url"]
+    urls = {"identity": identity, "gateway": stack.gateway_url}
+    async with httpx.AsyncClient(timeout=120, limits=limits, trust_env=False) as people:
+        token = (await _sign_in(people, identity, credentials)).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(timeout=30, headers=headers, trust_env=False) as http:
+            await _read_all(http, urls, asyncio.create_task(asyncio.sleep(1.0)))
+            idle = await _read_all(http, urls, asyncio.create_task(asyncio.sleep(seconds)))
+            crowd = asyncio.create_task(_crowd(people, identity, credentials, sign_ins))
+            busy = await _read_all(http, urls, crowd)
+            statuses = crowd.result()
+    if set(statuses) != {200}:
+        raise BenchError(f"not all sign-ins were taken: {dict(statuses)}")
+    return [
+        SignInFigure(
+            service=name,
+            idle_p50_ms=_quantile(idle[name], 50),
+            idle_p99_ms=_quantile(idle[name], 99),
+            busy_p50_ms=_quantile(busy[name], 50),
+            busy_p99_ms=_quantile(busy[name], 99),
+            requests=len(busy[name]),
+        )
+        for name in urls
+    ]
+
+
+async def _crowd(http: httpx.AsyncClient, url: str, credentials: dict[str, str], count: int) -> Counter[int]:
+    answers = await asyncio.gather(*(_sign_in(http, url, credentials) for _ in range(count)))
+    return Counter(answer.status_code for answer in answers)
+
+
+async def _sign_in(http: httpx.AsyncClient, url: str, credentials: dict[str, str]) -> httpx.Response:
+    return await http.post(url + "/api/auth/login", json=credentials)
+
+
+async def _read_all(
+    http: httpx.AsyncClient, urls: dict[str, str], meanwhile: asyncio.Task[Any]
+) -> dict[str, list[float]]:
+    taken: dict[str, list[float]] = {name: [] for name in urls}
+    await asyncio.gather(*(_read(http, urls[name] + ROUTES[name], taken[name], meanwhile) for name in urls))
+    return taken
+
+
+async def _read(http: httpx.AsyncClient, url: str, taken: list[float], meanwhile: asyncio.Task[Any]) -> None:
+    """Ask at a steady rate, from the time each request was due, so that a stall counts for all it delays."""
+    started = time.perf_counter()
+    asked: set[asyncio.Task[None]] = set()
+
+    async def one(due: float) -> None:
+        answer = await http.get(url)
+        taken.append((time.perf_counter() - due) * 1000)
+        if answer.status_code != httpx.codes.OK:
+            raise BenchError(f"{url} answered {answer.status_code}: {answer.text[:200]}")
+
+    while not meanwhile.done():
+        due = started + len(asked) / RATE_S
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        asked.add(asyncio.create_task(one(due)))
+    await asyncio.gather(*asked)
+
+
+def _quantile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

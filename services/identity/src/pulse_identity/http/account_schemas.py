@@ -1,0 +1,112 @@
+"""The shapes of requests and answers about oneself, sessions and roles. A field may be added; nothing else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from pulse_contracts.permissions import Permission
+from pulse_identity.domain.sessions import SessionView
+from pulse_identity.http.schemas import PLAIN_TEXT, Answer, Body, Email, Password, Username
+from pulse_identity.use_cases.edit_roles import RoleChange
+
+# A name that has to be typed into filters and mappings: no space around it, nothing that a list separates by.
+RoleTitle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}[A-Za-z0-9]$")]
+RoleText = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN_TEXT)]
+PermissionName = Annotated[str, StringConstraints(max_length=64, pattern=PLAIN_TEXT)]
+Permissions = Annotated[list[PermissionName], Field(max_length=len(Permission))]
+
+
+class ProfileBody(Body):
+    """What one says of oneself."""
+
+    username: Annotated[Username | None, Field(description="left out, it stays")] = None
+    email: Annotated[Email | None, Field(description="null removes it")]
+
+
+class PasswordBody(Body):
+    """A new password."""
+
+    current_password: Annotated[Password, Field(repr=False)]
+    new_password: Annotated[Password, Field(repr=False)]
+
+
+class RegistrationBody(Body):
+    """An account for oneself."""
+
+    username: Username
+    password: Annotated[Password, Field(repr=False)]
+    email: Email | None = None
+
+
+class MethodsAnswer(Answer):
+    """How somebody may sign in here."""
+
+    password: bool = True
+    registration: bool
+    oidc: Annotated[str | None, Field(description="name of the other provider; its door is /api/auth/oidc/login")]
+
+
+class SessionAnswer(Answer):
+    """An open session."""
+
+    id: UUID
+    address: str
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    is_current: bool
+
+
+class SessionList(Answer):
+    """Open sessions, the one used last first."""
+
+    items: list[SessionAnswer]
+
+    @classmethod
+    def of(cls, views: Sequence[SessionView], current: UUID) -> SessionList:
+        """Return the answer for some sessions, one of which may be the asking one."""
+        return cls(
+            items=[
+                SessionAnswer(
+                    id=view.session.id,
+                    address=view.address,
+                    user_agent=view.user_agent,
+                    created_at=view.session.created_at,
+                    last_used_at=view.last_used_at,
+                    expires_at=view.session.expires_at,
+                    is_current=view.session.id == current,
+                )
+                for view in views
+            ]
+        )
+
+
+class CreateRoleBody(Body):
+    """A new role."""
+
+    name: RoleTitle
+    description: RoleText = ""
+    permissions: Permissions = Field(default_factory=list)
+
+    def wish(self) -> RoleChange:
+        """Return what is wanted."""
+        return RoleChange(self.name, self.description, frozenset(self.permissions))
+
+
+class ChangeRoleBody(Body):
+    """What shall be different; a field that is left out, or null, stays."""
+
+    name: RoleTitle | None = None
+    description: RoleText | None = None
+    permissions: Permissions | None = None
+
+    def change(self) -> RoleChange:
+        """Return what shall be different."""
+        permissions = None if self.permissions is None else frozenset(self.permissions)
+        return RoleChange(self.name, self.description, permissions)

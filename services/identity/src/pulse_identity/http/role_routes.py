@@ -1,0 +1,76 @@
+"""Roles and what they can allow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from pulse_chassis.bearer import Principal, requires
+from pulse_chassis.http_preconditions import IfMatch, set_etag
+from pulse_contracts.permissions import Permission
+from pulse_identity.domain.people import Role
+from pulse_identity.http.account_schemas import ChangeRoleBody, CreateRoleBody
+from pulse_identity.http.schemas import PermissionAnswer, PermissionList, RoleAnswer, RoleList
+from pulse_identity.http.use_case_set import Given, caller_of
+
+router = APIRouter(tags=["roles"])
+Reader = Annotated[Principal, Depends(requires(Permission.ROLES_READ))]
+Writer = Annotated[Principal, Depends(requires(Permission.ROLES_WRITE))]
+
+
+@router.get("/api/roles", summary="List roles")
+async def list_roles(principal: Reader, given: Given) -> RoleList:
+    """Return all roles."""
+    roles = await given.find_people.roles(caller_of(principal))
+    return RoleList(items=[RoleAnswer.of(role) for role in roles])
+
+
+@router.post("/api/roles", status_code=201, summary="Add a role")
+async def create_role(body: CreateRoleBody, principal: Writer, given: Given, response: Response) -> RoleAnswer:
+    """Add a role; nobody puts into it a right that they lack."""
+    return _answer(response, await given.edit_roles.create(caller_of(principal), body.wish()))
+
+
+@router.get("/api/roles/{role_id}", summary="Read a role")
+async def read_role(role_id: UUID, principal: Reader, given: Given, response: Response) -> RoleAnswer:
+    """Return a role."""
+    return _answer(response, await given.find_people.role(caller_of(principal), role_id))
+
+
+@router.patch("/api/roles/{role_id}", summary="Change a role")
+async def change_role(
+    role_id: UUID, body: ChangeRoleBody, principal: Writer, given: Given, expected: IfMatch, response: Response
+) -> RoleAnswer:
+    """Change a role that is not built in; who has it has the new rights at once."""
+    return _answer(response, await given.edit_roles.change(caller_of(principal), role_id, body.change(), expected))
+
+
+@router.delete("/api/roles/{role_id}", status_code=204, summary="Delete a role")
+async def delete_role(
+    role_id: UUID,
+    principal: Writer,
+    given: Given,
+    expected: IfMatch,
+    reassign_to: Annotated[UUID | None, Query(description="the role that its users and shares get instead")] = None,
+) -> Response:
+    """Delete a role that is not built in; one that is in use only with the role that takes its place."""
+    await given.edit_roles.delete(caller_of(principal), role_id, reassign_to, expected)
+    return Response(status_code=204)
+
+
+@router.get("/api/permissions", summary="List permissions")
+async def list_permissions(principal: Reader, given: Given) -> PermissionList:
+    """Return everything that a role can allow."""
+    permissions = await given.find_people.permissions(caller_of(principal))
+    return PermissionList(
+        items=[
+            PermissionAnswer(name=permission.value, description=permission.description) for permission in permissions
+        ]
+    )
+
+
+def _answer(response: Response, role: Role) -> RoleAnswer:
+    set_etag(response, role.version)
+    return RoleAnswer.of(role)

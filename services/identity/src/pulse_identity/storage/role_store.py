@@ -1,0 +1,119 @@
+"""Roles one by one in PostgreSQL, within the transaction of a session that somebody else commits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pulse_chassis.errors import ConflictError
+from pulse_identity.domain.people import Role
+from pulse_identity.storage.tables import device_shares, role_permissions, roles, user_roles
+
+
+class PostgresRoleStore:
+    """A `RoleStore` on one session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
+        """Return a role; locked, nobody is given it or changes it until the transaction ends."""
+        query = sa.select(roles).where(roles.c.id == role_id)
+        row = (await self._session.execute(query.with_for_update() if for_update else query)).one_or_none()
+        if row is None:
+            return None
+        allowed = await self._session.execute(
+            sa.select(role_permissions.c.permission).where(role_permissions.c.role_id == role_id)
+        )
+        return Role(row.id, row.name, row.description, row.is_built_in, frozenset(allowed.scalars()), row.version)
+
+    async def add(self, role: Role) -> None:
+        """Add a role; raises ConflictError when its name is taken."""
+        now = datetime.now(UTC)
+        await self._guarded(
+            sa.insert(roles).values(id=role.id, is_built_in=False, created_at=now, updated_at=now, **_columns(role))
+        )
+        await self._set_permissions(role)
+
+    async def save(self, role: Role) -> None:
+        """Write a role's fields and permissions; raises ConflictError as `add`."""
+        changed = sa.update(roles).where(roles.c.id == role.id)
+        await self._guarded(changed.values(updated_at=datetime.now(UTC), **_columns(role)))
+        await self._session.execute(sa.delete(role_permissions).where(role_permissions.c.role_id == role.id))
+        await self._set_permissions(role)
+
+    async def usage(self, role_id: UUID) -> tuple[int, int]:
+        """Return how many users have the role and how many devices are shared with it."""
+        held = sa.select(sa.func.count()).select_from(user_roles).where(user_roles.c.role_id == role_id)
+        shared = sa.select(sa.func.count()).select_from(device_shares).where(device_shares.c.role_id == role_id)
+        return await self._session.scalar(held) or 0, await self._session.scalar(shared) or 0
+
+    async def hand_over(self, role_id: UUID, successor_id: UUID) -> None:
+        """Give users and shares of a role to another one; of two shares of a device the stronger stays."""
+        holders = sa.select(user_roles.c.user_id, sa.literal(successor_id, sa.Uuid)).where(
+            user_roles.c.role_id == role_id
+        )
+        await self._session.execute(
+            insert(user_roles).from_select(["user_id", "role_id"], holders).on_conflict_do_nothing()
+        )
+        await self._session.execute(sa.delete(user_roles).where(user_roles.c.role_id == role_id))
+        await self._session.execute(_STRENGTHEN, {"role": role_id, "successor": successor_id})
+        await self._session.execute(_MOVE_SHARES, {"role": role_id, "successor": successor_id})
+
+    async def delete(self, role_id: UUID) -> None:
+        """Delete a role that nobody has."""
+        await self._session.execute(sa.delete(roles).where(roles.c.id == role_id))
+
+    async def permissions_beside(self, user_id: UUID, role_id: UUID) -> frozenset[str]:
+        """Return what a user is allowed by roles other than this one."""
+        found = await self._session.execute(
+            sa.select(role_permissions.c.permission)
+            .join(user_roles, user_roles.c.role_id == role_permissions.c.role_id)
+            .where(user_roles.c.user_id == user_id, user_roles.c.role_id != role_id)
+            .distinct()
+        )
+        return frozenset(found.scalars())
+
+    async def _set_permissions(self, role: Role) -> None:
+        if role.permissions:
+            await self._session.execute(
+                sa.insert(role_permissions),
+                [{"role_id": role.id, "permission": permission} for permission in sorted(role.permissions)],
+            )
+
+    async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
+        try:
+            async with self._session.begin_nested():
+                await self._session.execute(statement)
+        except IntegrityError as error:
+            if "roles_name_key_key" not in str(error.orig):
+                raise
+            message = "there is a role of this name already"
+            raise ConflictError(message, code="role_name_taken", field="name") from None
+
+
+# "control" is the stronger of the two levels.
+_STRENGTHEN = sa.text(
+    "update identity.device_shares kept set level = 'control' from identity.device_shares gone"
+    " where gone.role_id = :role and kept.role_id = :successor and kept.device_id = gone.device_id"
+    " and gone.level = 'control'"
+).bindparams(sa.bindparam("role", type_=sa.Uuid), sa.bindparam("successor", type_=sa.Uuid))
+_MOVE_SHARES = sa.text(
+    "update identity.device_shares moved set role_id = :successor where moved.role_id = :role and not exists"
+    " (select from identity.device_shares kept where kept.role_id = :successor and kept.device_id = moved.device_id)"
+).bindparams(sa.bindparam("role", type_=sa.Uuid), sa.bindparam("successor", type_=sa.Uuid))
+
+
+def _columns(role: Role) -> dict[str, Any]:
+    return {
+        "name": role.name,
+        "name_key": role.name.casefold(),
+        "description": role.description,
+        "version": role.version,
+    }

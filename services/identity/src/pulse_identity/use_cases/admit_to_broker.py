@@ -1,0 +1,49 @@
+"""Whether a device may connect to a broker that asks us, and what it may do there.
+
+Name and client id are the device's id, the password is one of its valid keys: during a rotation's overlap the old one as
+well. Accounts of services are not here; a broker keeps them itself and asks us only about the rest.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Protocol
+
+from pulse_chassis.clock import Clock
+from pulse_contracts.device_keys import key_prefix, key_sha256
+from pulse_contracts.ids import ClientId, is_client_id
+from pulse_identity.domain.broker_rules import BrokerRule, rules_of
+
+_MAX_KEY_CHARS = 256
+
+
+class DeviceCredentials(Protocol):
+    """The digests of devices' keys."""
+
+    async def digests(self, device_id: str, prefix: str, now: datetime) -> list[bytes]:
+        """Return the digests of an active device's keys with this prefix that are valid now."""
+        ...
+
+
+class AdmitToBroker:
+    """Decides about a connection."""
+
+    def __init__(self, credentials: DeviceCredentials, clock: Clock) -> None:
+        self._credentials = credentials
+        self._clock = clock
+
+    async def __call__(self, client_id: str, username: str, password: str) -> tuple[BrokerRule, ...] | None:
+        """Return the device's rules; None when it is not let in. Raises UnavailableError without the database."""
+        if client_id != username or not is_client_id(username) or not _could_be_a_key(password):
+            return None
+        known = await self._credentials.digests(username, key_prefix(password), self._clock.now())
+        given = key_sha256(password)
+        if not any(hmac.compare_digest(digest, given) for digest in known):
+            return None
+        return rules_of(ClientId(username))
+
+
+def _could_be_a_key(password: str) -> bool:
+    """Whether it can be looked up at all: a NUL or half a character would be the database's error."""
+    return len(password) <= _MAX_KEY_CHARS and password.isascii() and password.isprintable()
