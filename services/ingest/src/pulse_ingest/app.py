@@ -22,8 +22,8 @@ from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
-from pulse_chassis.logging import get_logger
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
+from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.revocations import RevokedSessions

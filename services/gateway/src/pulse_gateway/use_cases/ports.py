@@ -55,14 +55,6 @@ class PublishedState(Protocol):
         ...
 
 
-class TokenVerifier(Protocol):
-    """Access tokens."""
-
-    async def verify(self, token: str) -> Principal:
-        """Return who the token speaks for. Raises UnauthorizedError, UnavailableError."""
-        ...
-
-
 class AccessAudit(Protocol):
     """Tells the audit log what the request or socket at hand did; of many alike within a minute it tells their number."""
 
