@@ -82,7 +82,9 @@ class Fault:
     """The first thing that is wrong: at which row, and what."""
 
     seq: int
-    kind: Literal["edited", "missing", "misplaced", "rewritten", "truncated", "forged_checkpoint", "unsigned", "no_head"]
+    kind: Literal[
+        "edited", "missing", "misplaced", "rewritten", "truncated", "forged_checkpoint", "unsigned", "no_head"
+    ]
     detail: str
 
 
