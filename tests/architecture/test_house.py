@@ -56,7 +56,7 @@ def test_every_module_says_what_lives_in_it() -> None:
 
 def test_only_contracts_spell_a_topic_or_a_stream() -> None:
     spelling = re.compile(
-        r"^(telemetry|ack|heartbeat|command|sync|alert|devices|app/device)/[{+]|^pulse:(telemetry|devices|access)$"
+        r"^(telemetry|ack|heartbeat|command|sync|alert|devices|app/device)/[{+]|^pulse:(telemetry|devices|access|audit)$"
     )
     found = []
     for file in SOURCES:

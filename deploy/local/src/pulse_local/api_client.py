@@ -10,6 +10,9 @@ import httpx
 from pulse_local.errors import StackError
 from pulse_local.stack_file import StackFile
 
+_IMPORT_SECONDS = 300.0
+_MISTAKES_SHOWN = 20
+
 
 class ApiError(StackError):
     """The stack answered a request with a problem; `code` is the problem's own."""
@@ -45,6 +48,20 @@ class ApiClient:
     def add_device(self, device_id: str, name: str) -> dict[str, Any]:
         """Register a device; its API key is in the answer, and nowhere else ever again."""
         return self._call("POST", "/api/devices", {"id": device_id, "name": name})
+
+    def import_devices(self, file: bytes) -> str:
+        """Register the devices of a CSV file; return the answer's CSV, with each API key in it this once."""
+        if "Authorization" not in self._http.headers:
+            self._sign_in()
+        try:
+            answer = self._http.post(
+                "/api/devices/import", content=file, headers={"Content-Type": "text/csv"}, timeout=_IMPORT_SECONDS
+            )
+        except httpx.HTTPError as error:
+            raise ApiError("unreachable", f"The stack does not answer: {error}.", "See `pulse status`.") from error
+        if answer.is_error:
+            raise _import_problem(answer)
+        return answer.text
 
     def rotate_key(self, device_id: str) -> dict[str, Any]:
         """Give a device a new API key."""
@@ -88,6 +105,17 @@ class ApiClient:
             return self._http.request(method, path, json=body, params=parameters)
         except httpx.HTTPError as error:
             raise ApiError("unreachable", f"The stack does not answer: {error}.", "See `pulse status`.") from error
+
+
+def _import_problem(answer: httpx.Response) -> ApiError:
+    """Return the problem with the rows that are wrong, as far as they fit on a screen."""
+    problem = _problem(answer)
+    try:
+        errors = answer.json().get("errors") or []
+        rows = [f"  {error['field']}: {error['message']}" for error in errors[:_MISTAKES_SHOWN]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return problem
+    return ApiError(problem.code, "\n".join([str(problem), *rows])) if rows else problem
 
 
 def _problem(answer: httpx.Response) -> ApiError:

@@ -1,5 +1,6 @@
 """The command line with the real services: what an operator does on the first day."""
 
+import csv
 import json
 import os
 import re
@@ -78,6 +79,13 @@ def test_the_first_day_of_an_operator(data: Path, pulse: Pulse, wait_until: Call
     renewed = pulse("devices", "key", "sensor-1").stdout.strip()
     assert renewed != key
     assert "sensor-1" in pulse("devices", "list").stdout
+    many = data.parent / "many.csv"
+    many.write_text("id,kind\nsensor-2,generic\nsensor-1,generic\nsensor-3,NOT A KIND\n")
+    refused = pulse("devices", "import", str(many))
+    assert (refused.returncode, "row 3.kind" in refused.stderr) == (1, True)
+    many.write_text("id\nsensor-2\nsensor-3\n")
+    made = list(csv.DictReader(pulse("devices", "import", str(many)).stdout.splitlines()))
+    assert [(row["id"], row["status"]) for row in made] == [("sensor-2", "registered"), ("sensor-3", "registered")]
     assert len(pulse("devices", "enroll-code").stdout.strip()) >= 8
 
     def send(api_key: str) -> httpx.Response:

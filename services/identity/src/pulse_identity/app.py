@@ -88,7 +88,7 @@ from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.rotate_signing_keys import KeyTimes, RotateSigningKeys
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
-from pulse_identity.use_cases.sign_in_externally import SignInExternally
+from pulse_identity.use_cases.sign_in_externally import ExternalRules, SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
 from pulse_identity.use_cases.turnstile import Turnstile
@@ -385,12 +385,5 @@ def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None
     if client is None:
         return None
     provider = OidcProvider(client, parts.clock)
-    return SignInExternally(
-        provider,
-        parts.work,
-        box=parts.box,
-        tokens=parts.keys,
-        clock=parts.clock,
-        times=times,
-        roles=parts.settings.oidc_roles,
-    )
+    rules = ExternalRules(times, parts.settings.oidc_roles)
+    return SignInExternally(provider, parts.work, parts.box, parts.keys, parts.clock, rules)

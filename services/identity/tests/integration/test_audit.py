@@ -139,10 +139,26 @@ async def test_only_who_may_reads_the_log_and_reading_is_told(service, admin, se
     assert (await service.http.get("/api/audit")).status_code == 401
     operator = await service.add_person(admin, "operator")
     await operator.call("GET", "/api/audit", status=403)
-    await admin.call("GET", "/api/audit?from=2026-01-01", status=422)
+    for bad in (
+        "from=2026-01-01",
+        "to=0001-01-01T00:00:00%2B23:59",
+        "cursor=0",
+        "outcome=x",
+        "actor=%00",
+        "format=xml",
+    ):
+        await admin.call("GET", f"/api/audit?{bad}", status=422)
+    for odd in (
+        "to=9999-12-31T00:00:00Z",
+        "from=0001-01-01T00:00:00Z",
+        f"cursor={2**63 - 1}",
+        "action=%25.*",
+        "resource=:",
+    ):
+        await admin.call("GET", f"/api/audit?{odd}", status=200)
     await admin.call("GET", "/api/audit?action=user.*&from=2026-01-01T00:00:00Z", status=200)
     await settle()
-    (told,) = await entries(admin, action="audit.read")
+    told = (await entries(admin, action="audit.read"))[0]
     assert told["after"] == {"filter": {"action": "user.*", "from": "2026-01-01T00:00:00+00:00"}}
 
 

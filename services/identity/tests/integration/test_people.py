@@ -165,3 +165,31 @@ async def test_a_deleted_users_devices_stay_without_an_owner(service, admin):
     await admin.call("DELETE", f"/api/users/{operator.id}", status=204)
     assert (await admin.call("GET", "/api/devices/orphan", status=200))["owner_id"] is None
     await admin.call("GET", f"/api/users/{operator.id}", status=404)
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix"), [("DELETE", ""), ("PUT", "/toggle-status")], ids=["delete each other", "disable each other"]
+)
+async def test_two_admins_who_shut_each_other_out_at_once_leave_one(service, admin, method, suffix):
+    other = await service.add_person(admin, "admin")
+    await asyncio.gather(
+        admin.call(method, f"/api/users/{other.id}{suffix}"),
+        other.call(method, f"/api/users/{admin.id}{suffix}"),
+    )
+    async with service.parts.work() as unit:
+        assert await unit.people.lock_active_admins() == 1
+
+
+async def test_many_admins_who_demote_one_another_at_once_leave_one(service, admin):
+    others = [await service.add_person(admin, "admin") for _ in range(4)]
+    ring = [admin, *others]
+    await asyncio.gather(
+        *(
+            actor.call("PATCH", f"/api/users/{target.id}", {"roles": []})
+            for actor in ring
+            for target in ring
+            if actor is not target
+        )
+    )
+    async with service.parts.work() as unit:
+        assert await unit.people.lock_active_admins() >= 1

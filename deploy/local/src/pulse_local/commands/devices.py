@@ -1,7 +1,10 @@
-"""`pulse devices`: list, register, new key, enrolment code, over the REST API as the administrator."""
+"""`pulse devices`: list, register, import, new key, enrolment code, over the REST API as the administrator."""
 
 from __future__ import annotations
 
+import csv
+import io
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +17,7 @@ from pulse_local.commands.stack_commands import Data
 from pulse_local.data_directory import DEFAULT, DataDirectory
 from pulse_local.stack_file import StackFile
 
-app = typer.Typer(no_args_is_help=True, help="Devices: list, register, new key, enrolment code.")
+app = typer.Typer(no_args_is_help=True, help="Devices: list, register, import, new key, enrolment code.")
 
 DeviceId = Annotated[str, typer.Argument(help="The device's id: it names its topics and its broker account.")]
 Name = Annotated[str, typer.Option("--name", help="What people call it; the id unless given.")]
@@ -44,6 +47,21 @@ def add(device_id: DeviceId, data: Data = DEFAULT, name: Name = "") -> None:
     """Register a device and print its API key, which is shown this once."""
     with client(DataDirectory.at(data)) as api:
         typer.echo(api.add_device(device_id, name or device_id)["api_key"])
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV: id,name,kind,groups,…")
+    ],
+    data: Data = DEFAULT,
+) -> None:
+    """Register the devices of a CSV file, and print CSV with their API keys, which are shown this once."""
+    with client(DataDirectory.at(data)) as api:
+        answer = api.import_devices(file.read_bytes())
+    typer.echo(answer, nl=False)
+    if any(row["status"] != "registered" for row in csv.DictReader(io.StringIO(answer))):
+        raise typer.Exit(1)
 
 
 @app.command()

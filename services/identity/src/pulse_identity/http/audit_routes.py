@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from pulse_chassis.bearer import Principal, requires
 from pulse_contracts.audit import AuditEvent, AuditOutcome
@@ -29,6 +30,16 @@ _COLUMNS: Final = (
     "action", "resource_type", "resource_id", "outcome", "reason", "before", "after", "digest",
 )  # fmt: skip
 
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        message = "is outside of the calendar in UTC"
+        raise ValueError(message) from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 AuditReader = Annotated[Principal, Depends(requires(Permission.AUDIT_READ))]
 
 
@@ -60,8 +71,8 @@ def _wanted(
         str | None, Query(max_length=200, pattern=PLAIN_TEXT, description="`device`, or `device:DESKTOP-001`")
     ] = None,
     outcome: AuditOutcome | None = None,
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="inclusive")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to", description="exclusive")] = None,
+    start: Annotated[Moment | None, Query(alias="from", description="inclusive")] = None,
+    end: Annotated[Moment | None, Query(alias="to", description="exclusive")] = None,
 ) -> AuditFilter:
     return AuditFilter(actor or None, action or None, resource or None, outcome, start, end)
 

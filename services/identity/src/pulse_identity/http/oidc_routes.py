@@ -21,7 +21,10 @@ router = APIRouter(tags=["sessions"], prefix="/api/auth/oidc")
 COOKIE = "pulse_oidc"
 COOKIE_PATH = "/api/auth/oidc"
 _Text = Annotated[str | None, Query(max_length=2048, pattern=PLAIN_TEXT)]
-_REDIRECT: dict[int | str, dict[str, Any]] = {303: {"description": "To the provider, or back to the page"}}
+_REDIRECT: dict[int | str, dict[str, Any]] = {
+    303: {"description": "To the provider, or back to the page"},
+    404: {"description": "There is no other provider here"},
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -173,12 +174,16 @@ class PostgresPeopleStore:
 
     async def _set_roles(self, user: User) -> None:
         chosen = sa.select(sa.literal(user.id, sa.Uuid), roles.c.id).where(roles.c.name.in_(user.roles))
+        given = sa.insert(user_roles).from_select(["user_id", "role_id"], chosen)
         try:
             async with self._session.begin_nested():
-                await self._session.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], chosen))
+                count = cast("CursorResult[Any]", await self._session.execute(given)).rowcount
         except IntegrityError:
+            count = -1
+        if count != len(user.roles):
+            # Between looking the roles up and giving them somebody deleted or renamed one.
             message = "a role was deleted at this very moment"
-            raise ConflictError(message, code="role_deleted", field="roles") from None
+            raise ConflictError(message, code="role_deleted", field="roles")
 
     async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
         try:

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_identity.domain.devices import DeviceShare, EnrolmentCode, Grantee, ShareLevel
@@ -38,12 +39,17 @@ class PostgresShareStore:
         grantee_id = await self._session.scalar(found)
         if grantee_id is None:
             return None
-        share_id = await self._session.scalar(
+        wanted = (
             insert(device_shares)
             .values(id=uuid.uuid4(), device_id=device_id, level=level.value, created_at=now, **{column: grantee_id})
             .on_conflict_do_update(index_elements=["device_id", column], set_={"level": level.value})
             .returning(device_shares.c.id)
         )
+        try:
+            async with self._session.begin_nested():
+                share_id = await self._session.scalar(wanted)
+        except IntegrityError:
+            return None  # Deleted between looking it up and sharing with it.
         rows = await self._session.execute(_SHARE.where(device_shares.c.id == share_id))
         return _share(rows.one())
 

@@ -55,11 +55,10 @@ class RotateSigningKeys:
             await unit.lock("signing-keys")
             keys = await unit.signing_keys.all()
             gone = await unit.signing_keys.remove(now)
-            newest = keys[0].signs_from
-            is_due = newest <= now and (at_once or now + self._times.ahead >= newest + self._times.signs)
-            if not is_due:
+            if keys and not self._is_due(keys[0].signs_from, now, at_once=at_once):
                 return None
-            following = self._make_key(now + self._times.ahead)
+            # The very first key has nobody to wait for.
+            following = self._make_key(now + self._times.ahead if keys else now)
             until = following.signs_from + timedelta(seconds=ACCESS_TOKEN_SECONDS) + self._times.margin
             for key in keys:
                 if key.published_until is None:
@@ -72,3 +71,6 @@ class RotateSigningKeys:
             "signing_key_added", key_id=following.key_id, signs_from=following.signs_from.isoformat(), forgotten=gone
         )
         return following.signs_from
+
+    def _is_due(self, newest: datetime, now: datetime, *, at_once: bool) -> bool:
+        return newest <= now and (at_once or now + self._times.ahead >= newest + self._times.signs)

@@ -46,27 +46,28 @@ class Departure:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalRules:
+    """How long a session lasts, and which role a group of the provider stands for; with none, roles are ours to give."""
+
+    times: SessionTimes
+    roles: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
 class SignInExternally:
     """Sends browsers to the provider and takes them back."""
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each part once
-        self,
-        provider: SignInProvider,
-        work: Work,
-        *,
-        box: SecretBox,
-        tokens: AccessTokens,
-        clock: Clock,
-        times: SessionTimes,
-        roles: Mapping[str, str],
-    ) -> None:
+    def __init__(
+        self, provider: SignInProvider, work: Work, box: SecretBox, tokens: AccessTokens, clock: Clock,
+        rules: ExternalRules,
+    ) -> None:  # fmt: skip
         self._provider = provider
         self._work = work
         self._box = box
         self._tokens = tokens
         self._clock = clock
-        self._times = times
-        self._roles = roles
+        self._times = rules.times
+        self._roles = rules.roles
 
     async def begin(self, return_to: str) -> tuple[str, bytes]:
         """Return where to send the browser and what it keeps, sealed; raises InvalidError, UnavailableError."""
