@@ -1,6 +1,6 @@
 """A gateway over a real PostgreSQL and a real Valkey, and clients that speak to it over real sockets.
 
-The tables are of identity's and ingest's own migrations; for identity stand its signing key and a server with it.
+The tables are of the services' own migrations; for identity stand its signing key and a server with it.
 """
 
 import asyncio
@@ -342,11 +342,11 @@ def socket_to() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def migrated(postgres_server: Any) -> dict[str, str]:
-    """A database with the tables and views of identity and ingest, for all tests of the session."""
+    """A database with the tables and views of all services, for all tests of the session."""
     urls: dict[str, str] = postgres_server.new_database()
 
     async def migrate() -> None:
-        for service, schema in (("identity", "identity"), ("ingest", "telemetry")):
+        for service, schema in (("identity", "identity"), ("ingest", "telemetry"), ("gateway", "gateway")):
             scripts = SERVICES / service / "src" / f"pulse_{service}" / "storage" / "migrations"
             await upgrade(urls[f"pulse_{service}"], scripts, schema)
         db = await asyncpg.connect(postgres_server.superuser_url(urls["pulse_gateway"]))
