@@ -21,7 +21,7 @@ CHECKS = (
     "ignored_auth",
     "use_after_free",
 )
-SECONDS = {"identity": 14, "gateway": 5, "ingest": 4}
+SECONDS = {"identity": 12, "gateway": 4, "ingest": 3}
 # What ends sessions, or fills every bucket, would make the rest of the run one of refusals: it has a run of its own.
 ENDING = r"^/api/(auth|profile|enrol|devices/enroll)"
 

@@ -98,7 +98,7 @@ from pulse_identity.use_cases.verify_audit import VerifyAudit
 SERVICE = "identity"
 POOL_SIZE = 10
 # More than there are hashing threads, so that those are never idle; far fewer than there are connections.
-SIGN_INS_AT_ONCE = 4
+SIGN_INS_BESIDE_HASHING = 3
 HOUSEKEEPING_SECONDS = 3600.0
 KEY_ROTATION_SECONDS = 60.0
 # A code has 100 bits: this is about noise, not about guessing.
@@ -341,7 +341,9 @@ def _use_cases(parts: Parts) -> UseCases:
         return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
 
     return UseCases(
-        sign_in_turns=Turnstile(SIGN_INS_AT_ONCE, settings.identity_argon2_waiting),
+        sign_in_turns=Turnstile(
+            settings.identity_argon2_workers + SIGN_INS_BESIDE_HASHING, settings.identity_argon2_waiting
+        ),
         sign_in=SignIn(work, parts.hasher, limits, parts.keys, clock, times),
         refresh_session=RefreshSession(work, parts.box, parts.keys, clock, times),
         sign_in_externally=_external_door(parts, times),
