@@ -88,7 +88,8 @@ def fresh_security(ingest_password: str, identity_password: str) -> dict[str, An
 def refreshed_security(path: Path, ingest_password: str, identity_password: str) -> dict[str, Any]:
     """Return the content for a start: what the broker had, with our roles and service accounts as they must be.
 
-    A file that cannot be read is replaced by a fresh one: identity, which owns the devices, enters them again.
+    A file that cannot be read is replaced by a fresh one. Its devices' accounts are gone then: identity keeps digests of
+    keys only, so it reports them as missing, and each device needs a new key.
     """
     fresh = fresh_security(ingest_password, identity_password)
     try:
