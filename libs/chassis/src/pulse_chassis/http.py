@@ -1,12 +1,14 @@
 """The HTTP app that every service starts from.
 
-Guaranteed: every error is a problem document, every answer has its request id and security headers, bodies are
-bounded, `/health`, `/readyz` and `/metrics` are there, and the OpenAPI document declares who may call an operation and
-every kind of answer it can give. Start and stop are the process's business (`run`), not the app's: it has no lifespan.
+Guaranteed: every error is a problem document, every answer has its request id and security headers, bodies and rates
+are bounded by route, other origins read nothing unless they are listed, `/health`, `/readyz` and `/metrics` are there,
+and the OpenAPI document declares who may call an operation and every kind of answer it can give. Start and stop are
+the process's business (`run`), not the app's: it has no lifespan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, FastAPI
@@ -17,12 +19,16 @@ from starlette.responses import JSONResponse, Response
 
 from pulse_chassis.api_docs import install_docs
 from pulse_chassis.bearer import Authority, public
+from pulse_chassis.cross_origin import CrossOrigin
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http_edge import HttpEdge, HttpMetrics
+from pulse_chassis.http_edge import HttpEdge, HttpMetrics, LastResort
 from pulse_chassis.idempotency import Idempotency, IdempotentPosts
 from pulse_chassis.metrics import EXPOSITION_MEDIA_TYPE, exposition
 from pulse_chassis.openapi import DocumentedApp
 from pulse_chassis.problems import install_problem_handlers
+from pulse_chassis.rate_limits import RateLimiter
+from pulse_chassis.request_bounds import RequestBounds
+from pulse_chassis.route_bounds import not_rate_limited
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -58,8 +64,13 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     authority: Authority | None,
     max_body_bytes: int = MAX_BODY_BYTES,
     idempotency: Idempotency | None = None,
+    origins: Collection[str] = (),
+    limiter: RateLimiter | None = None,
 ) -> FastAPI:
-    """Return an app without routes of its own but the operational ones; the caller includes its routers."""
+    """Return an app without routes of its own but the operational ones; the caller includes its routers.
+
+    `origins` are the other origins whose pages may use it, `limiter` counts requests (None: nobody is counted).
+    """
     app = DocumentedApp(
         title=title,
         version=version,
@@ -69,10 +80,14 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
         redirect_slashes=False,
     )
     app.state.authority = authority
+    app.state.max_body_bytes = max_body_bytes
+    # Each one stands outside of those added before it.
     if idempotency is not None:
-        # Added before the edge, so it stands inside of it.
         app.add_middleware(IdempotentPosts, idempotency=idempotency)
-    app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry), max_body_bytes=max_body_bytes)
+    app.add_middleware(RequestBounds, max_body_bytes=max_body_bytes, limiter=limiter, authority=authority)
+    app.add_middleware(LastResort)
+    app.add_middleware(CrossOrigin, origins=origins)
+    app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry))
     install_problem_handlers(app)
     install_docs(app)
     _add_operational_routes(app, service, health, metrics_registry)
@@ -82,7 +97,10 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
 def _add_operational_routes(
     app: FastAPI, service: str, health: HealthRegistry, metrics_registry: CollectorRegistry
 ) -> None:
-    probe = [Depends(public("for the machinery that runs the service; says nothing about users or data"))]
+    probe = [
+        Depends(public("for the machinery that runs the service; says nothing about users or data")),
+        Depends(not_rate_limited("a probe that is refused would restart a healthy service")),
+    ]
 
     @app.get("/health", dependencies=probe, tags=["operations"], summary="Does the process live?")
     async def read_health() -> Liveness:

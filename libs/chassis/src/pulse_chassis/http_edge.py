@@ -1,8 +1,8 @@
-"""What happens to every HTTP request before and after a route: id, limits, headers, metrics, the last resort.
+"""What happens to every HTTP request before and after a route: id, headers, metrics, the last resort.
 
-One plain ASGI layer outside of all others. Guaranteed for each answer, a 500 included: `X-Request-ID` (the caller's if
-it is well-formed), the security headers, a problem document for errors, one line in the metrics. A body above the
-bound is refused while it arrives, whatever its Content-Length said. WebSockets pass with an id and nothing else.
+Two plain ASGI layers. Guaranteed for each answer, a 500 included: `X-Request-ID` (the caller's if it is well-formed),
+the security headers, a problem document for errors, one line in the metrics. WebSockets pass with an id and nothing
+else.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from typing import Any, Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import LATENCY_BUCKETS
-from pulse_chassis.problems import internal_problem, make_problem, problem_response
+from pulse_chassis.problems import internal_problem
 from pulse_chassis.request_origin import RequestOrigin, request_origin
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
@@ -33,6 +32,7 @@ SECURITY_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cache-Control": "no-store",
 }
 """For an API. A route that serves pages or files sets its own values, which are then left alone."""
@@ -58,10 +58,9 @@ class HttpMetrics:
 class HttpEdge:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on a socket."""
@@ -90,40 +89,39 @@ class HttpEdge:
             await send(message)
 
         try:
-            if _declared_length(scope) > self._max_body_bytes:
-                await self._too_large(scope, receive, send_dressed)
-            else:
-                await self._app(scope, self._bounded(receive), send_dressed)
-        except Exception:
-            # The boundary: whatever a route did not foresee becomes a 500 here, and the process lives on.
-            _log.exception("request_failed", method=scope["method"], route=_route(scope))
-            if status:
-                raise
-            await internal_problem()(scope, receive, send_dressed)
+            await self._app(scope, receive, send_dressed)
         finally:
             route = _route(scope)
             self._metrics.requests.labels(_method(scope), route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
-    def _bounded(self, receive: Receive) -> Receive:
-        taken = 0
 
-        async def receive_bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._max_body_bytes:
-                raise HTTPException(413, detail=self._limit_text())
-            return message
+class LastResort:
+    """The layer that turns whatever nobody foresaw into a 500, inside of the one that says who may read it."""
 
-        return receive_bounded
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = make_problem(413, "too_large", self._limit_text())
-        await problem_response(problem, {"Connection": "close"})(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass on a socket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
 
-    def _limit_text(self) -> str:
-        return f"the body is larger than {self._max_body_bytes} bytes"
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            # The boundary: whatever a route did not foresee becomes a 500 here, and the process lives on.
+            _log.exception("request_failed", method=scope["method"], route=_route(scope))
+            if has_begun:
+                raise
+            await internal_problem()(scope, receive, send)
 
 
 def _dress(message: Message, scope: Scope, request_id: str) -> None:
@@ -133,11 +131,6 @@ def _dress(message: Message, scope: Scope, request_id: str) -> None:
         headers.setdefault(name, value)
     if scope.get("scheme") == "https":
         headers.setdefault("Strict-Transport-Security", HSTS)
-
-
-def _declared_length(scope: Scope) -> int:
-    text = Headers(scope=scope).get("content-length", "0")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _route(scope: Scope) -> str:

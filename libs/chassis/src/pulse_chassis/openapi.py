@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 
 from pulse_chassis.bearer import AccessRule, rule_of
 from pulse_chassis.idempotency import HEADER, KEY_PATTERN
+from pulse_chassis.route_bounds import RouteBounds, bounds_of
 from pulse_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
 
 _SCHEMA_REF: Final = "#/components/schemas/"
@@ -25,6 +26,9 @@ _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "required": False,
     "description": "The same key with the same body gets the same answer for 24 hours, and nothing is done twice",
     "schema": {"type": "string", "pattern": KEY_PATTERN},
+}
+_RETRY_AFTER: Final[dict[str, Any]] = {
+    "Retry-After": {"description": "Seconds until it is worth trying again", "schema": {"type": "integer"}}
 }
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
 
@@ -50,13 +54,13 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         for method in route.methods or ():
             operation = operations.get(method.lower())
             if operation is not None:
-                _complete(operation, rule, method)
+                _complete(operation, rule, method, bounds_of(route, method, app.state.max_body_bytes))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
 
 
-def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str) -> None:
+def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str, bounds: RouteBounds) -> None:
     responses = operation.setdefault("responses", {})
     if method == "POST":
         operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
@@ -70,7 +74,10 @@ def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str) -
         responses.setdefault("403", _problem(f"The permission {rule.detail} is needed"))
     if "HTTPValidationError" in str(responses.get("422")):
         responses["422"] = _problem("The request does not have the form it must have; `errors` says where")
-    for status, meaning in _always_possible(operation, method).items():
+    if bounds.rate_class is not None:
+        operation["x-rate-class"] = bounds.rate_class.value
+        responses.setdefault("429", _problem("Too many requests")).setdefault("headers", _RETRY_AFTER)
+    for status, meaning in _always_possible(operation, method, bounds).items():
         responses.setdefault(status, _problem(meaning))
     for status, answer in responses.items():
         # A description alone would declare an answer without a body.
@@ -78,15 +85,15 @@ def _complete(operation: dict[str, Any], rule: AccessRule | None, method: str) -
             answer["content"] = _problem("")["content"]
 
 
-def _always_possible(operation: dict[str, Any], method: str) -> dict[str, str]:
+def _always_possible(operation: dict[str, Any], method: str, bounds: RouteBounds) -> dict[str, str]:
     """Return the answers that follow from what an operation takes, and from what it may do."""
-    found = {"429": "Too many requests; Retry-After says when again", "503": "Something that is needed is not there"}
+    found = {"503": "Something that is needed is not there"}
     if operation.get("parameters") or "requestBody" in operation:
         found |= {"400": "The request cannot be read", "422": "The request is not acceptable"}
     if any(parameter.get("in") == "path" for parameter in operation.get("parameters", ())):
         found |= {"404": "It is not there, or not for these eyes"}
     if "requestBody" in operation:
-        found |= {"413": "The body is too large", "415": "The body is of another kind"}
+        found |= {"413": f"The body is larger than {bounds.max_body_bytes} bytes", "415": "The body is of another kind"}
     if method not in {"GET", "HEAD"}:
         found |= {
             "401": "Not signed in, or the credentials are wrong",

@@ -7,13 +7,15 @@ both is an error; what is wrong is said by variable name and without any value. 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pulse_chassis.edge_policy import Rate, RateClass, parse_origins, parse_rates
 from pulse_chassis.mqtt import MqttEndpoint
 
 
@@ -63,9 +65,41 @@ class ServiceSettings(PulseSettings):
     mqtt_ca_file: Path | None = Field(default=None, description="unset: plain TCP")
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="addresses whose X-Forwarded-For and -Proto are believed; comma-separated, or *",
+    )
+    allowed_origins: str = Field(
+        default="", description="other origins whose pages may use API, cookie and socket; comma-separated, exact"
+    )
+    rate_limits: str = Field(
+        default="", description="class=requests/seconds, comma-separated, over the defaults; off: nobody is counted"
+    )
     identity_url: str = Field(default="http://127.0.0.1:8001", description="its keys are at /.well-known/jwks.json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        parse_origins(text)
+        return text
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _are_rates(cls, text: str) -> str:
+        parse_rates(text)
+        return text
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The other origins whose pages may use the API, the session cookie and the live socket."""
+        return parse_origins(self.allowed_origins)
+
+    @property
+    def rates(self) -> Mapping[RateClass, Rate] | None:
+        """How often one caller may call each group of routes; None when nobody is counted."""
+        return parse_rates(self.rate_limits)
 
     @property
     def mqtt_endpoint(self) -> MqttEndpoint:

@@ -1,0 +1,155 @@
+"""The layer that holds requests to their route's bounds: how often, and how large a body.
+
+Guaranteed: 429 with `Retry-After` for a caller (the verified user of an access token, else the client address) who
+calls a group of routes too often; 413 that names the bound for a body above it, whatever its Content-Length said,
+before more than the bound was read. A refused body is read on for a moment and thrown away, so that the sender gets
+the answer and not a broken connection; then the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import suppress
+from typing import Final
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pulse_chassis.audit import note_refusal
+from pulse_chassis.bearer import Authority
+from pulse_chassis.client_address import address_group
+from pulse_chassis.errors import PulseError
+from pulse_chassis.problems import make_problem, problem_response
+from pulse_chassis.rate_limits import RateLimiter, Verdict
+from pulse_chassis.request_origin import note_principal
+from pulse_chassis.route_bounds import RouteBounds, RouteTable
+
+DISCARD_BYTES: Final = 32 * 1024 * 1024
+DISCARD_SECONDS: Final = 2.0
+_BEARER: Final = "bearer "
+
+
+class RequestBounds:
+    """The layer. `limiter` None: nobody is counted."""
+
+    def __init__(
+        self, app: ASGIApp, *, max_body_bytes: int, limiter: RateLimiter | None, authority: Authority | None
+    ) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._limiter = limiter
+        self._authority = authority
+        self._table: RouteTable | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass on a socket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._table is None:
+            self._table = RouteTable(scope["app"], self._max_body_bytes)
+        bounds = self._table.find(scope)
+        verdict = await self._count(scope, bounds)
+        if verdict is not None:
+            send = _telling(verdict, send)
+        if verdict is not None and not verdict.is_admitted:
+            await _refuse(scope, receive, send, bounds, verdict)
+            return
+        body = _Body(receive, send, bounds.max_body_bytes)
+        if _declared_length(scope) > bounds.max_body_bytes:
+            body.is_over = True
+            if bounds.route is not None:
+                scope["route"] = bounds.route  # For the metrics: the router will not see it.
+            problem = make_problem(413, "too_large", body.text)
+            await problem_response(problem)(scope, body.receive, body.send)
+        else:
+            await self._app(scope, body.receive, body.send)
+
+    async def _count(self, scope: Scope, bounds: RouteBounds) -> Verdict | None:
+        if self._limiter is None or bounds.rate_class is None:
+            return None
+        return await self._limiter.take(bounds.rate_class, await self._caller(scope))
+
+    async def _caller(self, scope: Scope) -> str:
+        credentials = Headers(scope=scope).get("authorization", "")
+        if self._authority is not None and credentials[: len(_BEARER)].lower() == _BEARER:
+            with suppress(PulseError):  # Not one of ours, or not to be verified now: the address is counted.
+                principal = await self._authority.verify(credentials[len(_BEARER) :].strip())
+                return f"user:{note_principal(principal).user_id}"
+        client = scope.get("client")
+        return f"address:{address_group(client[0]) if client else 'unknown'}"
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, bounds: RouteBounds, verdict: Verdict) -> None:
+    if bounds.route is not None:
+        scope["route"] = bounds.route  # For metrics and audit: the router will not see it.
+    note_refusal(Request(scope), "rate_limited")
+    message = f"too many requests of the kind {verdict.rate_class.value!r}; try again later"
+    problem = make_problem(429, "rate_limited", message, retry_after=verdict.retry_after)
+    await problem_response(problem)(scope, receive, send)
+
+
+def _telling(verdict: Verdict, send: Send) -> Send:
+    """Return a `send` that says what the caller has left (draft-ietf-httpapi-ratelimit-headers)."""
+    rate = verdict.rate
+
+    async def send_telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["RateLimit-Policy"] = f'"{verdict.rate_class}";q={rate.requests};w={rate.seconds}'
+            headers["RateLimit"] = f'"{verdict.rate_class}";r={verdict.remaining};t={math.ceil(verdict.full_after)}'
+        await send(message)
+
+    return send_telling
+
+
+class _Body:
+    """One request's body, bounded, and the answer to it."""
+
+    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._max_bytes = max_bytes
+        self._taken = 0
+        self.is_over = False
+        self.text = f"the body is larger than {max_bytes} bytes"
+
+    async def receive(self) -> Message:
+        """Return the next part; raises HTTPException 413 above the bound."""
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._max_bytes:
+            self.is_over = True
+            raise HTTPException(413, detail=self.text)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; before the last one of a refusal, read on for a moment."""
+        if not self.is_over:
+            await self._send(message)
+            return
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DISCARD_SECONDS):
+                    await self._discard()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    async def _discard(self) -> None:
+        discarded = 0
+        while discarded < DISCARD_BYTES:
+            message = await self._receive()
+            discarded += len(message.get("body", b""))
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                return
+
+
+def _declared_length(scope: Scope) -> int:
+    text = Headers(scope=scope).get("content-length", "0")
+    return int(text) if text.isascii() and text.isdigit() else 0
