@@ -1,4 +1,6 @@
-"""What all tests of the workspace share: how Hypothesis searches."""
+"""What all tests of the workspace share: how Hypothesis searches, and that one address may play many people."""
+
+import os
 
 from hypothesis import settings
 
@@ -6,3 +8,6 @@ from hypothesis import settings
 # commit passes or fails the same way everywhere; `--hypothesis-seed` or `--hypothesis-profile=default` searches anew.
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
+
+# Also for the stacks that tests start. Tests of the limits themselves set their own.
+os.environ.setdefault("PULSE_RATE_LIMITS", "off")

@@ -23,7 +23,12 @@ from pulse_bench.errors import BenchError
 from pulse_bench.stack import Stack
 from pulse_chassis.bearer import Authority, generate_signing_key, issue_access_token, public_jwk
 
-ENVIRONMENT: Final = {"PULSE_IDENTITY_SIGN_IN_BURST": "1000", "PULSE_IDENTITY_ARGON2_WAITING": "400"}
+ENVIRONMENT: Final = {
+    "PULSE_IDENTITY_SIGN_IN_BURST": "1000",
+    "PULSE_IDENTITY_ARGON2_WAITING": "400",
+    # One address plays many people; counting costs what it costs everybody.
+    "PULSE_RATE_LIMITS": "read=1000000/1,credentials=1000000/1",
+}
 ROUTES: Final = {"identity": "/api/profile", "gateway": "/api/dashboard/summary"}
 RATE_S: Final = 20.0
 """Token-checked requests a second at each service: far below what it can answer, so that waiting is not its own."""

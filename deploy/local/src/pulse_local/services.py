@@ -70,7 +70,6 @@ def _ingest(plan: StackPlan) -> dict[str, str]:
 
 def _identity(plan: StackPlan) -> dict[str, str]:
     return {
-        **({"PULSE_IDENTITY_ALLOWED_ORIGINS": _DEVELOPMENT_ORIGIN} if plan.profile is Profile.DEV else {}),
         "PULSE_MQTT_USERNAME": IDENTITY_ACCOUNT,
         "PULSE_MQTT_PASSWORD": plan.secrets.broker_identity_password,
         "PULSE_IDENTITY_ADMIN_USERNAME": ADMIN_USERNAME,
@@ -90,8 +89,6 @@ def _gateway(plan: StackPlan) -> dict[str, str]:
         "PULSE_GATEWAY_INGEST_URL": plan.url("ingest"),
         "PULSE_GATEWAY_IDENTITY_URL": plan.url("identity"),
     }
-    if plan.profile is Profile.DEV:
-        own["PULSE_GATEWAY_ALLOWED_ORIGINS"] = _DEVELOPMENT_ORIGIN
     if _DASHBOARD.is_dir():
         own["PULSE_GATEWAY_DASHBOARD_DIR"] = str(_DASHBOARD.resolve())
     return own
@@ -115,6 +112,7 @@ def service_environment(service: Service, plan: StackPlan) -> dict[str, str]:
         "PULSE_HTTP_HOST": LOOPBACK,
         "PULSE_HTTP_PORT": str(plan.ports[service.name]),
         "PULSE_IDENTITY_URL": plan.url("identity") if "identity" in plan.ports else "",
+        **({"PULSE_ALLOWED_ORIGINS": _DEVELOPMENT_ORIGIN} if development else {}),
         "PULSE_LOG_FORMAT": "console" if development else "json",
         "PULSE_LOG_LEVEL": "DEBUG" if development else "INFO",
         # A log that is a file is block-buffered otherwise, and a crash would lose its last words.

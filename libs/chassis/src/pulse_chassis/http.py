@@ -9,11 +9,13 @@ the process's business (`run`), not the app's: it has no lifespan.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field
+from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -26,9 +28,10 @@ from pulse_chassis.idempotency import Idempotency, IdempotentPosts
 from pulse_chassis.metrics import EXPOSITION_MEDIA_TYPE, exposition
 from pulse_chassis.openapi import DocumentedApp
 from pulse_chassis.problems import install_problem_handlers
-from pulse_chassis.rate_limits import RateLimiter
+from pulse_chassis.rate_limits import RateLimiter, rate_limiter
 from pulse_chassis.request_bounds import RequestBounds
 from pulse_chassis.route_bounds import not_rate_limited
+from pulse_chassis.settings import ServiceSettings
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -54,6 +57,19 @@ class Readiness(BaseModel):
     dependencies: Annotated[dict[str, Dependency], Field(description="by name")]
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What an operator decides: the other origins whose pages may use the app, and how often a caller may call."""
+
+    origins: Collection[str] = ()
+    limiter: RateLimiter | None = None
+
+    @classmethod
+    def of(cls, settings: ServiceSettings, redis: Redis, service: str) -> Edge:
+        """Return the edge that the settings say."""
+        return cls(settings.origins, rate_limiter(settings.rates, redis, service))
+
+
 def create_app(  # noqa: PLR0913 -- the composition root names each part once
     *,
     service: str,
@@ -64,13 +80,13 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     authority: Authority | None,
     max_body_bytes: int = MAX_BODY_BYTES,
     idempotency: Idempotency | None = None,
-    origins: Collection[str] = (),
-    limiter: RateLimiter | None = None,
+    edge: Edge | None = None,
 ) -> FastAPI:
     """Return an app without routes of its own but the operational ones; the caller includes its routers.
 
-    `origins` are the other origins whose pages may use it, `limiter` counts requests (None: nobody is counted).
+    Without an `edge` there are no other origins, and nobody is counted.
     """
+    edge = edge or Edge()
     app = DocumentedApp(
         title=title,
         version=version,
@@ -84,9 +100,9 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     # Each one stands outside of those added before it.
     if idempotency is not None:
         app.add_middleware(IdempotentPosts, idempotency=idempotency)
-    app.add_middleware(RequestBounds, max_body_bytes=max_body_bytes, limiter=limiter, authority=authority)
+    app.add_middleware(RequestBounds, max_body_bytes=max_body_bytes, limiter=edge.limiter, authority=authority)
     app.add_middleware(LastResort)
-    app.add_middleware(CrossOrigin, origins=origins)
+    app.add_middleware(CrossOrigin, origins=edge.origins)
     app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry))
     install_problem_handlers(app)
     install_docs(app)

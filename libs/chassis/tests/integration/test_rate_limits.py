@@ -25,7 +25,7 @@ from pulse_chassis.bearer import (
 from pulse_chassis.clock import ManualClock
 from pulse_chassis.edge_policy import Rate, RateClass, parse_rates
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.rate_limits import AGAIN_SECONDS, RateLimiter
 from pulse_chassis.route_bounds import not_rate_limited, rate_limited
 from pulse_chassis.streams import connect_redis
@@ -67,7 +67,7 @@ def _app(limiter: RateLimiter | None) -> FastAPI:
         health=HealthRegistry(),
         metrics_registry=CollectorRegistry(),
         authority=Authority(_keys),
-        limiter=limiter,
+        edge=Edge(limiter=limiter),
     )
     router = APIRouter(prefix="/api")
 

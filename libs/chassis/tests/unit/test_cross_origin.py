@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from pulse_chassis.bearer import public
 from pulse_chassis.edge_policy import parse_origins
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 
 OURS = "https://app.example"
 PREFLIGHT = {
@@ -29,7 +29,7 @@ def app() -> FastAPI:
         metrics_registry=CollectorRegistry(),
         authority=None,
         max_body_bytes=100,
-        origins=parse_origins(f"{OURS}/, http://localhost:5173"),
+        edge=Edge(origins=parse_origins(f"{OURS}/, http://localhost:5173")),
     )
 
     @made.get("/thing", dependencies=[Depends(public("a test"))])

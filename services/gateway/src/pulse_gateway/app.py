@@ -21,7 +21,7 @@ from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
@@ -145,7 +145,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, c
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
-    app = _app(settings, desk, authority, registry, pool, client)
+    app = _app(settings, desk, authority, registry, stores, client)
     app.state.audit = trail
     access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
     probes = PartProbes(_probes(settings, desk, pool, client), lambda parts: _tell_parts(state, parts))
@@ -163,7 +163,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, c
             app,
             host=settings.http_host,
             port=settings.http_port,
-            trusted_proxies=settings.gateway_trusted_proxies,
+            trusted_proxies=settings.trusted_proxies,
         ),
     ]
     return Gateway(app, workers, desk)
@@ -247,9 +247,10 @@ def _app(
     desk: Desk,
     authority: Authority,
     registry: CollectorRegistry,
-    pool: ReadPool,
+    stores: Stores,
     client: httpx.AsyncClient,
 ) -> FastAPI:
+    pool = stores.pool
     health = HealthRegistry()
     for name, probe in _needed(settings, desk, pool, client).items():
         health.add(name, probe)
@@ -260,12 +261,13 @@ def _app(
         health=health,
         metrics_registry=registry,
         authority=authority,
+        edge=Edge.of(settings, stores.redis, SERVICE),
     )
     app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool), desk.audit))
     app.include_router(dashboard_router(desk.state, desk.directory))
     app.include_router(forwarding_router(client, settings.services))
     app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))
-    app.add_middleware(LiveDoor, desk=desk, allowed_origins=settings.allowed_origins)
+    app.add_middleware(LiveDoor, desk=desk, allowed_origins=settings.origins)
     return app
 
 

@@ -17,19 +17,10 @@ class GatewaySettings(ServiceSettings):
     gateway_sync_url: str | None = None
     gateway_commands_url: str | None = None
     gateway_alerts_url: str | None = None
-    gateway_allowed_origins: str = Field(default="", description="comma-separated; the gateway's own is always allowed")
     gateway_dashboard_dir: Path | None = Field(default=None, description="the built dashboard; unset: a plain page")
     gateway_max_connections: int = Field(default=500, ge=1)
     gateway_max_connections_per_user: int = Field(default=10, ge=1)
     gateway_max_unauthenticated: int = Field(default=100, ge=1)
-    gateway_trusted_proxies: str = Field(
-        default="127.0.0.1", description="whose X-Forwarded-For is believed; comma-separated, or *"
-    )
-
-    @property
-    def allowed_origins(self) -> list[str]:
-        """The origins of other pages that may open a socket."""
-        return [origin.strip() for origin in self.gateway_allowed_origins.split(",") if origin.strip()]
 
     @property
     def services(self) -> dict[str, str]:

@@ -53,6 +53,9 @@ class Owner:
             (b"x-hop", b"secret"),
             (b"connection", b"x-hop"),
             (b"etag", b'"1"'),
+            (b"vary", b"Origin"),
+            (b"access-control-allow-origin", b"https://theirs.example"),
+            (b"access-control-allow-credentials", b"true"),
         ]
         await send({"type": "http.response.start", "status": 207, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
@@ -161,16 +164,79 @@ async def test_an_answer_is_passed_on_as_it_comes(world, owner) -> None:
     assert len(parts) == 3
 
 
-async def test_a_large_body_is_streamed_up_to_the_limit(world, owner) -> None:
-    async def chunks(count: int):
-        for _ in range(count):
-            yield b"x" * 65_536
+async def chunks(count: int):
+    for _ in range(count):
+        yield b"x" * 65_536
 
+
+async def test_how_large_a_body_may_be_is_its_owners_business(world, owner) -> None:
+    async with world.gateway(gateway_identity_url=owner.url) as gateway, gateway.http() as http:
+        streamed = await http.post("/api/devices/import", content=chunks(40))
+        declared = await http.post("/api/devices/import", content=b"x" * 40 * 65_536)
+    assert len(streamed.json()["body"]) == len(declared.json()["body"]) == 40 * 65_536
+
+
+async def test_no_body_is_endless(world, owner, monkeypatch) -> None:
+    from pulse_gateway.http import forwarding
+
+    monkeypatch.setattr(forwarding, "MAX_BODY_BYTES", 1_000_000)
     async with world.gateway(gateway_ingest_url=owner.url) as gateway, gateway.http() as http:
         good = await http.post("/api/telemetry", content=chunks(15))
         large = await http.post("/api/telemetry", content=chunks(40))
     assert len(good.json()["body"]) == 15 * 65_536
     assert large.status_code == 413
+    assert "1000000 bytes" in large.json()["detail"]
+
+
+async def test_a_body_that_nobody_reads_is_not_taken_into_memory(world, owner) -> None:
+    sent = 0
+
+    async def counted(total: int):
+        nonlocal sent
+        for _ in range(total // 65_536):
+            sent += 65_536
+            yield b"x" * 65_536
+
+    # The owner sleeps before it reads; both sides' sockets hold some megabytes, the gateway nothing that grows.
+    async with world.gateway(gateway_identity_url=owner.url) as gateway, gateway.http() as http:
+        sending = asyncio.create_task(http.post("/api/users/hang", content=counted(60 * 1024 * 1024)))
+        seen = -1
+        while seen != sent or sent == 0:
+            seen = sent
+            await asyncio.sleep(0.3)
+        assert sent < 40 * 1024 * 1024
+        sending.cancel()
+        await asyncio.wait({sending})
+
+
+async def test_what_an_owner_says_about_origins_is_the_doors_to_say(world, owner) -> None:
+    ours, theirs = {"Origin": "https://ours.example"}, {"Origin": "https://theirs.example"}
+    async with (
+        world.gateway(gateway_identity_url=owner.url, allowed_origins="https://ours.example") as gateway,
+        gateway.http() as http,
+    ):
+        answer = await http.get("/api/users", headers=ours)
+        assert answer.headers.get_list("access-control-allow-origin") == ["https://ours.example"]
+        assert answer.headers.get_list("access-control-allow-credentials") == ["true"]
+        assert answer.headers.get_list("vary") == ["Origin"]
+        assert dict(answer.json()["headers"])["origin"] == "https://ours.example"
+        answer = await http.get("/api/users", headers=theirs)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        asked = {"Access-Control-Request-Method": "PATCH"}
+        before = len(owner.paths)
+        assert (await http.options("/api/users/1", headers=ours | asked)).status_code == 200
+        refused = await http.options("/api/users/1", headers=theirs | asked)
+        assert (refused.status_code, refused.json()["code"]) == (400, "cross_origin")
+        assert len(owner.paths) == before
+
+
+async def test_what_is_forwarded_is_counted_by_its_owner_alone(world, owner) -> None:
+    async with (
+        world.gateway(gateway_identity_url=owner.url, rate_limits="read=2/3600,write=1/3600") as gateway,
+        gateway.http() as http,
+    ):
+        assert [(await http.post("/api/users")).status_code for _ in range(4)] == [207] * 4
+        assert [(await http.get("/api/dashboard/summary")).status_code for _ in range(4)] == [401, 401, 429, 429]
 
 
 async def test_who_is_not_there_is_named(world, monkeypatch) -> None:

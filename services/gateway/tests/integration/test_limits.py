@@ -50,7 +50,7 @@ async def test_ours_among_others_is_chosen(world) -> None:
 )
 async def test_a_foreign_origin_is_4003(world, origin: str) -> None:
     async with (
-        world.gateway(gateway_allowed_origins="https://ours.example") as gateway,
+        world.gateway(allowed_origins="https://ours.example") as gateway,
         gateway.socket(origin=origin) as client,
     ):
         code, bye = await client.closed()
@@ -59,7 +59,7 @@ async def test_a_foreign_origin_is_4003(world, origin: str) -> None:
 
 async def test_own_and_allowed_origins_are_welcome(world) -> None:
     user = await world.user()
-    async with world.gateway(gateway_allowed_origins="https://a.example, https://ours.example/") as gateway:
+    async with world.gateway(allowed_origins="https://a.example, https://ours.example/") as gateway:
         for origin in (f"http://{gateway.address}", "https://ours.example", "https://A.example", None):
             async with gateway.socket(user, origin=origin):
                 pass

@@ -22,7 +22,7 @@ from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency
 from pulse_chassis.logging import configure_logging, get_logger
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
@@ -244,7 +244,8 @@ def make_app(parts: Parts) -> FastAPI:
     health.add("mqtt", parts.broker.check, timeout=3.0)
     authority = Authority(parts.keys.published, clock=parts.clock, revoked=parts.revoked)
     idempotency = Idempotency(parts.redis, SERVICE, parts.box, authority)
-    app = _routed_app(health, parts.registry, authority, idempotency)
+    edge = Edge.of(parts.settings, parts.redis, SERVICE)
+    app = _routed_app(health, parts.registry, authority, idempotency, edge)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     return app
@@ -260,6 +261,7 @@ def _routed_app(
     registry: CollectorRegistry,
     authority: Authority | None,
     idempotency: Idempotency | None = None,
+    edge: Edge | None = None,
 ) -> FastAPI:
     app = create_app(
         service=SERVICE,
@@ -269,6 +271,7 @@ def _routed_app(
         metrics_registry=registry,
         authority=authority,
         idempotency=idempotency,
+        edge=edge,
     )
     # The fixed paths under /api/devices before those with an id in them.
     for routes in (
@@ -320,7 +323,7 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
             make_app(parts),
             host=settings.http_host,
             port=settings.http_port,
-            trusted_proxies=settings.identity_trusted_proxies,
+            trusted_proxies=settings.trusted_proxies,
         ),
     ]
 
@@ -373,7 +376,7 @@ def _use_cases(parts: Parts) -> UseCases:
         published_keys=parts.keys.published,
         live_position=live_position,
         broker_address=settings.public_broker,
-        allowed_origins=settings.allowed_origins,
+        allowed_origins=settings.origins,
         sign_in_methods=SignInMethods(
             registration=settings.identity_registration,
             oidc=settings.identity_oidc_name if settings.identity_oidc_issuer else None,

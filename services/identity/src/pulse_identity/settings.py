@@ -30,8 +30,6 @@ class IdentitySettings(ServiceSettings):
     identity_mqtt_public_port: int | None = Field(default=None, ge=1, le=65535)
     identity_mqtt_tls_port: int | None = Field(default=None, ge=1, le=65535)
     identity_mqtt_ca_file: Path | None = None
-    identity_allowed_origins: str = Field(default="", description="comma-separated; same origin is always allowed")
-    identity_trusted_proxies: str = Field(default="127.0.0.1", description="whose X-Forwarded-* is believed")
     identity_argon2_memory_kib: int = Field(default=19 * 1024, ge=8 * 1024)
     identity_argon2_passes: int = Field(default=2, ge=1)
     identity_argon2_lanes: int = Field(default=1, ge=1)
@@ -94,11 +92,6 @@ class IdentitySettings(ServiceSettings):
             tls_port=self.identity_mqtt_tls_port,
             ca_pem=None if ca_file is None else ca_file.read_text(encoding="ascii"),
         )
-
-    @property
-    def allowed_origins(self) -> frozenset[str]:
-        """Other origins whose pages may use the cookie."""
-        return frozenset(filter(None, (origin.strip() for origin in self.identity_allowed_origins.split(","))))
 
     @model_validator(mode="after")
     def _knows_where_to_come_back(self) -> Self:

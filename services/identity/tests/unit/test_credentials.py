@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from pulse_chassis.client_address import address_group
 from pulse_contracts.device_keys import key_prefix, key_sha256
 from pulse_contracts.ids import is_client_id
-from pulse_identity.domain.attempts import FREE_FAILURES, MAX_DELAY_SECONDS, address_group, delay_after
+from pulse_identity.domain.attempts import FREE_FAILURES, MAX_DELAY_SECONDS, delay_after
 from pulse_identity.domain.common_passwords import common_passwords
 from pulse_identity.domain.credentials import code_digest, new_api_key, new_enrolment_code, new_token
 from pulse_identity.domain.devices import check_device_id, device_id_from

@@ -21,7 +21,7 @@ from pulse_chassis.clock import SystemClock
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import create_registry, loop_lag_worker
@@ -225,7 +225,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     _watch(core)
     revoked = RevokedSessions(redis)
     authority = Authority(jwks_url(settings.identity_url), revoked=revoked)
-    app = _app(core, pool, redis, registry, authority)
+    app = _app(settings, core, pool, redis, registry, authority)
     trail = AuditTrail(SERVICE, database, core.clock)
     app.state.audit = trail
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
@@ -245,12 +245,14 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         OutboxRelay(database, outbox, redis).worker(),
         Worker("forget_full_buckets", _sweeping(core.buckets)),
         loop_lag_worker(registry),
-        http_worker(app, host=settings.http_host, port=settings.http_port),
+        http_worker(app, host=settings.http_host, port=settings.http_port, trusted_proxies=settings.trusted_proxies),
     ]
     return Ingest(app, workers, core.store, core.link)
 
 
-def _app(core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, authority: Authority) -> FastAPI:
+def _app(
+    settings: IngestSettings, core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, authority: Authority
+) -> FastAPI:
     health = HealthRegistry()
 
     async def check_database() -> None:
@@ -268,6 +270,7 @@ def _app(core: _Core, pool: Any, redis: Redis, registry: CollectorRegistry, auth
         authority=authority,
         # Its answers say how many readings were taken, and nothing secret.
         idempotency=Idempotency(redis, SERVICE, PlainAnswers(), authority),
+        edge=Edge.of(settings, redis, SERVICE),
     )
 
     def note_wrong_key() -> None:

@@ -1,8 +1,9 @@
 """The one door: what another service owns is passed on to it, and its answer passed back, both as streams.
 
-The owner authorises; nothing is checked, changed or kept here but what belongs to one hop. Guaranteed: a caller cannot
-forge where a request came from, nor reach a path outside of the prefix; a service that is not there is named in a
-problem document (503 not configured, 502 not reachable, 504 no answer in time).
+The owner authorises, counts and bounds; nothing is checked, changed or kept here but what belongs to one hop. Other
+origins are this door's business alone: what an owner says about them is dropped. Guaranteed: a caller cannot forge
+where a request came from, nor reach a path outside of the prefix; a body is never held in memory as a whole; a service
+that is not there is named in a problem document (503 not configured, 502 not reachable, 504 no answer in time).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pulse_chassis.bearer import public
 from pulse_chassis.errors import NotFoundError, PulseError
 from pulse_chassis.http_edge import REQUEST_ID_HEADER
 from pulse_chassis.logging import current_correlation_id, get_logger
+from pulse_chassis.route_bounds import body_bound, not_rate_limited
 
 PREFIXES: Final[Mapping[str, str]] = {
     "/api/auth": "identity",
@@ -42,6 +44,8 @@ SERVICES: Final = ("identity", "ingest", "commands", "sync", "alerts")
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 TIMEOUT: Final = httpx.Timeout(60.0, connect=2.0, pool=2.0)
 MAX_CONNECTIONS: Final = 200
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""Above what any owner takes: the owner's bound is the one that a caller meets. Bodies pass through piece by piece."""
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -80,7 +84,14 @@ def forwarding_client() -> httpx.AsyncClient:
 
 def forwarding_router(client: httpx.AsyncClient, services: Mapping[str, str]) -> APIRouter:
     """Return the routes of all prefixes; `services` maps a service to its base URL, as far as it is configured."""
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(public("forwarded: the owner authorises"))])
+    router = APIRouter(
+        include_in_schema=False,
+        dependencies=[
+            Depends(public("forwarded: the owner authorises")),
+            Depends(not_rate_limited("forwarded: the owner counts")),
+            Depends(body_bound(MAX_BODY_BYTES)),
+        ],
+    )
     forward = _Forwarder(client, services)
 
     def add(path: str, service: str, methods: list[str]) -> None:
@@ -139,7 +150,9 @@ class _Forwarder:
         response = StreamingResponse(
             answer.aiter_raw(), status_code=answer.status_code, background=BackgroundTask(answer.aclose)
         )
-        response.raw_headers = _end_to_end(answer.headers.raw)
+        response.raw_headers = [
+            (name, value) for name, value in _end_to_end(answer.headers.raw) if not _is_about_origins(name, value)
+        ]
         return response
 
 
@@ -181,6 +194,12 @@ def _end_to_end(headers: Headers) -> Headers:
     }
     dropped = _HOP_BY_HOP | named
     return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+def _is_about_origins(name: bytes, value: bytes) -> bool:
+    """Say whether a header is one that this door sets itself, for the list of origins that it has."""
+    name = name.lower()
+    return name.startswith(b"access-control-") or (name == b"vary" and value.lower() == b"origin")
 
 
 def _unreachable(service: str) -> PulseError:

@@ -39,7 +39,7 @@ class LiveDoor:
     def __init__(self, app: ASGIApp, *, desk: Desk, allowed_origins: Collection[str]) -> None:
         self._app = app
         self._desk = desk
-        self._allowed = {origin.rstrip("/").lower() for origin in allowed_origins}
+        self._allowed = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a socket at the path, or pass on."""

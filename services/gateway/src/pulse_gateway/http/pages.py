@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from pulse_chassis.bearer import public
 from pulse_chassis.errors import NotFoundError
+from pulse_chassis.route_bounds import not_rate_limited
 
 _POLICY: Final = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -41,7 +42,11 @@ code{{background:#8882;padding:.1em .3em;border-radius:.2em}}:root{{color-scheme
 def pages_router(dashboard: Path | None, services: list[str]) -> APIRouter:
     """Return the routes of the pages; they are to be included last, because they take every path."""
     router = APIRouter(
-        include_in_schema=False, dependencies=[Depends(public("the shell of the dashboard holds no data"))]
+        include_in_schema=False,
+        dependencies=[
+            Depends(public("the shell of the dashboard holds no data")),
+            Depends(not_rate_limited("files, which a page asks for by the dozen")),
+        ],
     )
     root = dashboard.resolve() if dashboard is not None and (dashboard / "index.html").is_file() else None
     if root is None:

@@ -6,7 +6,6 @@ a try, and an address from which the account was used before has a count of its 
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 FREE_FAILURES: Final = 3
@@ -20,16 +19,3 @@ def delay_after(failures: int) -> int:
     if failures < FREE_FAILURES:
         return 0
     return int(min(MAX_DELAY_SECONDS, 2 ** min(failures - FREE_FAILURES, 10)))
-
-
-def address_group(address: str) -> str:
-    """Return what is counted as one address: an IPv6 client owns its whole /64."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)

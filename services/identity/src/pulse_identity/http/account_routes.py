@@ -17,6 +17,7 @@ from pulse_identity.http.account_schemas import (
     RegistrationBody,
     SessionList,
 )
+from pulse_identity.http.auth_routes import Credentials
 from pulse_identity.http.cookies import clear_refresh_cookie
 from pulse_identity.http.schemas import ProfileAnswer, UserAnswer
 from pulse_identity.http.use_case_set import Client, Given, caller_of
@@ -40,7 +41,7 @@ async def change_profile(
     return _profile(response, principal, user)
 
 
-@router.put("/api/profile/password", status_code=204, summary="Change one's password")
+@router.put("/api/profile/password", status_code=204, dependencies=[Credentials], summary="Change one's password")
 async def change_password(body: PasswordBody, principal: SignedIn, given: Given, client: Client) -> Response:
     """Replace the password; all other sessions end. The current password says that it is really you."""
     caller = caller_of(principal)
@@ -91,7 +92,7 @@ async def read_methods(given: Given) -> MethodsAnswer:
 @router.post(
     "/api/auth/register",
     status_code=201,
-    dependencies=[Depends(public("off unless the operator allows it; gives no role"))],
+    dependencies=[Depends(public("off unless the operator allows it; gives no role")), Credentials],
     summary="Make an account for oneself",
 )
 async def register(body: RegistrationBody, given: Given, client: Client) -> UserAnswer:

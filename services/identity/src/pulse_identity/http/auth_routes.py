@@ -7,7 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Depends, Request, Response
 
 from pulse_chassis.bearer import public
+from pulse_chassis.edge_policy import RateClass
 from pulse_chassis.errors import PulseError, UnauthorizedError
+from pulse_chassis.route_bounds import not_rate_limited, rate_limited
 from pulse_contracts.tokens import JWKS_PATH
 from pulse_identity.http.cookies import COOKIE, check_same_origin, clear_refresh_cookie, set_refresh_cookie
 from pulse_identity.http.schemas import JsonWebKeySet, LoginBody, RefreshBody, TokenAnswer
@@ -15,10 +17,15 @@ from pulse_identity.http.use_case_set import Client, Given
 
 router = APIRouter(tags=["sessions"])
 RefreshCookie = Annotated[str | None, Cookie(alias=COOKIE, max_length=256)]
+Credentials = Depends(rate_limited(RateClass.CREDENTIALS))
 _KEYS_MAX_AGE = "public, max-age=60"
 
 
-@router.post("/api/auth/login", dependencies=[Depends(public("signing in"))], summary="Sign in")
+@router.post(
+    "/api/auth/login",
+    dependencies=[Depends(public("signing in")), Credentials],
+    summary="Sign in",
+)
 async def log_in(body: LoginBody, request: Request, response: Response, given: Given, client: Client) -> TokenAnswer:
     """Open a session with a username and a password."""
     if body.use_cookie:
@@ -37,7 +44,7 @@ async def log_in(body: LoginBody, request: Request, response: Response, given: G
 
 @router.post(
     "/api/auth/refresh",
-    dependencies=[Depends(public("the refresh token is the credential"))],
+    dependencies=[Depends(public("the refresh token is the credential")), Credentials],
     summary="Turn the refresh token in for the next one",
 )
 async def refresh(
@@ -66,7 +73,7 @@ async def refresh(
 
 @router.post(
     "/api/auth/logout",
-    dependencies=[Depends(public("the refresh token is the credential"))],
+    dependencies=[Depends(public("the refresh token is the credential")), Credentials],
     status_code=204,
     summary="Sign out",
 )
@@ -88,7 +95,10 @@ async def log_out(
 
 @router.get(
     JWKS_PATH,
-    dependencies=[Depends(public("public keys, for whoever verifies a token"))],
+    dependencies=[
+        Depends(public("public keys, for whoever verifies a token")),
+        Depends(not_rate_limited("without the keys every service refuses everybody")),
+    ],
     summary="The keys that access tokens are verified with",
 )
 async def read_keys(response: Response, given: Given) -> JsonWebKeySet:

@@ -65,5 +65,5 @@ def _host(origin: str) -> str | None:
 
 def _own_host(request: Request) -> str:
     # The gateway says which host the browser asked. A page of another site cannot: a header of its own making needs
-    # a preflight, which nobody here answers.
+    # a preflight, which allows this one to nobody.
     return (request.headers.get("x-forwarded-host") or request.headers.get("host", "")).casefold()

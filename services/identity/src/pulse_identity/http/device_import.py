@@ -1,8 +1,9 @@
 """`POST /api/devices/import`: many devices from a CSV file.
 
 Columns by name, in any order: `id`, `name`, `kind`, `groups` (separated by `;`), `metadata` (a JSON object), `owner_id`; each
-may be missing or empty. UTF-8, at most `MAX_ROWS` rows. Every row is checked before anything is done; 422 lists what is
-wrong, row by row. The answer is CSV as well, sent while devices are registered: the API keys are in it and nowhere else.
+may be missing or empty. UTF-8, at most `MAX_ROWS` rows and `MAX_BYTES`. Every row is checked before anything is done; 422
+lists what is wrong, row by row. The answer is CSV as well, sent while devices are registered: the API keys are in it
+and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.errors import InvalidError, PulseError
 from pulse_chassis.problems import make_problem, problem_response
+from pulse_chassis.route_bounds import body_bound
 from pulse_contracts.permissions import Permission
 from pulse_contracts.problem import FieldProblem
 from pulse_identity.domain.devices import NewDevice
@@ -29,6 +31,7 @@ from pulse_identity.use_cases.import_devices import RowRefusal
 from pulse_identity.use_cases.register_devices import DeviceWish
 
 MAX_ROWS: Final = 10_000
+MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_SHOWN: Final = 200
 COLUMNS: Final = ("id", "name", "kind", "groups", "metadata", "owner_id")
 ANSWER_COLUMNS: Final = ("row", "id", "status", "api_key", "detail")
@@ -48,6 +51,7 @@ router = APIRouter(tags=["devices"])
 
 @router.post(
     "/api/devices/import",
+    dependencies=[Depends(body_bound(MAX_BYTES))],
     summary="Register devices from a CSV file",
     response_class=StreamingResponse,
     responses=_ANSWER,

@@ -13,17 +13,20 @@ import hmac
 import json
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, Field
 
 from pulse_chassis.bearer import declares_access
 from pulse_chassis.errors import PulseError
 from pulse_chassis.logging import get_logger
+from pulse_chassis.route_bounds import not_rate_limited
 from pulse_identity.domain.broker_rules import BrokerRule
 from pulse_identity.http.schemas import Answer
 from pulse_identity.http.use_case_set import Given, UseCases
 
-router = APIRouter(tags=["broker"])
+router = APIRouter(
+    tags=["broker"], dependencies=[Depends(not_rate_limited("one broker asks for all devices, and has a secret"))]
+)
 _FIELDS: Final = ("clientid", "username", "password")
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {

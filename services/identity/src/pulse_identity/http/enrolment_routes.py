@@ -10,6 +10,7 @@ from pulse_chassis.bearer import Principal, public, requires
 from pulse_chassis.errors import PulseError
 from pulse_contracts.enrolment import EnrolmentRequest, EnrolmentResult
 from pulse_contracts.permissions import Permission
+from pulse_identity.http.auth_routes import Credentials
 from pulse_identity.http.device_schemas import CodeAnswer, CodeBody
 from pulse_identity.http.use_case_set import Client, Given, caller_of
 
@@ -29,7 +30,7 @@ async def make_code(
 
 @router.post(
     "/api/devices/enroll",
-    dependencies=[Depends(public("the one-time code is the credential"))],
+    dependencies=[Depends(public("the one-time code is the credential")), Credentials],
     summary="Enrol a device with a one-time code",
 )
 async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> EnrolmentResult:

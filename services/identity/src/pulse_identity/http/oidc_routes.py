@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse
 
 from pulse_chassis.bearer import public
 from pulse_chassis.errors import NotFoundError, PulseError, UnauthorizedError
+from pulse_identity.http.auth_routes import Credentials
 from pulse_identity.http.cookies import set_refresh_cookie
 from pulse_identity.http.schemas import PLAIN_TEXT
 from pulse_identity.http.use_case_set import Client, Given, UseCases
@@ -38,7 +39,7 @@ class ProviderAnswer:
 
 @router.get(
     "/login",
-    dependencies=[Depends(public("signing in"))],
+    dependencies=[Depends(public("signing in")), Credentials],
     status_code=303,
     response_class=RedirectResponse,
     responses=_REDIRECT,
@@ -66,7 +67,7 @@ async def begin(
 
 @router.get(
     "/callback",
-    dependencies=[Depends(public("the provider's code is the credential"))],
+    dependencies=[Depends(public("the provider's code is the credential")), Credentials],
     status_code=303,
     response_class=RedirectResponse,
     responses=_REDIRECT,

@@ -14,8 +14,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from pulse_chassis.client_address import address_group
 from pulse_chassis.errors import RateLimitedError, UnavailableError
-from pulse_identity.domain.attempts import FORGET_SECONDS, address_group, delay_after
+from pulse_identity.domain.attempts import FORGET_SECONDS, delay_after
 
 _PREFIX: Final = "identity:limits"
 _KNOWN_SECONDS: Final = 30 * 24 * 3600

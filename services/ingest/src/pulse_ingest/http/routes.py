@@ -11,7 +11,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from pulse_chassis.bearer import declares_access
+from pulse_chassis.edge_policy import RateClass
 from pulse_chassis.errors import PulseError, UnavailableError
+from pulse_chassis.route_bounds import rate_limited
 from pulse_contracts.ids import ClientId
 from pulse_contracts.permissions import Permission
 from pulse_contracts.rejections import RejectionCode
@@ -85,6 +87,7 @@ class TelemetryRoutes:
         @self.router.post(
             "/telemetry",
             summary="Send readings",
+            dependencies=[Depends(rate_limited(RateClass.TELEMETRY))],
             response_model=IntakeAnswer,
             responses={
                 207: {"model": IntakeAnswer, "description": "Some readings of the array were refused"},
