@@ -102,3 +102,23 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
         if f.is_file() and f != Path(__file__) and bad.search(f.read_text(encoding="utf-8", errors="ignore"))
     ]
     assert found == []
+
+
+def test_no_route_and_no_dependency_runs_in_a_thread() -> None:
+    """FastAPI gives each that is not `async` to a pool of 40 threads, where a crowd queues and requests wait for it."""
+    found = []
+    for file in SOURCES:
+        nodes = list(ast.walk(tree(file)))
+        asked = [n for n in nodes if isinstance(n, ast.Call) and ast.unparse(n.func) == "Depends"]
+        # Without a name it calls a class, and that in a thread as well.
+        found += [f"{relative(file)}:{call.lineno}" for call in asked if not call.args]
+        named = {ast.unparse(call.args[0]) for call in asked if call.args}
+        plain = [n for n in nodes if isinstance(n, ast.FunctionDef) and (n.name in named or _is_route(n))]
+        found += [f"{relative(file)}:{function.lineno} {function.name}" for function in plain]
+    assert found == []
+
+
+def _is_route(function: ast.FunctionDef) -> bool:
+    calls = [d.func for d in function.decorator_list if isinstance(d, ast.Call)]
+    methods = {"get", "post", "put", "patch", "delete", "head", "options", "websocket"}
+    return any(isinstance(call, ast.Attribute) and call.attr in methods for call in calls)

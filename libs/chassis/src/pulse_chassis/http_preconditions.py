@@ -36,7 +36,7 @@ def parse_if_match(text: str) -> Precondition:
     )
 
 
-def _required(
+async def _required(
     if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION)] = None,
 ) -> Precondition:
     if if_match is None:
@@ -45,7 +45,7 @@ def _required(
     return parse_if_match(if_match)
 
 
-def _optional(
+async def _optional(
     if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION)] = None,
 ) -> Precondition:
     return ANY_VERSION if if_match is None else parse_if_match(if_match)

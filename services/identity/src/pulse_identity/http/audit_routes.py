@@ -62,7 +62,7 @@ class AuditPage(BaseModel):
     next_cursor: Annotated[int | None, Field(description="give it as `cursor` for the page after; none: the end")]
 
 
-def _wanted(
+async def _wanted(
     actor: Annotated[str | None, Query(max_length=128, pattern=PLAIN_TEXT, description="id or name")] = None,
     action: Annotated[
         str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="exact, or `user.*` for all of a thing")

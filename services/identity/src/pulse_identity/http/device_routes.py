@@ -43,7 +43,7 @@ Writer = Annotated[Principal, Depends(requires(Permission.DEVICES_WRITE))]
 MetadataTerm = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f:]{1,64}:[^\x00-\x1f\x7f]*$")]
 
 
-def _wanted(  # noqa: PLR0913, PLR0917 -- a filter, each by name
+async def _wanted(  # noqa: PLR0913, PLR0917 -- a filter, each by name
     q: Search = None,
     group: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT)] = None,
     kind: Annotated[str | None, Query(max_length=32, pattern=PLAIN_TEXT)] = None,

@@ -32,9 +32,13 @@ _REDIRECT: dict[int | str, dict[str, Any]] = {
 class ProviderAnswer:
     """What the provider has the browser bring back."""
 
-    code: _Text = None
-    state: _Text = None
-    error: _Text = None
+    code: str | None
+    state: str | None
+    error: str | None
+
+
+async def _answer(code: _Text = None, state: _Text = None, error: _Text = None) -> ProviderAnswer:
+    return ProviderAnswer(code, state, error)
 
 
 @router.get(
@@ -77,7 +81,7 @@ async def finish(
     request: Request,
     given: Given,
     client: Client,
-    answer: Annotated[ProviderAnswer, Depends()],
+    answer: Annotated[ProviderAnswer, Depends(_answer)],
     kept: Annotated[str | None, Cookie(alias=COOKIE, max_length=4096)] = None,
 ) -> Response:
     """Open a session; the refresh token is in the cookie, as after a sign-in with `use_cookie`."""

@@ -27,7 +27,7 @@ UserReader = Annotated[Principal, Depends(requires(Permission.USERS_READ))]
 UserWriter = Annotated[Principal, Depends(requires(Permission.USERS_WRITE))]
 
 
-def _wanted(
+async def _wanted(
     q: Search = None,
     role: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="name of a role")] = None,
     is_active: bool | None = None,

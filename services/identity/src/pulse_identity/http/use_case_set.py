@@ -90,12 +90,12 @@ class UseCases:
     count: Counters[CounterName]
 
 
-def use_cases_of(request: Request) -> UseCases:
+async def use_cases_of(request: Request) -> UseCases:
     """Return the use cases of the app that a request came to."""
     return cast("UseCases", request.app.state.use_cases)
 
 
-def client_of(request: Request) -> ClientInfo:
+async def client_of(request: Request) -> ClientInfo:
     """Return who asks; behind a trusted proxy the address is the forwarded one."""
     address = request.client.host if request.client else "unknown"
     return ClientInfo(address, request.headers.get("user-agent", ""))
