@@ -21,6 +21,7 @@ from pulse_chassis.bearer import Authority
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency
@@ -172,7 +173,10 @@ async def compose(settings: IdentitySettings) -> AsyncIterator[Sequence[Worker]]
     """Prepare the first start, and give the workers of the process."""
     async with _open_parts(settings) as parts:
         await prepare(parts)
-        yield make_workers(parts)
+        workers = make_workers(parts)
+        # After everything is there: a search through it all stopped every request for a sixth of a second.
+        collect_rarely()
+        yield workers
 
 
 def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
@@ -307,6 +311,7 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         done = await reconcile()
         parts.count.add("broker_accounts_deleted", done.deleted)
         parts.count.add("broker_accounts_switched", done.switched)
+        parts.count.add("device_key_handovers_finished", done.handed_over)
         gauge.set("broker_accounts_missing", done.missing)
 
     return [

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 
 import pytest
 
@@ -40,3 +43,9 @@ async def test_other_parameters_are_outdated(hasher):
     stronger = Argon2Passwords(Argon2Cost(memory_kib=16 * 1024, passes=1, workers=1))
     assert stronger.is_outdated(stored)
     stronger.close()
+
+
+async def test_a_hashing_thread_stands_back_behind_all_others(hasher):
+    found = hasher._executor.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert found == (min(ours + 10, 19) if sys.platform == "linux" else ours)
