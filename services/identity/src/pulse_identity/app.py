@@ -75,6 +75,7 @@ from pulse_identity.use_cases.enrol_device import EnrolDevice
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.forget_expired import ForgetExpired
+from pulse_identity.use_cases.hand_over_key import HandOverKey
 from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
 from pulse_identity.use_cases.ports import UnitOfWork
@@ -338,7 +339,7 @@ def _use_cases(parts: Parts) -> UseCases:
     times = SessionTimes(settings.session_idle, settings.session_longest)
     bucket = Bucket(settings.identity_sign_in_burst, settings.identity_sign_in_refill)
     limits = RedisLimits(parts.redis, sign_in=bucket, enrolment=ENROLMENT_BUCKET)
-    register = RegisterDevices(work, broker, clock)
+    register, hand_over = RegisterDevices(work, broker, clock), HandOverKey(work, broker, clock)
 
     async def live_position() -> LivePosition | None:
         try:
@@ -368,13 +369,13 @@ def _use_cases(parts: Parts) -> UseCases:
         register_devices=register,
         import_devices=ImportDevices(work, register),
         change_device=ChangeDevice(work, clock),
-        rotate_device_key=RotateDeviceKey(work, broker, clock),
+        rotate_device_key=RotateDeviceKey(work, hand_over, clock),
         switch_device=SwitchDevice(work, broker, clock),
         delete_device=DeleteDevice(work, broker, clock),
         share_device=ShareDevice(work, clock),
         unshare_device=UnshareDevice(work),
         issue_enrolment_code=IssueEnrolmentCode(work, clock),
-        enrol_device=EnrolDevice(work, register, broker, limits, clock),
+        enrol_device=EnrolDevice(work, register, hand_over, limits, clock),
         admit_to_broker=AdmitToBroker(PostgresDeviceCredentials(parts.database), clock),
         broker_secret=settings.emqx_secret,
         read_audit=ReadAudit(work, parts.audit_log),

@@ -50,7 +50,7 @@ def compare(
 ) -> Differences:
     """Compare the broker's device accounts with the registry (device id → is_active, → prefixes of its valid keys).
 
-    A rotation whose commit failed after the broker's answer leaves a key there that nobody was given.
+    An account with a key that is no device's (put there past this service) lets nobody in: its device is missing.
     """
     repairs: dict[str, Repair] = {}
     seen = set()

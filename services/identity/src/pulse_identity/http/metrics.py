@@ -19,6 +19,7 @@ CounterName = Literal[
     "device_keys_rotated",
     "broker_accounts_deleted",
     "broker_accounts_switched",
+    "device_key_handovers_finished",
 ]
 GaugeName = Literal["broker_accounts_missing", "password_checks_pending"]
 
@@ -39,6 +40,7 @@ def counters(registry: CollectorRegistry) -> Counters[CounterName]:
             "device_keys_rotated": "API keys replaced",
             "broker_accounts_deleted": "Broker accounts without a device that the reconciler removed",
             "broker_accounts_switched": "Broker accounts that the reconciler enabled or disabled",
+            "device_key_handovers_finished": "Key rotations left half done that the reconciler finished",
         },
     )
 

@@ -105,17 +105,6 @@ class PostgresDeviceStore:
         )
         await self._session.execute(sa.delete(devices).where(devices.c.id == device_id))
 
-    async def replace_key(self, device_id: str, key: ApiKey, now: datetime, old_until: datetime) -> None:
-        """Give a device a new key; the others end at `old_until` at the latest, expired ones go."""
-        ours = device_keys.c.device_id == device_id
-        await self._session.execute(sa.delete(device_keys).where(ours, device_keys.c.expires_at <= now))
-        if old_until <= now:
-            await self._session.execute(sa.delete(device_keys).where(ours))
-        else:
-            sooner = sa.func.least(device_keys.c.expires_at, old_until)
-            await self._session.execute(sa.update(device_keys).where(ours).values(expires_at=sooner))
-        await self._session.execute(sa.insert(device_keys).values(**_key_row(device_id, key, now)))
-
     async def keys(self, device_id: str) -> list[DeviceKey]:
         """Return a device's keys, newest first."""
         query = (

@@ -102,6 +102,11 @@ class PostgresShareStore:
         row = found.one_or_none()
         return None if row is None else _code(row)
 
+    async def release_code(self, sha256: bytes) -> None:
+        """Make a code that was used in vain good again."""
+        used = enrolment_codes.c.sha256 == sha256
+        await self._session.execute(sa.update(enrolment_codes).where(used).values(used_at=None))
+
     async def forget_codes(self, before: datetime) -> int:
         """Delete codes that expired before then; return how many."""
         result = await self._session.execute(sa.delete(enrolment_codes).where(enrolment_codes.c.expires_at < before))

@@ -125,6 +125,14 @@ device_keys = sa.Table(
     sa.Column("prefix", sa.Text, nullable=False, index=True),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("expires_at", _TIME),
+    # Of a key that the broker has not been seen to have: when the device's other keys end once it has.
+    sa.Column("others_end_at", _TIME),
+    sa.Index(
+        "ix_identity_device_keys_proposed",
+        "device_id",
+        unique=True,
+        postgresql_where=sa.text("others_end_at is not null"),
+    ),
 )
 
 device_shares = sa.Table(

@@ -13,6 +13,7 @@ from pulse_chassis import outbox
 from pulse_chassis.database import Database
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import ACCESS_STREAM, AUDIT_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
+from pulse_identity.storage.device_key_store import PostgresDeviceKeyStore
 from pulse_identity.storage.device_store import PostgresDeviceStore
 from pulse_identity.storage.identity_link_store import PostgresIdentityLinkStore
 from pulse_identity.storage.people_store import PostgresPeopleStore
@@ -60,6 +61,11 @@ class PostgresUnitOfWork:
     def devices(self) -> PostgresDeviceStore:
         """Devices and their keys."""
         return PostgresDeviceStore(self._session)
+
+    @cached_property
+    def device_keys(self) -> PostgresDeviceKeyStore:
+        """Keys on their way to the broker."""
+        return PostgresDeviceKeyStore(self._session)
 
     @cached_property
     def shares(self) -> PostgresShareStore:

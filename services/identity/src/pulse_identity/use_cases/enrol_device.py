@@ -1,7 +1,7 @@
 """A device enrolling itself with a one-time code.
 
-The code is used up in the transaction that makes the key and the broker account: of two devices with one code, one
-enrols; if anything fails, the code is still good.
+The code is used up in the transaction that makes the key: of two devices with one code, one enrols. If anything fails,
+the code is still good, and so is the old key of a device that was to get a new one.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from pulse_chassis.clock import Clock
-from pulse_chassis.errors import ForbiddenError
+from pulse_chassis.errors import ForbiddenError, PulseError
 from pulse_contracts.audit import AuditActor
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import ApiKey, code_digest, new_api_key
 from pulse_identity.domain.devices import (
     Device,
-    DeviceAccount,
     DeviceAction,
     EnrolmentCode,
     check_action,
     device_id_from,
 )
 from pulse_identity.domain.people import Actor
-from pulse_identity.use_cases.ports import BrokerAccounts, SignInLimits, UnitOfWork, Work
+from pulse_identity.use_cases.hand_over_key import HandOverKey
+from pulse_identity.use_cases.ports import SignInLimits, UnitOfWork, Work
 from pulse_identity.use_cases.register_devices import DeviceWish, RegisterDevices, device_lock
 from pulse_identity.use_cases.tell_audit import device_resource, tell_audit
 
@@ -36,17 +36,19 @@ class Enrolled:
 
     device: Device
     key: ApiKey
+    is_renewed: bool = False
+    """Whether it had a key before."""
 
 
 class EnrolDevice:
     """Enrols a device with a code."""
 
     def __init__(
-        self, work: Work, register: RegisterDevices, broker: BrokerAccounts, limits: SignInLimits, clock: Clock
+        self, work: Work, register: RegisterDevices, hand_over: HandOverKey, limits: SignInLimits, clock: Clock
     ) -> None:
         self._work = work
         self._register = register
-        self._broker = broker
+        self._hand_over = hand_over
         self._limits = limits
         self._clock = clock
 
@@ -56,6 +58,8 @@ class EnrolDevice:
         sha256 = code_digest(code_text)
         async with self._work() as unit:
             enrolled = await self._enrol(unit, sha256, hostname)
+        if enrolled.is_renewed:
+            await self._finish(enrolled, sha256)
         await self._limits.enrolled(address)
         return enrolled
 
@@ -88,11 +92,17 @@ class EnrolDevice:
         view = await unit.devices.view(device_id, maker)
         if view is None or not view.device.is_active or check_action(view.level, DeviceAction.CREDENTIALS) is not None:
             raise _bad_code()
-        now = self._clock.now()
         key = new_api_key()
-        await unit.devices.replace_key(device_id, key, now, now)
-        await self._broker.put([DeviceAccount(device_id, key)])
-        return Enrolled(view.device, key)
+        await self._hand_over.propose(unit, device_id, key, self._clock.now())
+        return Enrolled(view.device, key, is_renewed=True)
+
+    async def _finish(self, enrolled: Enrolled, sha256: bytes) -> None:
+        try:
+            await self._hand_over(enrolled.device.id, enrolled.key)
+        except PulseError:
+            async with self._work() as unit:
+                await unit.shares.release_code(sha256)
+            raise
 
 
 async def _still_allowed(unit: UnitOfWork, code: EnrolmentCode) -> Actor:

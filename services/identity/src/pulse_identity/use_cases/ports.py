@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import AccessChanged, DeviceChanged
-from pulse_identity.domain.credentials import ApiKey, Credentials, IssuedAccess, SealedKey
+from pulse_identity.domain.credentials import Credentials, IssuedAccess, SealedKey
 from pulse_identity.domain.devices import (
     Device,
     DeviceAccount,
@@ -30,6 +30,7 @@ from pulse_identity.domain.people import Actor, Role, User
 from pulse_identity.domain.queries import DeviceFilter, Page, UserFilter
 from pulse_identity.domain.reconciliation import AccountState
 from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
+from pulse_identity.use_cases.device_key_ports import DeviceKeyStore
 from pulse_identity.use_cases.oidc_ports import IdentityLinkStore
 from pulse_identity.use_cases.role_ports import RoleStore
 
@@ -149,10 +150,6 @@ class DeviceStore(Protocol):
         """Delete a device with keys, shares and codes; its id stays reserved for its owner."""
         ...
 
-    async def replace_key(self, device_id: str, key: ApiKey, now: datetime, old_until: datetime) -> None:
-        """Give a device a new key; the others end at `old_until` at the latest, expired ones go."""
-        ...
-
     async def keys(self, device_id: str) -> list[DeviceKey]:
         """Return a device's keys, newest first."""
         ...
@@ -195,6 +192,10 @@ class ShareStore(Protocol):
 
     async def use_code(self, sha256: bytes, now: datetime) -> EnrolmentCode | None:
         """Use a code up; None when it is unknown, used or expired. Of two users of one code, one gets it."""
+        ...
+
+    async def release_code(self, sha256: bytes) -> None:
+        """Make a code that was used in vain good again."""
         ...
 
     async def forget_codes(self, before: datetime) -> int:
@@ -248,6 +249,11 @@ class UnitOfWork(Protocol):
     @property
     def devices(self) -> DeviceStore:
         """Devices and their keys."""
+        ...
+
+    @property
+    def device_keys(self) -> DeviceKeyStore:
+        """Keys on their way to the broker."""
         ...
 
     @property
