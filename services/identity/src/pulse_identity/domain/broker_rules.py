@@ -6,6 +6,7 @@ A `#` does not match topics that begin with `$` (MQTT 5, 4.7.2), so those have a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +30,27 @@ def rules_of(device_id: ClientId) -> tuple[BrokerRule, ...]:
         BrokerRule(True, "subscribe", topic) for topic in (*topics.device_reads(device_id), topics.SYNC_UPDATE_FILTER)
     )
     return (*writes, *reads, BrokerRule(False, "all", "$SYS/#"), BrokerRule(False, "all", "#"))
+
+
+def is_allowed(rules: Sequence[BrokerRule], action: str, topic: str) -> bool:
+    """Return what the first rule that covers the topic (of a subscription: its whole filter) says; without one, no.
+
+    `action` is "publish" or "subscribe"; any other is not allowed.
+    """
+    for rule in rules:
+        if rule.action in {action, "all"} and _covers(rule.topic, topic):
+            return rule.is_allowed
+    return False
+
+
+def _covers(rule_filter: str, topic: str) -> bool:
+    """Whether a filter matches a topic, or everything that another filter matches (MQTT 5, 4.7)."""
+    wanted, given = rule_filter.split("/"), topic.split("/")
+    if given[0].startswith("$") and wanted[0] in {"#", "+"}:
+        return False
+    for place, part in enumerate(wanted):
+        if part == "#":
+            return True
+        if place >= len(given) or given[place] == "#" or part not in {"+", given[place]}:
+            return False
+    return len(wanted) == len(given)

@@ -1,10 +1,16 @@
-"""EMQX asks who may connect: its HTTP authenticator, with the device's access rules in the answer.
+"""EMQX asks who may connect (its HTTP authenticator) and, if it is told to, who may use a topic (its HTTP authorizer).
 
 To EMQX a 4xx or 5xx means "ignore, ask the next one", so every question, a malformed one too, is answered with 200 and
 `allow` or `deny`. Only a broker that sends the shared secret in `X-Broker-Secret` is told anything but `deny`. The
-path is none of those that the gateway forwards. In EMQX: built-in database first (accounts of services), then this one
-with body `{"clientid": "${clientid}", "username": "${username}", "password": "${password}"}`, and
-`authorization.no_match = deny`.
+paths are none of those that the gateway forwards. In EMQX, for both: the built-in database first (accounts of
+services), then these, and `authorization.no_match = deny`. The bodies:
+
+    authenticate  {"clientid": "${clientid}", "username": "${username}", "password": "${password}"}
+    authorize     {"clientid": "${clientid}", "username": "${username}", "peerhost": "${peerhost}",
+                   "action": "${action}", "topic": "${topic}"}
+
+EMQX from 5.8 takes the rules from the first answer and need not ask the second question; asked, the answer is the same,
+and a device that was disabled is refused as soon as EMQX's authorization cache forgets it.
 """
 
 from __future__ import annotations
@@ -27,22 +33,18 @@ from pulse_identity.http.use_case_set import Given, UseCases
 router = APIRouter(
     tags=["broker"], dependencies=[Depends(not_rate_limited("one broker asks for all devices, and has a secret"))]
 )
-_FIELDS: Final = ("clientid", "username", "password")
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": list(_FIELDS),
-                    "properties": {name: {"type": "string"} for name in _FIELDS},
-                }
-            }
-        },
-    }
-}
+_ADMISSION: Final = ("clientid", "username", "password")
+_TOPIC_USE: Final = ("clientid", "username", "action", "topic")
 _log = get_logger("emqx")
+
+
+def _body(fields: tuple[str, ...]) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": list(fields),
+        "properties": {name: {"type": "string"} for name in fields},
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 class AclEntry(BaseModel):
@@ -66,10 +68,18 @@ class AdmissionAnswer(Answer):
     acl: Annotated[list[AclEntry], Field(default_factory=list, description="empty when it is not let in")]
 
 
+class TopicAnswer(Answer):
+    """EMQX's answer about one topic."""
+
+    result: Literal["allow", "deny"]
+
+
 _DENIED: Final = AdmissionAnswer(result="deny", acl=[])
 
 
-@router.post("/internal/emqx/authenticate", summary="EMQX asks whether a device may connect", openapi_extra=_BODY)
+@router.post(
+    "/internal/emqx/authenticate", summary="EMQX asks whether a device may connect", openapi_extra=_body(_ADMISSION)
+)
 @declares_access("the broker's shared secret in X-Broker-Secret")
 async def authenticate(
     request: Request,
@@ -79,11 +89,12 @@ async def authenticate(
     """Say allow with the device's rules, or deny; never ignore."""
     if not _is_broker(given, x_broker_secret):
         return _DENIED
-    question = _question(await request.body())
+    question = _question(await request.body(), _ADMISSION)
     if question is None:
         return _DENIED
+    client_id, username, password = question
     try:
-        rules = await given.admit_to_broker(*question)
+        rules = await given.admit_to_broker(client_id, username, password)
     except PulseError as error:
         # The device tries again; letting EMQX ask somebody else would open what is shut.
         _log.warning("admission_not_decided", code=error.code)
@@ -93,6 +104,28 @@ async def authenticate(
     return AdmissionAnswer(result="allow", acl=[AclEntry.of(rule) for rule in rules])
 
 
+@router.post(
+    "/internal/emqx/authorize", summary="EMQX asks whether a device may use a topic", openapi_extra=_body(_TOPIC_USE)
+)
+@declares_access("the broker's shared secret in X-Broker-Secret")
+async def authorize(
+    request: Request,
+    given: Given,
+    x_broker_secret: Annotated[str | None, Header()] = None,
+) -> TopicAnswer:
+    """Say allow or deny; never ignore. What is not a device's own is denied, accounts of services included."""
+    question = _question(await request.body(), _TOPIC_USE) if _is_broker(given, x_broker_secret) else None
+    if question is None:
+        return TopicAnswer(result="deny")
+    client_id, username, action, topic = question
+    try:
+        is_allowed = await given.admit_to_broker.may(client_id, username, action, topic)
+    except PulseError as error:
+        _log.warning("topic_use_not_decided", code=error.code)
+        is_allowed = False
+    return TopicAnswer(result="allow" if is_allowed else "deny")
+
+
 def _is_broker(given: UseCases, secret: str | None) -> bool:
     expected = given.broker_secret
     if not expected or secret is None:
@@ -100,15 +133,13 @@ def _is_broker(given: UseCases, secret: str | None) -> bool:
     return hmac.compare_digest(expected.encode(), secret.encode("utf-8", "surrogatepass"))
 
 
-def _question(body: bytes) -> tuple[str, str, str] | None:
+def _question(body: bytes, fields: tuple[str, ...]) -> list[str] | None:
+    """Return the fields of a question, in order; None unless each is a text. Others are not ours to mind."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
-    found = tuple(document.get(name) for name in _FIELDS)
-    client_id, username, password = found
-    if isinstance(client_id, str) and isinstance(username, str) and isinstance(password, str):
-        return client_id, username, password
-    return None
+    found = [value for name in fields if isinstance(value := document.get(name), str)]
+    return found if len(found) == len(fields) else None

@@ -16,6 +16,12 @@ class PostgresDeviceCredentials:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def is_active(self, device_id: str) -> bool:
+        """Return whether there is such a device and it is enabled."""
+        query = sa.select(devices.c.is_active).where(devices.c.id == device_id)
+        async with self._database.read() as session:
+            return bool(await session.scalar(query))
+
     async def digests(self, device_id: str, prefix: str, now: datetime) -> list[bytes]:
         """Return the digests of an active device's keys with this prefix that are valid now."""
         query = (

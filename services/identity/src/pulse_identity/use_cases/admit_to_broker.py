@@ -1,4 +1,4 @@
-"""Whether a device may connect to a broker that asks us, and what it may do there.
+"""Whether a device may connect to a broker that asks us, and what it may do there: all at once, or topic by topic.
 
 Name and client id are the device's id, the password is one of its valid keys: during a rotation's overlap the old one as
 well. Accounts of services are not here; a broker keeps them itself and asks us only about the rest.
@@ -13,7 +13,7 @@ from typing import Protocol
 from pulse_chassis.clock import Clock
 from pulse_contracts.device_keys import key_prefix, key_sha256
 from pulse_contracts.ids import ClientId, is_client_id
-from pulse_identity.domain.broker_rules import BrokerRule, rules_of
+from pulse_identity.domain.broker_rules import BrokerRule, is_allowed, rules_of
 
 _MAX_KEY_CHARS = 256
 
@@ -21,13 +21,17 @@ _MAX_KEY_CHARS = 256
 class DeviceCredentials(Protocol):
     """The digests of devices' keys."""
 
+    async def is_active(self, device_id: str) -> bool:
+        """Return whether there is such a device and it is enabled."""
+        ...
+
     async def digests(self, device_id: str, prefix: str, now: datetime) -> list[bytes]:
         """Return the digests of an active device's keys with this prefix that are valid now."""
         ...
 
 
 class AdmitToBroker:
-    """Decides about a connection."""
+    """Decides about connections and topics."""
 
     def __init__(self, credentials: DeviceCredentials, clock: Clock) -> None:
         self._credentials = credentials
@@ -42,6 +46,15 @@ class AdmitToBroker:
         if not any(hmac.compare_digest(digest, given) for digest in known):
             return None
         return rules_of(ClientId(username))
+
+    async def may(self, client_id: str, username: str, action: str, topic: str) -> bool:
+        """Return whether a connected client may use a topic. Raises UnavailableError without the database.
+
+        A connection outlives its device's right to be there; so the device is looked up each time.
+        """
+        if client_id != username or not is_client_id(username):
+            return False
+        return is_allowed(rules_of(ClientId(username)), action, topic) and await self._credentials.is_active(username)
 
 
 def _could_be_a_key(password: str) -> bool:
