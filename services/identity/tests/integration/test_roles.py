@@ -111,3 +111,25 @@ async def test_users_are_sorted_and_filtered(service, admin):
     assert await names("role=VIEWER&sort=-email") == ["Carl", "Anna"]
     assert await names("is_active=false") == []
     await admin.call("GET", "/api/users?sort=password_hash", status=422)
+
+
+async def test_roles_are_listed_page_by_page_searched_and_sorted_like_users(admin):
+    await _role(admin, "Night shift", "devices:read")
+    await _role(admin, "Day shift", "devices:read", "alerts:read")
+
+    async def names(query):
+        page = await admin.call("GET", f"/api/roles?{query}", status=200)
+        return [role["name"] for role in page["items"]], page["total"]
+
+    assert await names("") == (["admin", "Day shift", "Night shift", "operator", "viewer"], 5)
+    assert await names("sort=-name&limit=2") == (["viewer", "operator"], 5)
+    assert await names("sort=-name&limit=2&page=2") == (["Night shift", "Day shift"], 5)
+    assert await names("sort=created_at&is_built_in=false") == (["Night shift", "Day shift"], 2)
+    assert await names("q=SHIFT&sort=-created_at") == (["Day shift", "Night shift"], 2)
+    assert await names("q=built-in&permission=users:write") == (["admin"], 1)
+    assert await names("q=%25") == ([], 0)
+    assert await names("page=9") == ([], 5)
+    await admin.call("GET", "/api/roles?sort=permissions", status=422)
+    await admin.call("GET", "/api/roles?limit=501", status=422)
+    (page,) = [await admin.call("GET", "/api/roles?limit=1", status=200)]
+    assert (page["page"], page["limit"], page["total"]) == (1, 1, 5)

@@ -65,3 +65,24 @@ class UserFilter:
     role: str | None = None
     is_active: bool | None = None
     sort: UserSort = UserSort.USERNAME
+
+
+class RoleSort(StrEnum):
+    """In which order roles are listed; a minus turns it around. Equals follow by name."""
+
+    NAME = "name"
+    NAME_DOWN = "-name"
+    CREATED = "created_at"
+    CREATED_DOWN = "-created_at"
+    UPDATED = "updated_at"
+    UPDATED_DOWN = "-updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFilter:
+    """Which of the roles, and in which order."""
+
+    search: str | None = None
+    permission: str | None = None
+    is_built_in: bool | None = None
+    sort: RoleSort = RoleSort.NAME

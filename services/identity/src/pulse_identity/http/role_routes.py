@@ -11,8 +11,10 @@ from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.http_preconditions import IfMatch, set_etag
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.people import Role
+from pulse_identity.domain.queries import Page, RoleFilter, RoleSort
 from pulse_identity.http.account_schemas import ChangeRoleBody, CreateRoleBody
-from pulse_identity.http.schemas import PermissionAnswer, PermissionList, RoleAnswer, RoleList
+from pulse_identity.http.people_routes import Limit, PageNumber, Search
+from pulse_identity.http.schemas import PLAIN_TEXT, PermissionAnswer, PermissionList, RoleAnswer, RolePage
 from pulse_identity.http.use_case_set import Given, caller_of
 
 router = APIRouter(tags=["roles"])
@@ -20,11 +22,28 @@ Reader = Annotated[Principal, Depends(requires(Permission.ROLES_READ))]
 Writer = Annotated[Principal, Depends(requires(Permission.ROLES_WRITE))]
 
 
+async def _wanted(
+    q: Search = None,
+    permission: Annotated[
+        str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="only roles that allow this")
+    ] = None,
+    is_built_in: bool | None = None,
+    sort: RoleSort = RoleSort.NAME,
+) -> RoleFilter:
+    return RoleFilter(q or None, permission or None, is_built_in, sort)
+
+
+Wanted = Annotated[RoleFilter, Depends(_wanted)]
+
+
 @router.get("/api/roles", summary="List roles")
-async def list_roles(principal: Reader, given: Given) -> RoleList:
-    """Return all roles."""
-    roles = await given.find_people.roles(caller_of(principal))
-    return RoleList(items=[RoleAnswer.of(role) for role in roles])
+async def list_roles(
+    principal: Reader, given: Given, wanted: Wanted, page: PageNumber = 1, limit: Limit = 50
+) -> RolePage:
+    """Return a page of roles, by name unless sorted otherwise."""
+    part = Page(limit=limit, offset=(page - 1) * limit)
+    roles, total = await given.find_people.roles(caller_of(principal), wanted, part)
+    return RolePage(items=[RoleAnswer.of(role) for role in roles], total=total, page=page, limit=limit)
 
 
 @router.post("/api/roles", status_code=201, summary="Add a role")

@@ -206,10 +206,13 @@ class RoleAnswer(Answer):
         )
 
 
-class RoleList(Answer):
-    """All roles."""
+class RolePage(Answer):
+    """A page of roles; `total` counts all that match."""
 
     items: list[RoleAnswer]
+    total: int
+    page: int
+    limit: int
 
 
 class PermissionAnswer(Answer):

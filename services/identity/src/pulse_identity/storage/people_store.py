@@ -18,6 +18,7 @@ from pulse_chassis.errors import ConflictError
 from pulse_identity.domain.credentials import Credentials
 from pulse_identity.domain.people import ADMIN_ROLE, Actor, Role, User, username_key
 from pulse_identity.domain.queries import Page, UserFilter
+from pulse_identity.storage.role_store import ROLES, role_of
 from pulse_identity.storage.search import contains
 from pulse_identity.storage.tables import (
     permissions,
@@ -114,18 +115,7 @@ class PostgresPeopleStore:
 
     async def roles(self) -> list[Role]:
         """Return all roles by name."""
-        allowed = (
-            sa.select(
-                sa.func.coalesce(sa.func.array_agg(role_permissions.c.permission), sa.cast([], sa.ARRAY(sa.Text)))
-            )
-            .where(role_permissions.c.role_id == roles.c.id)
-            .scalar_subquery()
-        )
-        rows = await self._session.execute(sa.select(roles, allowed.label("allowed")).order_by(roles.c.name_key))
-        return [
-            Role(row.id, row.name, row.description, row.is_built_in, frozenset(row.allowed), row.version)
-            for row in rows
-        ]
+        return [role_of(row) for row in await self._session.execute(ROLES.order_by(roles.c.name_key))]
 
     async def lock_active_admins(self) -> int:
         """Count the active admins, and let nobody else count until the transaction ends."""

@@ -1,9 +1,9 @@
-"""Roles one by one in PostgreSQL, within the transaction of a session that somebody else commits."""
+"""Roles in PostgreSQL, within the transaction of a session that somebody else commits."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis.errors import ConflictError
 from pulse_identity.domain.people import Role
+from pulse_identity.domain.queries import Page, RoleFilter
+from pulse_identity.storage.search import contains
 from pulse_identity.storage.tables import device_shares, role_permissions, roles, user_roles
+
+_ALLOWED: Final = (
+    sa.select(sa.func.coalesce(sa.func.array_agg(role_permissions.c.permission), sa.cast([], sa.ARRAY(sa.Text))))
+    .where(role_permissions.c.role_id == roles.c.id)
+    .scalar_subquery()
+)
+ROLES: Final = sa.select(roles, _ALLOWED.label("allowed"))
+"""Roles with their permissions; `role_of` reads a row of it."""
 
 
 class PostgresRoleStore:
@@ -24,14 +34,21 @@ class PostgresRoleStore:
 
     async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
-        query = sa.select(roles).where(roles.c.id == role_id)
-        row = (await self._session.execute(query.with_for_update() if for_update else query)).one_or_none()
-        if row is None:
-            return None
-        allowed = await self._session.execute(
-            sa.select(role_permissions.c.permission).where(role_permissions.c.role_id == role_id)
-        )
-        return Role(row.id, row.name, row.description, row.is_built_in, frozenset(allowed.scalars()), row.version)
+        query = ROLES.where(roles.c.id == role_id)
+        if for_update:
+            # First alone: a locked row is read as it is then, its permissions beside it as they were before the wait.
+            await self._session.execute(sa.select(roles.c.id).where(roles.c.id == role_id).with_for_update())
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else role_of(row)
+
+    async def page(self, wanted: RoleFilter, page: Page) -> tuple[list[Role], int]:
+        """Return a page of the roles wanted, and how many match."""
+        matches = _matching(wanted)
+        total = await self._session.scalar(sa.select(sa.func.count()).select_from(roles).where(matches))
+        column = _SORTED_BY[wanted.sort.lstrip("-")]
+        first = column.desc() if wanted.sort.startswith("-") else column.asc()
+        query = ROLES.where(matches).order_by(first, roles.c.name_key).limit(page.limit).offset(page.offset)
+        return [role_of(row) for row in await self._session.execute(query)], total or 0
 
     async def add(self, role: Role) -> None:
         """Add a role; raises ConflictError when its name is taken."""
@@ -96,6 +113,30 @@ class PostgresRoleStore:
                 raise
             message = "there is a role of this name already"
             raise ConflictError(message, code="role_name_taken", field="name") from None
+
+
+_SORTED_BY: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "name": roles.c.name_key,
+    "created_at": roles.c.created_at,
+    "updated_at": roles.c.updated_at,
+}
+
+
+def role_of(row: sa.Row[Any]) -> Role:
+    """Return the role in a row of `ROLES`."""
+    return Role(row.id, row.name, row.description, row.is_built_in, frozenset(row.allowed), row.version)
+
+
+def _matching(wanted: RoleFilter) -> sa.ColumnElement[bool]:
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
+    if wanted.search is not None:
+        conditions.append(sa.or_(contains(roles.c.name, wanted.search), contains(roles.c.description, wanted.search)))
+    if wanted.is_built_in is not None:
+        conditions.append(roles.c.is_built_in == wanted.is_built_in)
+    if wanted.permission is not None:
+        held = sa.select(role_permissions.c.role_id).where(role_permissions.c.permission == wanted.permission)
+        conditions.append(roles.c.id.in_(held))
+    return sa.and_(*conditions)
 
 
 # "control" is the stronger of the two levels.

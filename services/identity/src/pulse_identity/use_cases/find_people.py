@@ -7,7 +7,7 @@ from uuid import UUID
 from pulse_chassis.errors import NotFoundError, UnauthorizedError
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.people import Role, User
-from pulse_identity.domain.queries import Page, UserFilter
+from pulse_identity.domain.queries import Page, RoleFilter, UserFilter
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.ports import Work
 
@@ -44,11 +44,11 @@ class FindPeople:
             raise NotFoundError(message, code="unknown_user")
         return user
 
-    async def roles(self, caller: Caller) -> list[Role]:
-        """Return all roles."""
+    async def roles(self, caller: Caller, wanted: RoleFilter, page: Page) -> tuple[list[Role], int]:
+        """Return a page of roles, and how many match."""
         async with self._work() as unit:
             await authorise(unit, caller, Permission.ROLES_READ)
-            return await unit.people.roles()
+            return await unit.roles.page(wanted, page)
 
     async def role(self, caller: Caller, role_id: UUID) -> Role:
         """Return a role; raises NotFoundError."""

@@ -6,10 +6,15 @@ from typing import Protocol
 from uuid import UUID
 
 from pulse_identity.domain.people import Role
+from pulse_identity.domain.queries import Page, RoleFilter
 
 
 class RoleStore(Protocol):
-    """Roles one by one; `PeopleStore` reads all of them."""
+    """Roles one by one or page by page; `PeopleStore` reads all of them."""
+
+    async def page(self, wanted: RoleFilter, page: Page) -> tuple[list[Role], int]:
+        """Return a page of the roles wanted, and how many match."""
+        ...
 
     async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
