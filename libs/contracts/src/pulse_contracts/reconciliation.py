@@ -2,7 +2,8 @@
 
 `base_version` equal to the row's version is a fast-forward. Anything else is a conflict: the later stamp wins, on a tie
 the server; but a revocation (disable, delete, a role or permission taken away, a password reset) wins always, whichever
-side made it. A row's fields are told by keys: `email`, or `roles:<id>` for one member of a set.
+side made it; of two passwords the later one stands. A row's fields are told by keys: `email`, or `roles:<id>` for one
+member of a set.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ DELETED: Final = "deleted"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that an operation does to a row."""
+    """One thing that an operation does to a row.
+
+    `replaces` is a revocation that sets something new (a password): of two such, the later one stands.
+    """
 
     key: str
     is_revocation: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,11 @@ def decide(base_version: int, stamp: Stamp, changes: Collection[Change], row: Ro
         return Decision(frozenset(), None if keys == {DELETED} else Winner.SERVER)
     if base_version == row.version:
         return Decision(keys)
+    protected = frozenset(key for key, version in row.revoked.items() if version > base_version)
     revoking = frozenset(change.key for change in changes if change.is_revocation)
     if stamp > row.stamp:
-        protected = frozenset(key for key, version in row.revoked.items() if version > base_version)
-        return Decision((keys - protected) | revoking, Winner.DESKTOP)
-    return Decision(revoking, Winner.SERVER)
+        apply = (keys - protected) | revoking
+        # Whoever may apply nothing has not won: the whole edit is what gets lost.
+        return Decision(apply, Winner.DESKTOP if apply else Winner.SERVER)
+    replacing = frozenset(change.key for change in changes if change.replaces)
+    return Decision(revoking - (replacing & protected), Winner.SERVER)
