@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from pulse_agent.delivery.courier import Courier
+from pulse_agent.delivery.downlink import Downlink, DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
 from pulse_agent.delivery.wiring import DeliveryCounts, Wiring
 from pulse_agent.domain.connection import ConnectionState
@@ -50,7 +51,14 @@ class AgentStatus:
 class Agent:
     """One agent of explicit settings. Constructing it starts nothing."""
 
-    def __init__(self, settings: AgentSettings, sources: Sequence[Source] = (), *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        sources: Sequence[Source] = (),
+        *,
+        downlinks: Sequence[Downlink] = (),
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
         self.outbox = Outbox(settings.outbox_path, quota=settings.quota, clock=self._clock)
@@ -65,6 +73,7 @@ class Agent:
             speaker=Speaker(settings.client_id, settings.instance, settings.version),
             clock=self._clock,
             show=self._show,
+            downlinks=DownlinkRouter(downlinks),
         )
         self._courier = Courier(self._wiring, settings.endpoint) if settings.endpoint is not None else None
         self._sources = [SourceSupervisor(source, self.outbox, self._clock) for source in sources]
