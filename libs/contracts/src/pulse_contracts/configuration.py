@@ -58,7 +58,7 @@ def parse_config_id(row_id: str) -> ConfigAddress | None:
     scope = ConfigScope(scope_text)
     is_fit = {
         ConfigScope.ALL: not target,
-        ConfigScope.GROUP: 0 < len(target) <= MAX_GROUP_CHARS,
+        ConfigScope.GROUP: 0 < len(target) <= MAX_GROUP_CHARS and target.isprintable(),
         ConfigScope.DEVICE: is_client_id(target),
     }[scope]
     return ConfigAddress(scope=scope, target=target, key=key) if is_fit else None

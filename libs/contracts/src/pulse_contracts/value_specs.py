@@ -90,8 +90,8 @@ def _number_problem(spec: ValueSpec, value: Any) -> str | None:
 def _text_problem(spec: ValueSpec, value: Any) -> str | None:
     if not isinstance(value, str):
         return "must be a text"
-    if "\x00" in value:
-        return "must not hold NUL"
+    if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        return "must not hold NUL or halves of characters"
     if len(value) > spec.max_length:
         return f"must have at most {spec.max_length} characters"
     if spec.choices is not None and value not in spec.choices:
