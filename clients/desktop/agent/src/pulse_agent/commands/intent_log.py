@@ -18,7 +18,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from pulse_agent.migrations import migrate
 from pulse_agent.outbox.database import is_damage
+from pulse_chassis.logging import redact_text
 from pulse_contracts.commands import MAX_COMMAND_SECONDS, Command, CommandError, CommandState, StatusReport
 
 KEPT: Final = timedelta(seconds=MAX_COMMAND_SECONDS) + timedelta(days=1)
@@ -28,10 +30,9 @@ MAX_UNREPORTED: Final = 500
 BUSY_SECONDS: Final = 5.0
 RESTART: Final = "RESTART_AGENT"
 _COLUMNS: Final = "jti, counter, name, args, actor, expires_at, state, at, result, error_code, error_message"
-_OPEN_STATES: Final = (CommandState.RECEIVED.value, CommandState.STARTED.value)
-_SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = (
-    """CREATE TABLE intent (
+_STEPS: Final = (
+    (
+        """CREATE TABLE intent (
            jti TEXT PRIMARY KEY,
            counter INTEGER NOT NULL UNIQUE,
            name TEXT NOT NULL,
@@ -46,7 +47,8 @@ _SCHEMA: Final = (
            error_message TEXT,
            is_reported INTEGER NOT NULL DEFAULT 0
        ) WITHOUT ROWID""",
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 
@@ -91,7 +93,12 @@ class Ending:
     @classmethod
     def failure(cls, code: str, message: str = "", state: CommandState = CommandState.FAILED) -> Ending:
         """Return an ending with a reason."""
-        return cls(state, error=CommandError(code=code, message=message[:1000]))
+        return cls(state, error=CommandError(code=code, message=clean_text(message)))
+
+
+def clean_text(text: str) -> str:
+    """Return a message as it may leave: no credentials, valid Unicode, at most 1,000 characters."""
+    return redact_text(text.encode(errors="replace").decode())[:1000]
 
 
 class IntentLog:
@@ -106,7 +113,7 @@ class IntentLog:
     def open(self, stamp: str) -> str | None:
         """Open or make the log; a damaged one is set aside under a name with `stamp`, which is returned.
 
-        Raises LogUnavailableError.
+        Raises LogUnavailableError, NewerDatabaseError.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,21 +150,19 @@ class IntentLog:
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
-    def made_at(self, server_s: float) -> int:
-        """Return when this log was made, in the server's Unix seconds: `server_s` if it has not been said before."""
-        with self._transaction() as connection:
-            return _meta(connection, "made_at", int(server_s))
+    def date(self, server_s: float) -> None:
+        """Write when this log was made, in the server's Unix seconds: now, if that was not written before.
 
-    def admit(self, command: Command, at_ms: int) -> tuple[Intent, bool]:
-        """Keep a command as received and return it and True; a known one as it is, and False.
-
-        Raises NotAdmittedError, LogUnavailableError.
+        A date in the future came of a wrong clock and is brought back to now.
         """
+        with self._transaction() as connection:
+            if _meta(connection, "made_at", int(server_s)) > server_s:
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'made_at'", (int(server_s),))
+
+    def admit(self, command: Command, at_ms: int) -> Intent:
+        """Keep a new command as received. Raises NotAdmittedError, also for a known one, and LogUnavailableError."""
         jti = str(command.jti)
         with self._transaction() as connection:
-            known = _read(connection, "WHERE jti = ?", jti)
-            if known:
-                return known[0], False
             highest = _meta(connection, "counter", 0)
             if command.cnt <= highest:
                 raise NotAdmittedError(f"counter {command.cnt} is not above {highest}")
@@ -178,7 +183,7 @@ class IntentLog:
                     at_ms,
                 ),
             )
-            return _read(connection, "WHERE jti = ?", jti)[0], True
+            return _read(connection, "WHERE jti = ?", jti)[0]
 
     def start(self, jti: str, at_ms: int) -> bool:
         """Write that it is about to be executed; False when it was started or has ended before: then it must not be."""
@@ -195,7 +200,7 @@ class IntentLog:
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE intent SET state = ?, at = ?, result = ?, error_code = ?, error_message = ?, is_reported = 0"
-                f" WHERE jti = ? AND state IN {_OPEN_STATES}",
+                " WHERE jti = ? AND state IN ('received', 'started')",
                 (
                     ending.state.value,
                     at_ms,
@@ -217,7 +222,7 @@ class IntentLog:
         before = now_ms - int(KEPT.total_seconds() * 1000)
         with self._transaction() as connection:
             connection.execute(
-                f"DELETE FROM intent WHERE state NOT IN {_OPEN_STATES} AND (received_at < ? OR counter <="  # noqa: S608 # constants
+                "DELETE FROM intent WHERE state NOT IN ('received', 'started') AND (received_at < ? OR counter <="
                 " (SELECT counter FROM intent ORDER BY counter DESC LIMIT 1 OFFSET ?))",
                 (before, MAX_ROWS),
             )
@@ -269,15 +274,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             damage = sqlite3.DatabaseError(str(finding))
             damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise damage
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        elif version > _SCHEMA_VERSION:
-            raise sqlite3.NotSupportedError(f"it was written by a newer agent (version {version})")
+        migrate(connection, _STEPS, "command log")
     except BaseException:
         connection.close()
         raise

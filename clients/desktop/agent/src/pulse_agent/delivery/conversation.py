@@ -75,6 +75,7 @@ class Conversation:
             session.ack(message)
         match read_downlink(message.payload):
             case Welcome() as welcome:
+                self._wiring.server_time.observe(welcome.server_time)
                 self._tell(welcome)
             case Ack() as ack if self._epoch is not None and ack.epoch == self._epoch:
                 self._take_ack(ack)
@@ -95,6 +96,7 @@ class Conversation:
 
     def _take_ack(self, ack: Ack) -> None:
         wiring, now = self._wiring, self._wiring.clock.monotonic()
+        wiring.server_time.observe(ack.server_time)
         if ack.unknown_epoch:
             self._close()
             self._tell(None)

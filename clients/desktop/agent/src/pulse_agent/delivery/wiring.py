@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pulse_agent.delivery.downlink import DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
+from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.domain.connection import ConnectionState
 from pulse_agent.domain.schedule import DeliverySchedule
 from pulse_agent.outbox.outbox import Outbox
@@ -38,5 +39,6 @@ class Wiring:
     clock: Clock
     show: Callable[[ConnectionState], None]
     downlinks: DownlinkRouter
+    server_time: ServerTime
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     work: asyncio.Event = field(default_factory=asyncio.Event)
