@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway \
+MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway services/sync services/commands \
 	clients/desktop/agent clients/simulator deploy/local bench
 SOURCES := $(addsuffix /src,$(MEMBERS))
 empty :=
@@ -75,7 +75,7 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--no-annotate --no-emit-package precisionpulse \
 		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
-		--group dev pyproject.toml libs/*/pyproject.toml --extra service services/*/pyproject.toml \
+		--group dev pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
 		clients/desktop/agent/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
 		bench/pyproject.toml -o requirements.lock
 

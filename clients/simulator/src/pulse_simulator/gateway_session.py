@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from pulse_contracts.problem import Problem
 _MARGIN_S: Final = 30.0
 """A token that ends sooner than this is renewed before it is used."""
 _TIMEOUT_S: Final = 30.0
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class GatewayError(Exception):
@@ -83,13 +85,14 @@ class GatewaySession:
                 raise GatewayUnreachableError("the gateway gave no token")
             return self._access
 
-    async def request(self, method: str, path: str, *, json: Any = None) -> Any:
+    async def request(self, method: str, path: str, *, json: Any = None, if_match: str | None = None) -> Any:
         """Send one request and return the JSON of its answer (None for an empty one); raise a GatewayError
-        otherwise."""
+        otherwise. `if_match` is the header of that name."""
+        more = {} if if_match is None else {"If-Match": if_match}
         token = await self.access_token()
-        response = await self._send(method, path, json, token)
+        response = await self._send(method, path, json, token, more)
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            response = await self._send(method, path, json, await self.access_token(renew=True))
+            response = await self._send(method, path, json, await self.access_token(renew=True), more)
         return _content(response)
 
     async def _renew(self) -> None:
@@ -114,8 +117,10 @@ class GatewaySession:
     async def _post(self, path: str, body: dict[str, str]) -> Any:
         return _content(await self._send("POST", path, body, None))
 
-    async def _send(self, method: str, path: str, json: Any, token: str | None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async def _send(
+        self, method: str, path: str, json: Any, token: str | None, more: Mapping[str, str] = _NO_HEADERS
+    ) -> httpx.Response:
+        headers = {**more, "Authorization": f"Bearer {token}"} if token else dict(more)
         try:
             return await self._http.request(method, path, json=json, headers=headers)
         except httpx.HTTPError as error:

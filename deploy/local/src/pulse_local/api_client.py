@@ -67,9 +67,9 @@ class ApiClient:
         """Give a device a new API key."""
         return self._call("POST", f"/api/devices/{device_id}/rotate-key", {})
 
-    def enrolment_code(self, device_id: str | None, name: str) -> dict[str, Any]:
+    def enrolment_code(self, device_id: str | None, name: str, kind: str) -> dict[str, Any]:
         """Make a one-time code with which an agent enrols itself."""
-        return self._call("POST", "/api/devices/enrolment-codes", {"id": device_id, "name": name})
+        return self._call("POST", "/api/devices/enrolment-codes", {"id": device_id, "name": name, "kind": kind})
 
     def summary(self) -> dict[str, Any]:
         """Return the dashboard's key figures."""

@@ -66,7 +66,7 @@ def _enrol_once(home: Path, stack: StackFile) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     host = platform.node() or "this machine"
     with ApiClient(stack) as api:
-        code = api.enrolment_code(_as_device_id(host), host)["code"]
+        code = api.enrolment_code(_as_device_id(host), host, "workstation")["code"]
     command = [sys.executable, "-m", "pulse_agent", "enroll", stack.gateway_url, code, "--no-keyring"]
     done = subprocess.run(  # noqa: S603 - our own arguments
         [*command, "--data", str(home)], capture_output=True, text=True, check=False, timeout=_ENROL_SECONDS

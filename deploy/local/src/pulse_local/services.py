@@ -14,7 +14,7 @@ from pathlib import Path
 from pulse_local.data_directory import DataDirectory
 from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessSpec
-from pulse_local.servers.broker_acl import IDENTITY_ACCOUNT, INGEST_ACCOUNT
+from pulse_local.servers.broker_acl import COMMANDS_ACCOUNT, IDENTITY_ACCOUNT, INGEST_ACCOUNT, SYNC_ACCOUNT
 from pulse_local.servers.mosquitto import MosquittoServer
 from pulse_local.servers.postgres import PostgresServer
 from pulse_local.servers.valkey import ValkeyServer
@@ -75,6 +75,7 @@ def _identity(plan: StackPlan) -> dict[str, str]:
         "PULSE_IDENTITY_ADMIN_USERNAME": ADMIN_USERNAME,
         "PULSE_IDENTITY_ADMIN_PASSWORD": plan.secrets.admin_password,
         "PULSE_IDENTITY_SECRET": plan.secrets.identity_secret,
+        "PULSE_INTERNAL_KEY": plan.secrets.internal_key,
         "PULSE_IDENTITY_BROKER_ADMIN_USERNAME": IDENTITY_ACCOUNT,
         "PULSE_IDENTITY_BROKER_ADMIN_PASSWORD": plan.secrets.broker_identity_password,
         "PULSE_IDENTITY_MQTT_PUBLIC_HOST": LOOPBACK,
@@ -84,10 +85,30 @@ def _identity(plan: StackPlan) -> dict[str, str]:
     }
 
 
+def _sync(plan: StackPlan) -> dict[str, str]:
+    return {
+        "PULSE_MQTT_USERNAME": SYNC_ACCOUNT,
+        "PULSE_MQTT_PASSWORD": plan.secrets.broker_sync_password,
+        "PULSE_SYNC_SIGNING_KEY": plan.secrets.sync_signing_key,
+        "PULSE_SYNC_SEAL_KEY": plan.secrets.sync_seal_key,
+        "PULSE_INTERNAL_KEY": plan.secrets.internal_key,
+    }
+
+
+def _commands(plan: StackPlan) -> dict[str, str]:
+    return {
+        "PULSE_MQTT_USERNAME": COMMANDS_ACCOUNT,
+        "PULSE_MQTT_PASSWORD": plan.secrets.broker_commands_password,
+        "PULSE_COMMANDS_SIGNING_KEY": plan.secrets.commands_signing_key,
+    }
+
+
 def _gateway(plan: StackPlan) -> dict[str, str]:
     own = {
         "PULSE_GATEWAY_INGEST_URL": plan.url("ingest"),
         "PULSE_GATEWAY_IDENTITY_URL": plan.url("identity"),
+        "PULSE_GATEWAY_SYNC_URL": plan.url("sync"),
+        "PULSE_GATEWAY_COMMANDS_URL": plan.url("commands"),
     }
     if _DASHBOARD.is_dir():
         own["PULSE_GATEWAY_DASHBOARD_DIR"] = str(_DASHBOARD.resolve())
@@ -97,6 +118,8 @@ def _gateway(plan: StackPlan) -> dict[str, str]:
 SERVICES = (
     Service("identity", "pulse_identity", "pulse_identity", _identity),
     Service("ingest", "pulse_ingest", "pulse_ingest", _ingest),
+    Service("sync", "pulse_sync", "pulse_sync", _sync),
+    Service("commands", "pulse_commands", "pulse_commands", _commands),
     Service("gateway", "pulse_gateway", "pulse_gateway", _gateway),
 )
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -70,7 +71,7 @@ class TestPostgres(_Handle):
     def new_database(self) -> dict[str, str]:
         """Create a bootstrapped database of its own; returns the URL of each role.
 
-        The roles are pulse_identity, pulse_ingest, pulse_gateway and the operator's pulse_admin.
+        The roles are pulse_<service> for each service and the operator's pulse_admin.
         """
         from pulse_local.servers.postgres import OWNER_ROLE, SERVICE_ROLES
 
@@ -122,7 +123,7 @@ class TestBroker(_Handle):
 
     def __init__(self, running: RunningServer, server: MosquittoServer) -> None:
         from pulse_local.ports import LOOPBACK
-        from pulse_local.servers.broker_acl import IDENTITY_ACCOUNT, INGEST_ACCOUNT
+        from pulse_local.servers.broker_acl import COMMANDS_ACCOUNT, IDENTITY_ACCOUNT, INGEST_ACCOUNT, SYNC_ACCOUNT
         from pulse_local.servers.broker_control import BrokerControl
 
         super().__init__(running)
@@ -133,6 +134,8 @@ class TestBroker(_Handle):
         self.security_file = server.security_file
         self.admin = (IDENTITY_ACCOUNT, server.passwords.identity)
         self.svc_ingest = (INGEST_ACCOUNT, server.passwords.ingest)
+        self.svc_sync = (SYNC_ACCOUNT, server.passwords.sync)
+        self.svc_commands = (COMMANDS_ACCOUNT, server.passwords.commands)
         self._control = BrokerControl(server.port, *self.admin)
 
     def add_device(self, device_id: str, password: str) -> None:
@@ -225,7 +228,7 @@ def mosquitto_broker(server_directory: Path) -> Iterator[TestBroker]:
 
     def attempt() -> tuple[RunningServer, MosquittoServer]:
         port, tls_port = free_ports(2)
-        passwords = BrokerPasswords(ingest=secrets.token_hex(12), identity=secrets.token_hex(12))
+        passwords = BrokerPasswords(*(secrets.token_hex(12) for _ in fields(BrokerPasswords)))
         server = MosquittoServer(data, port, tls_port, passwords, broker_user())
         return _start(server, server_directory), server
 

@@ -16,13 +16,17 @@ from pulse_local.servers.broker_accounts import (
 )
 from pulse_local.servers.broker_acl import render_acl
 
+PASSWORDS = {"svc-ingest": "i", "svc-identity": "a"}
+
 
 def test_every_uplink_topic_of_the_contracts_may_be_written_by_its_own_device_and_read_by_ingest() -> None:
     acl = render_acl().splitlines()
     for topic_filter in topics.UPLINK_FILTERS:
         assert f"pattern write {topic_filter.replace('+', '%u')}" in acl
         assert f"topic read {topic_filter}" in acl
-    assert f"pattern read {topics.ack(ClientId('%u'))}" in acl
+    for topic in (topics.ack, topics.command, topics.sync_down):
+        assert f"pattern read {topic(ClientId('%u'))}" in acl
+        assert f"topic write {topic(ClientId('+'))}" in acl
     assert not [line for line in acl if line.startswith("pattern") and "%u" not in line]
 
 
@@ -34,18 +38,18 @@ def test_a_password_is_stored_as_the_plugin_checks_it() -> None:
 
 
 def test_the_device_role_denies_shared_subscriptions_before_anything_else() -> None:
-    (role,) = [role for role in fresh_security("i", "a")["roles"] if role["rolename"] == DEVICE_ROLE]
+    (role,) = [role for role in fresh_security(PASSWORDS)["roles"] if role["rolename"] == DEVICE_ROLE]
     denial = max(role["acls"], key=lambda acl: acl["priority"])
     assert (denial["acltype"], denial["topic"], denial["allow"]) == ("subscribePattern", "$share/#", False)
 
 
 def test_a_restart_keeps_the_devices_and_renews_our_own_accounts(tmp_path: Path) -> None:
     path = tmp_path / "dynamic-security.json"
-    held = fresh_security("old", "old")
+    held = fresh_security({"svc-ingest": "old", "svc-identity": "old"})
     held["clients"].append(account("dev-1", "key", DEVICE_ROLE))
     held["roles"] = []
     path.write_text(json.dumps(held))
-    fresh = refreshed_security(path, "new", "new")
+    fresh = refreshed_security(path, {"svc-ingest": "new", "svc-identity": "new"})
     assert [client["username"] for client in fresh["clients"]].count("svc-ingest") == 1
     assert "dev-1" in [client["username"] for client in fresh["clients"]]
     assert DEVICE_ROLE in [role["rolename"] for role in fresh["roles"]]
@@ -54,7 +58,7 @@ def test_a_restart_keeps_the_devices_and_renews_our_own_accounts(tmp_path: Path)
 def test_a_file_cut_short_by_a_crash_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "dynamic-security.json"
     path.write_text('{"clients": [')
-    assert [client["username"] for client in refreshed_security(path, "i", "a")["clients"]] == [
+    assert [client["username"] for client in refreshed_security(path, PASSWORDS)["clients"]] == [
         "svc-ingest",
         "svc-identity",
     ]

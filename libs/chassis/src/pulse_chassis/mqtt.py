@@ -175,19 +175,26 @@ class MqttSession:
             raise ValueError(message)
         self._outbound.publish_nowait(topic, payload)
 
-    async def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> int:
+    async def publish(
+        self, topic: str, payload: bytes, qos: int = 1, retain: bool = False, expiry_seconds: int | None = None
+    ) -> int:
         """Publish and wait for the broker's answer; return its reason code (0x00, 0x10 no matching subscribers, 0x87 …).
 
-        At QoS 0 it waits only until the socket takes more, and returns 0. Raises NotConnectedError when the link ends
-        first: then nobody knows whether the message arrived. A cancelled wait takes nothing back.
+        At QoS 0 it waits only until the socket takes more, and returns 0. With `expiry_seconds` the broker drops it
+        when it could not be delivered by then. Raises NotConnectedError when the link ends first: then nobody knows
+        whether the message arrived. A cancelled wait takes nothing back.
         """
-        return (await self.publish_many([(topic, payload)], qos, retain))[0]
+        return (await self.publish_many([(topic, payload)], qos, retain, expiry_seconds))[0]
 
     async def publish_many(
-        self, messages: Sequence[tuple[str, bytes]], qos: int = 1, retain: bool = False
+        self,
+        messages: Sequence[tuple[str, bytes]],
+        qos: int = 1,
+        retain: bool = False,
+        expiry_seconds: int | None = None,
     ) -> list[int]:
         """Publish several in this order, as many at a time as the broker takes; return the reason code of each."""
-        return await self._outbound.publish_many(messages, qos, retain)
+        return await self._outbound.publish_many(messages, qos, retain, expiry_seconds)
 
     def ack(self, message: InboundMessage) -> None:
         """Tell the broker that a message was dealt with. One of another connection, or acked before, is only counted."""

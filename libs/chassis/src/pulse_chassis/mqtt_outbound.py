@@ -105,20 +105,29 @@ class Outbound:
             raise WriteBufferFullError(message)
         link.send(self._checked(mqtt5.PublishPacket(topic, payload).write()))
 
-    async def publish_many(self, messages: Sequence[tuple[str, bytes]], qos: int, retain: bool) -> list[int]:
+    async def publish_many(
+        self, messages: Sequence[tuple[str, bytes]], qos: int, retain: bool, expiry_seconds: int | None = None
+    ) -> list[int]:
         """Send in this order, wait for all answers, return their codes."""
         batch = _Batch(len(messages))
         for place, (topic, payload) in enumerate(messages):
             await self._open_link().wait_writable()
             if qos == 0:
-                packet = mqtt5.PublishPacket(topic, payload, retain=retain)
+                packet = mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_seconds)
                 self._open_link().send(self._checked(packet.write()))
                 batch.resolve(place, 0)
                 continue
             await self._slots.acquire()
             try:
                 packet_id = self._free_packet_id()
-                packet = mqtt5.PublishPacket(topic, payload, qos=QOS[qos], retain=retain, packet_id=packet_id)
+                packet = mqtt5.PublishPacket(
+                    topic,
+                    payload,
+                    qos=QOS[qos],
+                    retain=retain,
+                    packet_id=packet_id,
+                    message_expiry_interval=expiry_seconds,
+                )
                 self._open_link().send(self._checked(packet.write()))
             except BaseException:
                 self._slots.release()

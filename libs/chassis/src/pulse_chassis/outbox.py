@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -50,12 +50,19 @@ async def append(session: AsyncSession, stream: str, event: BaseModel) -> None:
 
     The session comes from a `Database(…, outbox=table)`.
     """
+    await append_many(session, stream, [event])
+
+
+async def append_many(session: AsyncSession, stream: str, events: Sequence[BaseModel]) -> None:
+    """Do as `append` with several events of one stream, in this order."""
     table = session.info.get(OUTBOX_KEY)
     if table is None:
         message = "this session knows no outbox: construct its Database with outbox=outbox_table(…)"
         raise RuntimeError(message)
-    entry = event.model_dump_json().encode()
-    await session.execute(sa.insert(table).values(stream=stream, entry=entry))
+    if not events:
+        return
+    rows = [{"stream": stream, "entry": event.model_dump_json().encode()} for event in events]
+    await session.execute(sa.insert(table), rows)
     session.info[OUTBOX_WRITTEN_KEY] = True
 
 

@@ -17,6 +17,12 @@ class EnrolmentRequest(BaseModel):
     code: Annotated[str, Field(min_length=8, max_length=64)]
     hostname: Annotated[str, Field(max_length=255)] = ""
     agent_version: Annotated[str, Field(max_length=32)] = ""
+    sign_jwk: Annotated[
+        dict[str, str] | None, Field(description="the desktop's public key for operations: EC P-256 JWK with kid")
+    ] = None
+    seal_key: Annotated[
+        str | None, Field(min_length=44, max_length=44, description="the desktop's X25519 public key, base 64")
+    ] = None
 
 
 class BrokerAddress(BaseModel):
@@ -39,3 +45,9 @@ class EnrolmentResult(BaseModel):
     name: str
     api_key: str
     mqtt: BrokerAddress
+    verifier_key: Annotated[
+        str | None, Field(description="K_desktop of sync.md, 7: 32 bytes, base 64; only with the desktop's keys")
+    ] = None
+    password_key: Annotated[
+        str | None, Field(description="what to seal passwords to on their way to identity: X25519, base 64")
+    ] = None

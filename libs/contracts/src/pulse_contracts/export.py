@@ -14,7 +14,21 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
-from pulse_contracts import acks, audit, enrolment, frames, presence, problem, streams, telemetry, tokens
+from pulse_contracts import (
+    acks,
+    audit,
+    commands,
+    enrolment,
+    frames,
+    identity_sync,
+    operations,
+    presence,
+    problem,
+    streams,
+    sync,
+    telemetry,
+    tokens,
+)
 
 SCHEMAS_DIR: Final = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -33,12 +47,30 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "stream.device-changed": streams.DeviceChanged,
     "stream.access-changed": streams.AccessChanged,
     "stream.audit-event": audit.AuditEvent,
+    "stream.row-changed": streams.RowChanged,
+    "stream.command-changed": streams.CommandChanged,
+    "stream.desktop-sync-changed": streams.DesktopSyncChanged,
+    "stream.config-changed": streams.ConfigChanged,
+    "sync.poke": sync.Poke,
+    "sync.push": sync.Push,
+    "sync.lease": sync.Lease,
+    "sync.service-keys": sync.ServiceKeys,
+    "sync.operation": operations.Operation,
+    "command.command": commands.Command,
+    "internal.apply-request": identity_sync.ApplyRequest,
+    "internal.apply-result": identity_sync.ApplyResult,
+    "internal.restore-request": identity_sync.RestoreRequest,
+    "internal.verifier-request": identity_sync.VerifierRequest,
+    "internal.verifier-result": identity_sync.VerifierResult,
     "enrolment.request": enrolment.EnrolmentRequest,
     "enrolment.result": enrolment.EnrolmentResult,
     "http.problem": problem.Problem,
     "token.access-claims": tokens.AccessClaims,
 }
 UNIONS: Final[dict[str, TypeAdapter[Any]]] = {
+    "sync.plain-up": sync.PLAIN_UP,
+    "sync.down": sync.DOWN,
+    "command.report": commands.REPORT,
     "socket.client-frame": frames.CLIENT_FRAME,
     "socket.server-frame": frames.SERVER_FRAME,
 }

@@ -19,11 +19,19 @@ TELEMETRY_STREAM: Final = "pulse:telemetry"
 DEVICES_STREAM: Final = "pulse:devices"
 ACCESS_STREAM: Final = "pulse:access"
 AUDIT_STREAM: Final = "pulse:audit"
+CHANGES_STREAM: Final = "pulse:changes"
+COMMANDS_STREAM: Final = "pulse:commands"
+SYNC_STREAM: Final = "pulse:sync"
+CONFIG_STREAM: Final = "pulse:config"
 STREAM_MAXLEN: Final = {
     TELEMETRY_STREAM: 100_000,
     DEVICES_STREAM: 100_000,
     ACCESS_STREAM: 10_000,
     AUDIT_STREAM: 200_000,
+    CHANGES_STREAM: 10_000,
+    COMMANDS_STREAM: 100_000,
+    SYNC_STREAM: 10_000,
+    CONFIG_STREAM: 10_000,
 }
 """Approximate bounds (`XADD … MAXLEN ~`): about 10 minutes of a busy site (gateway.md, resume, 7)."""
 MAX_ENTRY_BYTES: Final = 64 * 1024
@@ -124,3 +132,65 @@ class AccessChanged(StreamEvent):
     device_id: str | None = None
     session_id: UUID | None = None
     kind: Literal["user", "role", "share", "session_revoked"]
+
+
+class RowChanged(StreamEvent):
+    """`pulse:changes`: a synced row of identity changed; what it is now, its published view says."""
+
+    v: Literal[1] = 1
+    entity: Literal["permissions", "roles", "users"]
+    id: str
+    version: int
+
+
+class CommandChanged(StreamEvent):
+    """`pulse:commands`: one step of a command's life, in order; the progress that dashboards see.
+
+    `event_id` names the step for ever; arguments and results are on `GET /api/commands/{id}`.
+    """
+
+    v: Literal[1] = 1
+    event_id: UUID
+    at: Annotated[int, Field(description="Unix milliseconds")]
+    command_id: UUID
+    batch_id: UUID | None = None
+    device_id: str
+    name: str
+    state: str
+    progress: float | None = None
+    message: str | None = None
+    error_code: str | None = None
+    actor_id: UUID | None = None
+    actor_name: str | None = None
+
+
+class DesktopSyncChanged(StreamEvent):
+    """`pulse:sync`: how far one desktop is; `lag` is log entries in its scope that it has not fetched."""
+
+    v: Literal[1] = 1
+    device_id: str
+    cursor: int
+    head: int
+    lag: int
+    pending: int = 0
+    conflicts: Annotated[int, Field(description="conflicts of this desktop that nobody resolved yet")] = 0
+    last_sync_at: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    config_lag: Annotated[int, Field(description="config entries in scope not yet in force there")] = 0
+    error: str | None = None
+    is_gone: bool = False
+
+
+class ConfigChanged(StreamEvent):
+    """`pulse:config`: one entry changed or went away (`value` None and `is_deleted`)."""
+
+    v: Literal[1] = 1
+    id: str
+    scope: Literal["all", "group", "device"]
+    target: str
+    key: str
+    value: Any = None
+    version: int
+    updated_at: Annotated[int, Field(description="Unix milliseconds")]
+    updated_by: str | None = None
+    source: Literal["web", "desktop"] = "web"
+    is_deleted: bool = False

@@ -38,6 +38,8 @@ HEARTBEAT_FILTER: Final = "heartbeat/+"
 DEVICE_DATA_FILTER: Final = "devices/+/data"
 APP_TELEMETRY_FILTER: Final = "app/device/+/telemetry"
 SYNC_UPDATE_FILTER: Final = "sync/+/update"
+SYNC_UP_FILTER: Final = "sync/+/up"
+COMMAND_STATUS_FILTER: Final = "command/+/status"
 BROKER_NOTICES: Final = "$SYS/broker/log/N"
 """Mosquitto's own log at level notice: where it says that it refused a connection."""
 
@@ -133,6 +135,14 @@ def device_writes(client_id: ClientId) -> tuple[str, ...]:
 def device_reads(client_id: ClientId) -> tuple[str, ...]:
     """Return every topic that is a device's own to read; `SYNC_UPDATE_FILTER` is for all of them."""
     return (ack(client_id), command(client_id), sync_down(client_id), alert(client_id))
+
+
+def sender_of(topic: str, topic_filter: str) -> ClientId | None:
+    """Return who published on a topic of one `+` (`SYNC_UP_FILTER`, `COMMAND_STATUS_FILTER`); None: nobody could."""
+    before, _, after = topic_filter.partition("+")
+    name = topic[len(before) : len(topic) - len(after)]
+    is_match = topic.startswith(before) and topic.endswith(after) and is_client_id(name)
+    return ClientId(name) if is_match else None
 
 
 _TELEMETRY_KINDS: Final = {"live": UplinkKind.LIVE, "buffer": UplinkKind.BUFFER, "buffered": UplinkKind.BUFFER}

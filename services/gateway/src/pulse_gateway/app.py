@@ -30,8 +30,10 @@ from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
 from pulse_contracts.frames import CloseCode
 from pulse_contracts.streams import ACCESS_STREAM
+from pulse_gateway.domain.devices import DeviceEntry
 from pulse_gateway.domain.refusal import Farewell
 from pulse_gateway.domain.stats import LiveStats
+from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.summary import PartState
 from pulse_gateway.http.dashboard_routes import dashboard_router
 from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
@@ -39,7 +41,15 @@ from pulse_gateway.http.live_door import LiveDoor
 from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
-from pulse_gateway.messaging.decoding import AccessEntry, decode_access, decode_device, decode_telemetry
+from pulse_gateway.messaging.decoding import (
+    AccessEntry,
+    decode_access,
+    decode_command,
+    decode_config,
+    decode_desktop,
+    decode_device,
+    decode_telemetry,
+)
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
 from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.settings import GatewaySettings
@@ -152,6 +162,9 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, c
     workers = [
         Worker("telemetry_feed", _telemetry_feed(redis, desk, published).run),
         Worker("devices_feed", _devices_feed(redis, desk, published).run),
+        Worker("sync_feed", _sync_feed(redis, desk, published).run),
+        Worker("config_feed", _config_feed(redis, desk, published).run),
+        Worker("commands_feed", _commands_feed(redis, desk, published).run),
         Worker("access_feed", _access_feed(redis, desk, access).run),
         Worker("rights", directory.run),
         trail.worker(),
@@ -187,9 +200,9 @@ def _connect(desk: Desk) -> None:
             farewell = Farewell(CloseCode.PERMISSIONS_CHANGED, "the permissions of this user changed", 500)
             desk.sockets.close_user(user_id, farewell)
 
-    def on_registry_change() -> None:
+    def on_registry_change(entry_id: StreamId) -> None:
         desk.hub.regroup()
-        desk.directory.mark_all()
+        desk.directory.note_registry(entry_id)
 
     desk.directory.on_change = on_change
     desk.directory.on_end = lambda user_id: desk.sockets.close_user(
@@ -217,8 +230,38 @@ def _devices_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -
     async def load() -> None:
         state.replace_devices(await published.load_devices())
 
-    handlers = FeedHandlers(decode_device, state.take_devices, load, desk.hub.position_lost)
+    def preload(entry: DeviceEntry) -> None:
+        if entry.change.is_deleted or entry.change.registration is not None:
+            desk.directory.note_registry(entry.id)
+
+    handlers = FeedHandlers(decode_device, state.take_devices, load, desk.hub.position_lost, preload)
     return StreamFeed(redis, state.devices, handlers, desk.stats)
+
+
+def _sync_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
+    state = desk.state
+
+    async def load() -> None:
+        state.replace_desktops(await published.load_desktops())
+
+    handlers = FeedHandlers(decode_desktop, state.take_desktops, load, desk.hub.position_lost)
+    return StreamFeed(redis, state.desktops, handlers, desk.stats)
+
+
+def _config_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
+    state = desk.state
+
+    async def load() -> None:
+        state.replace_config(await published.load_config())
+
+    handlers = FeedHandlers(decode_config, state.take_config, load, desk.hub.position_lost)
+    return StreamFeed(redis, state.config, handlers, desk.stats)
+
+
+def _commands_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
+    state = desk.state
+    handlers = FeedHandlers(decode_command, state.take_commands, published.check_commands, desk.hub.position_lost)
+    return StreamFeed(redis, state.commands, handlers, desk.stats)
 
 
 def _access_feed(redis: Redis, desk: Desk, view: StreamView[AccessEntry]) -> StreamFeed:  # type: ignore[type-arg]

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from pulse_agent.configuration.device import NotEnrolledError
 from pulse_agent.configuration.key_store import KeyMissingError, KeyStore
 from pulse_agent.configuration.options import AgentOptions
+from pulse_agent.migrations import NewerDatabaseError
 from pulse_agent.outbox.inspection import OutboxUnreadableError
 from pulse_agent.outbox.lock import OutboxInUseError
-from pulse_agent.outbox.schema import NewerDatabaseError
 from pulse_agent.settings import OUTBOX_FILE, agent_version
 from pulse_agent.sources.source import UnknownSourceError
 
@@ -81,6 +81,10 @@ def run(
     interval: Annotated[float | None, typer.Option("--interval", help="Seconds between samples.", min=0.01)] = None,
     log_level: Annotated[str | None, typer.Option("--log-level")] = None,
     log_format: Annotated[str | None, typer.Option("--log-format", help="json or console")] = None,
+    disable_command: Annotated[
+        list[str] | None,
+        typer.Option("--disable-command", help="A command that this machine never executes; may be repeated."),
+    ] = None,
 ) -> None:
     """Take readings and deliver them until stopped."""
     from pulse_agent.command_line.run import run_agent
@@ -91,6 +95,7 @@ def run(
         interval=interval,
         log_level=log_level,
         log_format=log_format,
+        disabled_commands=frozenset(disable_command) if disable_command else None,
     )
     _guarded(lambda: run_agent(options))
 
@@ -132,10 +137,10 @@ def version() -> None:
     typer.echo(agent_version())
 
 
-def _options(data: Path | None, **given: str | float | None) -> AgentOptions:
+def _options(data: Path | None, **given: str | float | frozenset[str] | None) -> AgentOptions:
     values: dict[str, object] = {key: value for key, value in {"data": data, **given}.items() if value is not None}
     try:
-        return AgentOptions(**values)  # type: ignore[arg-type] # checked by the model, environment included
+        return AgentOptions.read(**values)
     except ValidationError as error:
         first = error.errors()[0]
         _fail(f"option {'.'.join(map(str, first['loc']))}: {first['msg']}", USAGE)

@@ -9,13 +9,15 @@ settings, or install signal handlers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from pulse_agent.delivery.courier import Courier
+from pulse_agent.delivery.downlink import Downlink, DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
+from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.delivery.wiring import DeliveryCounts, Wiring
 from pulse_agent.domain.connection import ConnectionState
 from pulse_agent.domain.quota import Fullness
@@ -25,8 +27,8 @@ from pulse_agent.outbox.outbox import Outbox
 from pulse_agent.outbox.room import PutResult
 from pulse_agent.outbox.writer import OutboxStats
 from pulse_agent.settings import RETRY_CEILING_SECONDS, RETRY_FIRST_SECONDS, AgentSettings
+from pulse_agent.sources.group import SourceGroup
 from pulse_agent.sources.source import Source
-from pulse_agent.sources.supervision import SourceSupervisor
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.logging import get_logger
@@ -50,8 +52,15 @@ class AgentStatus:
 class Agent:
     """One agent of explicit settings. Constructing it starts nothing."""
 
-    def __init__(self, settings: AgentSettings, sources: Sequence[Source] = (), *, clock: Clock | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: AgentSettings,
+        sources: Mapping[str, Source] | Sequence[Source] = (),
+        *,
+        downlinks: Sequence[Downlink] = (),
+        clock: Clock | None = None,
+        server_time: ServerTime | None = None,
+    ) -> None:
         self._clock = clock or SystemClock()
         self.outbox = Outbox(settings.outbox_path, quota=settings.quota, clock=self._clock)
         self._state = ConnectionState.DISCONNECTED
@@ -65,9 +74,12 @@ class Agent:
             speaker=Speaker(settings.client_id, settings.instance, settings.version),
             clock=self._clock,
             show=self._show,
+            downlinks=DownlinkRouter(downlinks),
+            server_time=server_time or ServerTime(self._clock),
         )
         self._courier = Courier(self._wiring, settings.endpoint) if settings.endpoint is not None else None
-        self._sources = [SourceSupervisor(source, self.outbox, self._clock) for source in sources]
+        named = sources if isinstance(sources, Mapping) else {f"{s.name} {n}": s for n, s in enumerate(sources)}
+        self.sources = SourceGroup(self.outbox, self._clock, named)
 
     async def __aenter__(self) -> Self:
         self.outbox.on_stored(self._on_stored)
@@ -107,7 +119,7 @@ class Agent:
             counts=self._wiring.counts,
             on_way=self._wiring.schedule.on_way,
             window=self._wiring.schedule.window.batches,
-            refused=sum(source.refused for source in self._sources),
+            refused=self.sources.refused,
         )
 
     def on_state(self, listener: Callable[[ConnectionState], None]) -> None:
@@ -116,14 +128,13 @@ class Agent:
 
     def change_interval(self, source_name: str, seconds: float) -> bool:
         """Restart a source's timer with another interval, without a restart of the agent; False: no such timer."""
-        return any(source.change_interval(seconds) for source in self._sources if source.name == source_name)
+        return self.sources.change_interval(seconds, name=source_name)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def workers(self) -> list[Worker]:
         """Return what must run while the context is open."""
-        found = [Worker("outbox", self.outbox.watch, stops_last=True)]
-        found += [Worker(f"source {source.name}", source.run) for source in self._sources]
+        found = [Worker("outbox", self.outbox.watch, stops_last=True), Worker("sources", self.sources.run)]
         if self._courier is not None:
             found.append(Worker("courier", self._courier.run))
         return found
@@ -147,7 +158,7 @@ class Agent:
                 "outbox_fullness",
                 level=stats.fullness,
                 bytes=stats.used_bytes,
-                max_bytes=self._settings.quota.max_bytes,
+                max_bytes=self.outbox.quota.max_bytes,
             )
             self._fullness = stats.fullness
 

@@ -45,7 +45,7 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PULSE_AGENT_MAX_MB", "7")
     monkeypatch.setenv("PULSE_AGENT_MAX_AGE_HOURS", "2")
     monkeypatch.setenv("PULSE_AGENT_OVERFLOW_BY_CHANNEL", '{"host": "thin"}')
-    options = AgentOptions()
+    options = AgentOptions.read()
     quota = options.quota()
     assert options.data == tmp_path
     assert quota.max_bytes == 7 * 1024 * 1024

@@ -76,7 +76,11 @@ def enroll_code(
     device_id: Annotated[str | None, typer.Argument(help="The id it will have; made up unless given.")] = None,
     data: Data = DEFAULT,
     name: Name = "",
+    is_workstation: Annotated[
+        bool, typer.Option("--workstation", help="People may be administered there, offline too.")
+    ] = False,
 ) -> None:
     """Print a one-time code for `pulse-agent enroll URL CODE`."""
+    kind = "workstation" if is_workstation else "desktop"
     with client(DataDirectory.at(data)) as api:
-        typer.echo(api.enrolment_code(device_id, name or device_id or "agent")["code"])
+        typer.echo(api.enrolment_code(device_id, name or device_id or "agent", kind)["code"])

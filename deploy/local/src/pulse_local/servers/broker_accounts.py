@@ -1,6 +1,6 @@
 """The broker's accounts, written offline into Mosquitto's dynamic-security file before the broker starts.
 
-Two service accounts and the shared role of devices. While the broker runs, only identity changes accounts, over
+The service accounts and the shared role of devices. While the broker runs, only identity changes accounts, over
 `$CONTROL/dynamic-security/v1`; this file is then the broker's and is not written by us.
 """
 
@@ -10,14 +10,15 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pulse_local.servers.broker_acl import DEVICE_SHARED_READS, IDENTITY_ACCOUNT, INGEST_ACCOUNT
+from pulse_local.servers.broker_acl import DEVICE_SHARED_READS, IDENTITY_ACCOUNT
 
 DEVICE_ROLE: Final = "device"
 _ADMIN_ROLE: Final = "dynsec-admin"
-_INGEST_ROLE: Final = "ingest"
+_SERVICE_ROLE: Final = "service"
 # The plugin's own count. Passwords here are random keys of 128 bits and more, which stretching does not improve, and
 # the broker computes this in its only thread at every connection.
 _ITERATIONS: Final = 101
@@ -55,7 +56,7 @@ def _roles() -> list[dict[str, Any]]:
                 *(_allow("publishClientReceive", topic) for topic in DEVICE_SHARED_READS),
             ],
         },
-        {"rolename": _INGEST_ROLE, "acls": []},
+        {"rolename": _SERVICE_ROLE, "acls": []},
         {
             "rolename": _ADMIN_ROLE,
             "acls": [
@@ -67,8 +68,8 @@ def _roles() -> list[dict[str, Any]]:
     ]
 
 
-def fresh_security(ingest_password: str, identity_password: str) -> dict[str, Any]:
-    """Return a new file's content: the two service accounts, no device yet."""
+def fresh_security(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Return a new file's content: the service accounts with these passwords, no device yet."""
     return {
         "defaultACLAccess": {
             "publishClientSend": False,
@@ -77,30 +78,29 @@ def fresh_security(ingest_password: str, identity_password: str) -> dict[str, An
             "unsubscribe": True,
         },
         "clients": [
-            account(INGEST_ACCOUNT, ingest_password, _INGEST_ROLE),
-            account(IDENTITY_ACCOUNT, identity_password, _ADMIN_ROLE),
+            account(name, password, _ADMIN_ROLE if name == IDENTITY_ACCOUNT else _SERVICE_ROLE)
+            for name, password in passwords.items()
         ],
         "groups": [],
         "roles": _roles(),
     }
 
 
-def refreshed_security(path: Path, ingest_password: str, identity_password: str) -> dict[str, Any]:
+def refreshed_security(path: Path, passwords: Mapping[str, str]) -> dict[str, Any]:
     """Return the content for a start: what the broker had, with our roles and service accounts as they must be.
 
     A file that cannot be read is replaced by a fresh one. Its devices' accounts are gone then: identity keeps digests of
     keys only, so it reports them as missing, and each device needs a new key.
     """
-    fresh = fresh_security(ingest_password, identity_password)
+    fresh = fresh_security(passwords)
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return fresh
     if not isinstance(held, dict) or not isinstance(held.get("clients"), list):
         return fresh
-    ours = {INGEST_ACCOUNT, IDENTITY_ACCOUNT}
     own_roles = {role["rolename"] for role in fresh["roles"]}
-    clients = [entry for entry in held["clients"] if entry.get("username") not in ours]
+    clients = [entry for entry in held["clients"] if entry.get("username") not in passwords]
     roles = [entry for entry in held.get("roles", []) if entry.get("rolename") not in own_roles]
     return {
         **fresh,

@@ -11,6 +11,8 @@ from pulse_contracts.ids import ClientId
 
 INGEST_ACCOUNT = "svc-ingest"
 IDENTITY_ACCOUNT = "svc-identity"
+SYNC_ACCOUNT = "svc-sync"
+COMMANDS_ACCOUNT = "svc-commands"
 _OWN = ClientId("%u")  # Mosquitto puts the account's name here.
 _ANY = ClientId("+")
 
@@ -18,8 +20,17 @@ DEVICE_WRITES = topics.device_writes(_OWN)
 DEVICE_READS = topics.device_reads(_OWN)
 # For every device alike, so it stands in their shared role: a pattern without the account's name draws a warning.
 DEVICE_SHARED_READS = (topics.SYNC_UPDATE_FILTER,)
-INGEST_READS = (*topics.UPLINK_FILTERS, topics.BROKER_NOTICES)
-INGEST_WRITES = (topics.ack(_ANY),)
+SERVICE_READS = {
+    INGEST_ACCOUNT: (*topics.UPLINK_FILTERS, topics.BROKER_NOTICES),
+    SYNC_ACCOUNT: (topics.SYNC_UP_FILTER,),
+    COMMANDS_ACCOUNT: (topics.COMMAND_STATUS_FILTER,),
+}
+SERVICE_WRITES = {
+    INGEST_ACCOUNT: (topics.ack(_ANY),),
+    SYNC_ACCOUNT: (topics.sync_down(_ANY), topics.SYNC_UPDATE_FILTER),
+    COMMANDS_ACCOUNT: (topics.command(_ANY),),
+}
+"""Identity's account administers accounts and touches no other topic: see `broker_accounts`."""
 
 
 def render_acl() -> str:
@@ -27,7 +38,8 @@ def render_acl() -> str:
     lines = ["# Generated at every start; see pulse_local.servers.broker_acl."]
     lines += [f"pattern write {topic}" for topic in DEVICE_WRITES]
     lines += [f"pattern read {topic}" for topic in DEVICE_READS]
-    lines += ["", f"user {INGEST_ACCOUNT}"]
-    lines += [f"topic read {topic}" for topic in INGEST_READS]
-    lines += [f"topic write {topic}" for topic in INGEST_WRITES]
+    for account, reads in SERVICE_READS.items():
+        lines += ["", f"user {account}"]
+        lines += [f"topic read {topic}" for topic in reads]
+        lines += [f"topic write {topic}" for topic in SERVICE_WRITES[account]]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,13 @@ from pulse_local.errors import MissingPartError
 from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessSpec
 from pulse_local.servers.broker_accounts import refreshed_security
-from pulse_local.servers.broker_acl import INGEST_ACCOUNT, render_acl
+from pulse_local.servers.broker_acl import (
+    COMMANDS_ACCOUNT,
+    IDENTITY_ACCOUNT,
+    INGEST_ACCOUNT,
+    SYNC_ACCOUNT,
+    render_acl,
+)
 from pulse_local.system_user import SERVER_USER, SystemUser, find_user, give, let_traverse, make_directory, server_user
 
 _PLUGIN = "mosquitto_dynamic_security.so"
@@ -80,6 +86,17 @@ class BrokerPasswords:
 
     ingest: str
     identity: str
+    sync: str
+    commands: str
+
+    def by_account(self) -> dict[str, str]:
+        """Return account name → password."""
+        return {
+            INGEST_ACCOUNT: self.ingest,
+            IDENTITY_ACCOUNT: self.identity,
+            SYNC_ACCOUNT: self.sync,
+            COMMANDS_ACCOUNT: self.commands,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +128,7 @@ class MosquittoServer:
         make_directory(self.security_file.parent, self.run_as, 0o700)
         make_directory(self.data / "store", self.run_as, 0o700)
         certificates = ensure_certificates(make_directory(self.ca_file.parent, self.run_as, 0o755), self.run_as)
-        security = refreshed_security(self.security_file, self.passwords.ingest, self.passwords.identity)
+        security = refreshed_security(self.security_file, self.passwords.by_account())
         self._write(self.security_file, json.dumps(security, indent=1))
         self._write(self.data / "acl.conf", render_acl())
         self._write(self.data / "mosquitto.conf", self._configuration(installation, certificates))

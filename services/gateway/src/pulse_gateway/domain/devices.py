@@ -6,14 +6,14 @@ as soon as it has. A field that a change leaves out keeps its value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from pulse_contracts.streams import DeviceChanged, DeviceRegistration, DeviceStatus
-from pulse_gateway.domain.stream_id import StreamId
+from pulse_gateway.domain.keyed import StateEntry
 
 _NO_STATUS: Final[dict[str, Any]] = {
     "status": "OFFLINE",
@@ -27,13 +27,7 @@ _NO_STATUS: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceEntry:
-    """One entry of the devices stream, decoded."""
-
-    id: StreamId
-    size: int
-    change: DeviceChanged
+DeviceEntry = StateEntry[DeviceChanged]
 
 
 class _Device:
@@ -53,7 +47,7 @@ class _Device:
 
 
 class DeviceBook:
-    """All devices, by id, and the groups that they are in."""
+    """All devices, by id, and the groups that they are in. Implements `KeyedBook`."""
 
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
@@ -72,9 +66,21 @@ class DeviceBook:
         """Give the ids of all registered devices."""
         return (device_id for device_id, device in self._devices.items() if device.registration is not None)
 
-    def json(self, device_id: str) -> str | None:
+    def json(self, key: str) -> str | None:
         """Return a device's object as JSON; None when there is no such device."""
-        return self._devices[device_id].as_json() if device_id in self else None
+        return self._devices[key].as_json() if key in self else None
+
+    def device_of(self, key: str) -> str | None:
+        """Return the device: its id is the key."""
+        return key
+
+    def keys(self, device_ids: Collection[str] | None) -> Iterable[str]:
+        """Give the ids of the registered devices among these; None means all."""
+        return self.ids() if device_ids is None else (device_id for device_id in device_ids if device_id in self)
+
+    def keys_of(self, device_id: str) -> Iterable[str]:
+        """Give the id itself, if it is registered."""
+        return (device_id,) if device_id in self else ()
 
     def apply(self, change: DeviceChanged) -> bool:
         """Take a change; return whether groups or the set of devices may be other than before."""

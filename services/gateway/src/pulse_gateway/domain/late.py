@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 
 import orjson
 
@@ -34,10 +34,9 @@ class LateSpans:
         for device_id, (low, high, count) in other._spans.items():
             self._merge(device_id, low, high, count)
 
-    def drop(self, device_ids: Iterable[str]) -> None:
+    def drop(self, device_ids: Container[str]) -> None:
         """Forget devices that may not be told of any more."""
-        for device_id in device_ids:
-            self._spans.pop(device_id, None)
+        self._spans = {name: span for name, span in self._spans.items() if name not in device_ids}
 
     def pop_body(self) -> str:
         """Give the body of one gap frame and forget its span."""

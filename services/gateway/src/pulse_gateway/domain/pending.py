@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -37,6 +37,11 @@ class Pending(ABC, Generic[TickT]):
     conflates = True
     """Whether at most one frame of it may wait in the socket's queue."""
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether more waits than may, and nothing of it can be left out: the socket is to be ended."""
+        return False
+
     @abstractmethod
     def __bool__(self) -> bool: ...
 
@@ -49,7 +54,7 @@ class Pending(ABC, Generic[TickT]):
         """Give the next frame; `current` is the offset that holds until everything pending was told."""
 
     @abstractmethod
-    def drop(self, device_ids: Collection[str]) -> None:
+    def drop(self, device_ids: Container[str]) -> None:
         """Forget what may not be seen any more."""
 
     @abstractmethod
@@ -94,7 +99,7 @@ class LatestPending(Pending[LatestTick]):
         return Parcel("data", f'"offset":"{offset}","rows":[{body_rows}],"n":{n}}}', offset)
 
     @override
-    def drop(self, device_ids: Collection[str]) -> None:
+    def drop(self, device_ids: Container[str]) -> None:
         self._rows = {key: row for key, row in self._rows.items() if key[0] not in device_ids}
         self._late.drop(device_ids)
 
@@ -105,9 +110,10 @@ class LatestPending(Pending[LatestTick]):
 
 
 class StatePending(Pending[StateTick]):
-    """One object per key."""
+    """One object per key; `device_of` tells which device a key belongs to, None for what is everybody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, device_of: Callable[[str], str | None] = lambda key: key) -> None:
+        self._device_of = device_of
         self._changes: dict[str, str | None] = {}
         self._offset = START
 
@@ -135,11 +141,12 @@ class StatePending(Pending[StateTick]):
         return Parcel("state", state_body(offset, taken.items()), offset)
 
     @override
-    def drop(self, device_ids: Collection[str]) -> None:
-        # That a device is gone from here is news itself, and the key was known to the client.
-        for device_id in device_ids:
-            if device_id in self._changes:
-                self._changes[device_id] = None
+    def drop(self, device_ids: Container[str]) -> None:
+        # That an object is gone from here is news itself, and the key was known to the client.
+        for key in self._changes:
+            device_id = self._device_of(key)
+            if device_id is not None and device_id in device_ids:
+                self._changes[key] = None
 
     @override
     def clear(self) -> None:
@@ -198,7 +205,7 @@ class RawPending(Pending[RawTick]):
         return Parcel("data", data_body(offset, rows, len(rows)), offset)
 
     @override
-    def drop(self, device_ids: Collection[str]) -> None:
+    def drop(self, device_ids: Container[str]) -> None:
         self._queue = deque(
             (offset, [row for row in rows if row[0] not in device_ids], size) for offset, rows, size in self._queue
         )

@@ -5,7 +5,7 @@ A foreign device, an absent one and an empty group all resolve to nothing: a fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from pulse_contracts.frames import Filter
@@ -42,6 +42,16 @@ class Audience:
     def sees(self, device_id: str) -> bool:
         """Tell whether something of this device may go out."""
         return self.devices is None or device_id in self.devices
+
+
+class AllBut(Container[str]):
+    """Every device except those: what a user who saw all sees no more."""
+
+    def __init__(self, kept: Container[str]) -> None:
+        self._kept = kept
+
+    def __contains__(self, device_id: object) -> bool:
+        return device_id not in self._kept
 
 
 def resolve(scope: Scope, selection: Selection, groups: Mapping[str, frozenset[str]]) -> frozenset[str] | None:

@@ -26,7 +26,7 @@ class Summary(BaseModel):
     offline_devices: int
     buffered_records: Annotated[int, Field(description="readings that clients still hold, by their own account")]
     last_seen: Annotated[int | None, Field(description="Unix ms of the newest sign of life of any of these devices")]
-    last_sync: Annotated[int | None, Field(description="Unix ms; null until a desktop has synchronised")] = None
+    last_sync: Annotated[int | None, Field(description="Unix ms; null until one of these desktops has synchronised")]
     system_status: Annotated[
         Literal["ok", "degraded"], Field(description="degraded: at least one of `parts` is not ok")
     ]

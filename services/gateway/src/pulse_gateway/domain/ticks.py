@@ -79,6 +79,11 @@ class RawTick:
         self.late = late
         self._parcels: list[Parcel] | None = None
 
+    @property
+    def first(self) -> StreamId | None:
+        """Where the oldest row's entry stands in the stream."""
+        return self.batches[0][0] if self.batches else None
+
     def parcels(self) -> list[Parcel] | None:
         """Return the frames to send, or None when that is more than one frame's worth."""
         if self._parcels is None:

@@ -58,8 +58,11 @@ class LiveMetrics(Collector):
 
     def _streams(self) -> Metric:
         connected = GaugeMetricFamily("gateway_stream_connected", "Whether a stream is being read", labels=["stream"])
-        for view in (self._desk.state.telemetry, self._desk.state.devices):
-            connected.add_metric([view.name], float(view.is_connected))
+        state = self._desk.state
+        for view in (state.telemetry, state.devices, state.desktops, state.config, state.commands):
+            # Whether a service is part of this installation shows when it publishes something for the first time.
+            if view.is_ready or view in {state.telemetry, state.devices}:
+                connected.add_metric([view.name], float(view.is_connected))
         return connected
 
 

@@ -9,8 +9,18 @@ from __future__ import annotations
 import orjson
 from pydantic import ValidationError
 
-from pulse_contracts.streams import AccessChanged, DeviceChanged, LateSpan
+from pulse_contracts.streams import (
+    AccessChanged,
+    CommandChanged,
+    ConfigChanged,
+    DesktopSyncChanged,
+    DeviceChanged,
+    LateSpan,
+)
+from pulse_gateway.domain.desktops import DesktopEntry
 from pulse_gateway.domain.devices import DeviceEntry
+from pulse_gateway.domain.events import Event
+from pulse_gateway.domain.settings_book import ConfigEntry
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.telemetry import Reading, TelemetryEntry
 
@@ -63,3 +73,30 @@ def decode_access(entry_id: StreamId, payload: bytes) -> AccessEntry:
         return AccessEntry(entry_id, len(payload), AccessChanged.model_validate_json(payload))
     except ValidationError as error:
         raise BadEntryError(str(error)) from error
+
+
+def decode_desktop(entry_id: StreamId, payload: bytes) -> DesktopEntry:
+    """Decode how far a desktop is with syncing."""
+    try:
+        return DesktopEntry(entry_id, len(payload), DesktopSyncChanged.model_validate_json(payload))
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+
+
+def decode_config(entry_id: StreamId, payload: bytes) -> ConfigEntry:
+    """Decode a change of a configuration entry."""
+    try:
+        return ConfigEntry(entry_id, len(payload), ConfigChanged.model_validate_json(payload))
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+
+
+def decode_command(entry_id: StreamId, payload: bytes) -> Event:
+    """Decode a step of a command into the event that is told of it."""
+    try:
+        step = CommandChanged.model_validate_json(payload)
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+    data = step.model_dump(mode="json", exclude={"v", "event_id", "at"})
+    item = {"id": str(step.event_id), "ts": step.at, "kind": "command", "data": data}
+    return Event(entry_id, len(payload), step.device_id, orjson.dumps(item).decode())

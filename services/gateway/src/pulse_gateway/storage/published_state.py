@@ -1,15 +1,22 @@
-"""The published views of identity and ingest, read as they are: the only SQL behind the live state."""
+"""The published views of the other services, read as they are: the only SQL behind the live state."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from pulse_contracts.streams import CompletenessReport, DeviceRegistration, DeviceStatus
+from pulse_contracts.streams import (
+    CompletenessReport,
+    ConfigChanged,
+    DesktopSyncChanged,
+    DeviceRegistration,
+    DeviceStatus,
+)
 from pulse_gateway.domain.scope import Rights
 from pulse_gateway.domain.telemetry import Reading
 from pulse_gateway.domain.times import to_ms
@@ -30,6 +37,13 @@ select v.client_id, v.metric_key, v.metric_value, v.metric_bool, v.metric_text, 
        v.recorded_at, v.received_at, v.quality
 from telemetry.latest_value v join identity.device_registry d on d.device_id = v.client_id
 """
+_DESKTOPS: Final = """
+select device_id, cursor, head, lag, pending, conflicts, last_sync_at, config_lag, error from sync.desktop_state
+"""
+_CONFIG: Final = """
+select id, scope, target, key, value, version, updated_at, updated_by, source from sync.config_view
+"""
+_COMMANDS: Final = "select id from commands.command_view limit 0"
 _AUTHORITY: Final = """
 select user_id, username, is_active, roles, permissions from identity.user_authority where user_id = any($1::uuid[])
 """
@@ -61,6 +75,28 @@ class PostgresPublishedState:
             rows = await connection.fetch(_LATEST)
         return [_latest(row) for row in rows]
 
+    async def load_desktops(self) -> Iterable[DesktopSyncChanged]:
+        """Return how far every desktop is with syncing."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_DESKTOPS)
+        return [
+            DesktopSyncChanged.model_validate({**row, "last_sync_at": _ms_or_none(row["last_sync_at"])}) for row in rows
+        ]
+
+    async def load_config(self) -> Iterable[ConfigChanged]:
+        """Return every configuration entry."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_CONFIG)
+        return [
+            ConfigChanged.model_validate({**row, "value": _json(row["value"]), "updated_at": to_ms(row["updated_at"])})
+            for row in rows
+        ]
+
+    async def check_commands(self) -> None:
+        """Raise UnavailableError unless the service `commands` publishes its view."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_COMMANDS)
+
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:
         """Return what these users may do and see."""
         wanted = list(user_ids)
@@ -83,16 +119,13 @@ class PostgresPublishedState:
 
 
 def _registration(row: asyncpg.Record) -> DeviceRegistration:
-    metadata: Any = row["metadata"]
-    if isinstance(metadata, str):
-        metadata = orjson.loads(metadata)
     return DeviceRegistration(
         name=row["name"],
         owner_id=None if row["owner_id"] is None else _uuid(row["owner_id"]),
         is_active=row["is_active"],
         kind=row["kind"],
         groups=list(row["groups"]),
-        metadata=metadata or {},
+        metadata=_json(row["metadata"]) or {},
     )
 
 
@@ -101,8 +134,8 @@ def _status(row: asyncpg.Record | None, report: CompletenessReport | None) -> De
         return DeviceStatus(completeness=report)
     return DeviceStatus(
         status=row["status"],
-        since=to_ms(row["since"]) if row["since"] else None,
-        last_seen=to_ms(row["last_seen"]) if row["last_seen"] else None,
+        since=_ms_or_none(row["since"]),
+        last_seen=_ms_or_none(row["last_seen"]),
         buffered=row["buffered"],
         clock_offset_ms=row["clock_offset_ms"],
         agent_version=row["agent_version"],
@@ -130,6 +163,15 @@ def _latest(row: asyncpg.Record) -> Reading:
     )
     shown = (row["client_id"], row["metric_key"], recorded, value, row["quality"])
     return Reading(row["client_id"], min(recorded, to_ms(row["received_at"])), (shown,))
+
+
+def _json(value: Any) -> Any:
+    # A connection without a codec of its own gives jsonb as text.
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+def _ms_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else to_ms(moment)
 
 
 def _uuid(value: Any) -> UUID:

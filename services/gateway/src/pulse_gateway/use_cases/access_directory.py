@@ -52,6 +52,7 @@ class AccessDirectory:
         self._stale: set[UUID] = set()
         self._news = asyncio.Event()
         self._changes: deque[tuple[int, AccessChanged]] = deque(maxlen=MAX_REMEMBERED)
+        self._registry_changed_ms = 0
         self._revoked: dict[UUID, int] = {}
         self.on_change: Callable[[UUID, bool], None] = lambda _user, _gained: None
         self.on_end: Callable[[UUID], None] = lambda _user: None
@@ -109,6 +110,11 @@ class AccessDirectory:
         else:
             self.mark_all()
 
+    def note_registry(self, entry_id: StreamId) -> None:
+        """Take note that devices came, went, or changed groups or owners: everybody's rights are read again."""
+        self._registry_changed_ms = max(self._registry_changed_ms, entry_id.ms)
+        self.mark_all()
+
     def mark(self, user_id: UUID) -> None:
         """Have a user's rights read again."""
         if user_id in self._users:
@@ -127,6 +133,8 @@ class AccessDirectory:
         if seen is None:
             return True
         if len(self._changes) == MAX_REMEMBERED and seen.ms < self._changes[0][0]:
+            return True
+        if not scope.sees_all and self._registry_changed_ms + SKEW_MS >= seen.ms:
             return True
         return any(ms + SKEW_MS >= seen.ms and _concerns(change, scope) for ms, change in reversed(self._changes))
 

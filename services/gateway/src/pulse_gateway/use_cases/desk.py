@@ -80,6 +80,9 @@ class Desk:
             raise RefusedError(ErrorCode.UNAVAILABLE, "this topic is not served here yet", retry_after_ms=60_000)
         if not self.state.is_ready:
             raise RefusedError(ErrorCode.UNAVAILABLE, "the live state is being loaded", retry_after_ms=1_000)
+        if not topic.stream.is_ready:
+            message = "the service behind this topic is not part of this installation, or has not started yet"
+            raise RefusedError(ErrorCode.UNAVAILABLE, message, retry_after_ms=5_000)
         return topic
 
     def restarting(self) -> Farewell:

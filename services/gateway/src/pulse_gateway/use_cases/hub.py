@@ -15,7 +15,7 @@ from pulse_chassis.clock import Clock
 from pulse_contracts.frames import ErrorCode, GapReason, Position, Topic
 from pulse_gateway.domain.ring import NotRecovered, Recovered
 from pulse_gateway.domain.scope import Scope
-from pulse_gateway.domain.selection import Audience, Selection, resolve
+from pulse_gateway.domain.selection import AllBut, Audience, Selection, resolve
 from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import StreamId, parse_stream_id
 from pulse_gateway.use_cases.channel import Channel
@@ -249,9 +249,8 @@ class Hub:
             self._revoke(member)
             return
         channel = self._join(member, audience)
-        known = {*self._state.book.ids(), *self._state.latest.device_ids()} if before is None else before
         if audience.devices is not None:
-            member.subscription.drop_devices(set(known) - audience.devices)
+            member.subscription.drop_devices(AllBut(audience.devices))
         self._tell_snapshot(member.subscription, channel)
 
     def _resolve_again(self, channel: Channel, scope: Scope) -> bool:

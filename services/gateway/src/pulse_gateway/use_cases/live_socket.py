@@ -280,7 +280,7 @@ class LiveSocket:
         subscription = Subscription(
             name, Topic(frame.topic), Selection.of(frame.filter), topic.new_pending(), self.outbox
         )
-        subscription.interval_ms = topic.default_interval_ms if frame.interval_ms is None else frame.interval_ms
+        subscription.interval_ms = topic.interval_ms(frame.interval_ms)
         member = Member(subscription, self._session.scope, lambda code: self._on_revoked(name, code))
         start = await self.desk.hub.subscribe(member, frame.since, wants_snapshot=frame.snapshot)
         if self.outbox.farewell is not None:
@@ -295,7 +295,8 @@ class LiveSocket:
         """Change the rate of a subscription, pause it or go on."""
         member = self._member(frame.sub)
         if frame.interval_ms is not None:
-            self.desk.hub.change_interval(member, frame.interval_ms)
+            topic = self.desk.state.topics[member.subscription.topic]
+            self.desk.hub.change_interval(member, topic.interval_ms(frame.interval_ms))
         start = None
         if frame.paused is True:
             self.desk.hub.pause(member)

@@ -5,44 +5,70 @@ Nothing here waits: an entry is taken in, its channels are noted, and what is du
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pulse_contracts.frames import GapReason, Topic
+from pulse_contracts.streams import (
+    COMMANDS_STREAM,
+    CONFIG_STREAM,
+    DEVICES_STREAM,
+    SYNC_STREAM,
+    TELEMETRY_STREAM,
+    ConfigChanged,
+    DesktopSyncChanged,
+)
+from pulse_gateway.domain.desktops import DesktopBook, DesktopEntry
 from pulse_gateway.domain.devices import DeviceBook, DeviceEntry
+from pulse_gateway.domain.events import Event
+from pulse_gateway.domain.settings_book import ConfigEntry, SettingsBook
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.telemetry import LatestValues, TelemetryEntry
 from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.ports import DevicesLoaded
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.summarise import Summarise
+from pulse_gateway.use_cases.topics.commands import Commands
+from pulse_gateway.use_cases.topics.config import Config
 from pulse_gateway.use_cases.topics.devices import Devices
-from pulse_gateway.use_cases.topics.live_topic import LiveTopic
+from pulse_gateway.use_cases.topics.live_topic import LiveTopic, RightsChanged
+from pulse_gateway.use_cases.topics.sync import Sync
 from pulse_gateway.use_cases.topics.system import System
-from pulse_gateway.use_cases.topics.telemetry_latest import RightsChanged, TelemetryLatest
+from pulse_gateway.use_cases.topics.telemetry_latest import TelemetryLatest
 from pulse_gateway.use_cases.topics.telemetry_raw import TelemetryRaw
-
-from pulse_contracts.streams import DEVICES_STREAM, TELEMETRY_STREAM  # isort: skip
 
 
 class LiveState:
-    """Latest values, devices, their streams and their topics."""
+    """Latest values, devices, desktops and configuration, their streams and their topics.
+
+    `desktops`, `config` and `commands` become ready when the service behind them publishes something: their topics are
+    unavailable until then, and nothing else waits for them.
+    """
 
     def __init__(self, ticker: Ticker, rights_changed: RightsChanged) -> None:
         self.ticker = ticker
         self.telemetry: StreamView[TelemetryEntry] = StreamView(TELEMETRY_STREAM)
         self.devices: StreamView[DeviceEntry] = StreamView(DEVICES_STREAM)
+        self.desktops: StreamView[DesktopEntry] = StreamView(SYNC_STREAM)
+        self.config: StreamView[ConfigEntry] = StreamView(CONFIG_STREAM)
+        self.commands: StreamView[Event] = StreamView(COMMANDS_STREAM)
         self.latest = LatestValues()
         self.book = DeviceBook()
-        self.summarise = Summarise(self.book)
+        self._desktop_book = DesktopBook()
+        self._settings_book = SettingsBook()
+        self.summarise = Summarise(self.book, self._desktop_book)
         self._latest_topic = TelemetryLatest(self.telemetry, self.latest, ticker, rights_changed)
         self._raw_topic = TelemetryRaw(self.telemetry, self.book, ticker)
         self._devices_topic = Devices(self.devices, self.book, ticker, rights_changed)
         self._system_topic = System(self.devices, self.summarise, ticker)
-        self.topics: dict[Topic, LiveTopic] = {
-            topic.name: topic
-            for topic in (self._latest_topic, self._raw_topic, self._devices_topic, self._system_topic)
-        }
-        self.on_registry_change: Callable[[], None] = lambda: None
+        self._sync_topic = Sync(self.desktops, self._desktop_book, ticker, rights_changed)
+        self._config_topic = Config(self.config, self._settings_book, ticker, rights_changed)
+        self._commands_topic = Commands(self.commands, ticker)
+        topics: tuple[LiveTopic, ...] = (
+            self._latest_topic, self._raw_topic, self._devices_topic, self._system_topic,
+            self._sync_topic, self._config_topic, self._commands_topic,
+        )  # fmt: skip
+        self.topics: dict[Topic, LiveTopic] = {topic.name: topic for topic in topics}
+        self.on_registry_change: Callable[[StreamId], None] = lambda _entry_id: None
         """Called when devices came, went, changed groups or owners: audiences may be others now."""
         self.on_position_lost: Callable[[str, GapReason, StreamId], None] = lambda _name, _reason, _last: None
         """Called with a stream's name when its news was interrupted and its state has been loaded anew."""
@@ -77,20 +103,53 @@ class LiveState:
         for entry in entries:
             device_id = entry.change.device_id
             is_regrouped |= self.book.apply(entry.change)
-            for channel in self._devices_topic.interest.of(device_id):
-                channel.offer(device_id)
+            self._devices_topic.offer(device_id)
             if entry.change.is_deleted:
                 self.latest.forget(device_id)
         self.devices.advance(entries[-1].id)
         self._system_topic.touch()
         if is_regrouped:
-            self.on_registry_change()
+            self.on_registry_change(entries[-1].id)
         self.ticker.settle()
 
     def replace_devices(self, loaded: DevicesLoaded) -> None:
-        """Start again from what the database holds."""
+        """Start again with the devices that the database holds."""
         self.book.replace(loaded.registrations, loaded.statuses)
         self._system_topic.touch()
+        self.ticker.settle()
+
+    def take_desktops(self, entries: Sequence[DesktopEntry]) -> None:
+        """Take in how far desktops are, in the order of the stream."""
+        for entry in entries:
+            self._desktop_book.apply(entry.change)
+            self._sync_topic.offer(entry.change.device_id)
+        self.desktops.advance(entries[-1].id)
+        self._system_topic.touch()
+        self.ticker.settle()
+
+    def replace_desktops(self, desktops: Iterable[DesktopSyncChanged]) -> None:
+        """Start again with the desktops that the database holds."""
+        self._desktop_book.replace(desktops)
+        self._system_topic.touch()
+        self.ticker.settle()
+
+    def take_config(self, entries: Sequence[ConfigEntry]) -> None:
+        """Take in changes of configuration, in the order of the stream."""
+        for entry in entries:
+            self._settings_book.apply(entry.change)
+            self._config_topic.offer(entry.change.id)
+        self.config.advance(entries[-1].id)
+        self.ticker.settle()
+
+    def replace_config(self, entries: Iterable[ConfigChanged]) -> None:
+        """Start again with the configuration that the database holds."""
+        self._settings_book.replace(entries)
+
+    def take_commands(self, steps: Sequence[Event]) -> None:
+        """Take in steps of commands, in the order of the stream."""
+        for step in steps:
+            self._commands_topic.offer(step)
+        self.commands.advance(steps[-1].id)
         self.ticker.settle()
 
     def parts_changed(self) -> None:

@@ -69,6 +69,11 @@ class Outbox:
         if len(self._queue) > MAX_FRAMES:
             self._on_overflow()
 
+    def overflow(self) -> None:
+        """End the socket as slow: more waits for it elsewhere than may, and nothing of that can be left out."""
+        if self._farewell is None:
+            self._on_overflow()
+
     def wait_for_room(self, source: Source) -> None:
         """Have `source.refill()` called as soon as there is room."""
         if self._farewell is None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pulse_chassis.principal import Principal
 from pulse_contracts.audit import AuditOutcome, AuditResource
-from pulse_contracts.streams import DeviceRegistration, DeviceStatus
+from pulse_contracts.streams import ConfigChanged, DesktopSyncChanged, DeviceRegistration, DeviceStatus
 from pulse_gateway.domain.history import HistoryPage, HistoryQuery
 from pulse_gateway.domain.scope import Rights
 from pulse_gateway.domain.telemetry import Reading
@@ -40,7 +40,7 @@ class TokenVerifier(Protocol):
 
 
 class PublishedState(Protocol):
-    """The state that other services publish. Raises UnavailableError when it cannot be read."""
+    """The state that other services publish. Raises UnavailableError when it cannot be read, or nobody publishes it."""
 
     async def load_devices(self) -> DevicesLoaded:
         """Return every device."""
@@ -48,6 +48,18 @@ class PublishedState(Protocol):
 
     async def load_latest(self) -> Iterable[Reading]:
         """Return the latest value of every device and metric."""
+        ...
+
+    async def load_desktops(self) -> Iterable[DesktopSyncChanged]:
+        """Return how far every desktop is with syncing."""
+        ...
+
+    async def load_config(self) -> Iterable[ConfigChanged]:
+        """Return every configuration entry."""
+        ...
+
+    async def check_commands(self) -> None:
+        """Return when the service `commands` publishes what it does."""
         ...
 
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:

@@ -7,12 +7,13 @@ text that all members share, unless something of this subscription is still wait
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final, Protocol
 
 import orjson
 
 from pulse_contracts.frames import GapReason, Topic
+from pulse_gateway.domain.events import EventTick
 from pulse_gateway.domain.late import gap_body
 from pulse_gateway.domain.pending import Pending
 from pulse_gateway.domain.selection import Selection
@@ -105,6 +106,9 @@ class Subscription:
                     self._send(parcel)
                 return
         self._pending.absorb(tick, self.joined_at)
+        if self._pending.is_overfull:
+            self._outbox.overflow()
+            return
         self.wake()
 
     def tell_snapshot(self, snapshot: Snapshot) -> None:
@@ -138,7 +142,7 @@ class Subscription:
                 self._send(parcel)
         return not self.is_idle
 
-    def drop_devices(self, device_ids: Collection[str]) -> None:
+    def drop_devices(self, device_ids: Container[str]) -> None:
         """Forget pending news of devices that may not be seen any more."""
         self._pending.drop(device_ids)
 
@@ -156,7 +160,7 @@ class Subscription:
 
     def _overlaps(self, tick: Tick) -> bool:
         """Tell whether an ordered tick begins before this subscription joined: only a part of it is news then."""
-        return isinstance(tick, RawTick) and bool(tick.batches) and tick.batches[0][0] <= self.joined_at
+        return isinstance(tick, RawTick | EventTick) and tick.first is not None and tick.first <= self.joined_at
 
     def _send(self, parcel: Parcel) -> None:
         head = self._heads.get(parcel.kind)

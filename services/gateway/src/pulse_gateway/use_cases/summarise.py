@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from pulse_gateway.domain.desktops import DesktopBook
 from pulse_gateway.domain.devices import DeviceBook
 from pulse_gateway.domain.summary import PartState, Summary
 
 
 class Summarise:
-    """Counts over the devices in memory; `parts` is kept current by whoever watches the parts."""
+    """Counts over the devices and desktops in memory; `parts` is kept current by whoever watches the parts."""
 
-    def __init__(self, devices: DeviceBook) -> None:
+    def __init__(self, devices: DeviceBook, desktops: DesktopBook) -> None:
         self._devices = devices
+        self._desktops = desktops
         self._parts: dict[str, PartState] = {}
 
     def set_parts(self, parts: Mapping[str, PartState]) -> bool:
@@ -31,6 +33,7 @@ class Summarise:
             offline_devices=counts.total - counts.online,
             buffered_records=counts.buffered,
             last_seen=counts.last_seen,
+            last_sync=self._desktops.last_sync(device_ids),
             system_status="ok" if is_ok else "degraded",
             parts=self._parts,
         )

@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NoReturn, cast
+from typing import Any, Final, Literal, NoReturn, cast
 
 from pulse_agent.app import Agent
+from pulse_agent.command_line.restart import Restart
 from pulse_agent.command_line.state_file import STATE_FILE, StateFile
-from pulse_agent.configuration.device import load_device
+from pulse_agent.commands.built_in import AgentControl, built_in_commands
+from pulse_agent.commands.command import CommandOptions, Commands, installed_commands
+from pulse_agent.commands.executor import CommandExecutor, ExecutorParts
+from pulse_agent.commands.intent_log import IntentLog
+from pulse_agent.configuration.device import EnrolledDevice, load_device
 from pulse_agent.configuration.key_store import KeyStore, load_key
+from pulse_agent.configuration.knobs import AgentKnobs
+from pulse_agent.configuration.live import LiveConfiguration
 from pulse_agent.configuration.options import AgentOptions
+from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.outbox.lock import OutboxInUseError, is_locked
 from pulse_agent.settings import OUTBOX_FILE, AgentSettings
 from pulse_agent.sources.source import Source, SourceOptions, create_source, parse_source
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.logging import configure_logging
 from pulse_chassis.run import Worker, run_process
+from pulse_chassis.signatures import TrustedKeys
 from pulse_contracts.ids import ClientId
 
 SERVICE: Final = "agent"
+COMMANDS_FILE: Final = "commands.db"
 
 
 def run_agent(options: AgentOptions) -> NoReturn:
     """Run the agent of `options.data`. Raises NotEnrolledError, KeyMissingError, UnknownSourceError, OutboxInUseError."""
-    configure_logging(SERVICE, options.log_level, cast("Literal['json', 'console']", options.log_format))
+    set_level = partial(_log_at, options)
+    set_level(options.log_level)
     clock = SystemClock()
-    settings = settings_of(options)
-    sources = sources_of(options, clock)
+    device = load_device(options.data)
+    settings = settings_of(device, options)
+    sources = {text: make_source(options, clock, text, options.interval) for text in options.source_texts()}
     if is_locked(lock_path(options.data)):
         raise OutboxInUseError(f"another agent is running on {options.data}")
-    run_process(lambda: _compose(settings, sources, options.data, clock), service=SERVICE)
+    restart = Restart()
+    plan = _Plan(options, device, settings, clock, restart)
+    try:
+        run_process(lambda: _compose(plan, sources), service=SERVICE)
+    except SystemExit as leaving:
+        if restart.is_wanted and leaving.code == 0:
+            restart.run_again()
+        raise
 
 
-def settings_of(options: AgentOptions) -> AgentSettings:
+def settings_of(device: EnrolledDevice, options: AgentOptions) -> AgentSettings:
     """Return what the enrolment and the options say."""
-    device = load_device(options.data)
     key = load_key(options.data, device.device_id, KeyStore(device.key_store))
     return AgentSettings(
         outbox_path=options.data / OUTBOX_FILE,
@@ -46,14 +66,11 @@ def settings_of(options: AgentOptions) -> AgentSettings:
     )
 
 
-def sources_of(options: AgentOptions, clock: Clock) -> list[Source]:
-    """Return the sources that the options name."""
-    found: list[Source] = []
-    for text in filter(None, (part.strip() for part in options.sources.split(";"))):
-        name, settings = parse_source(text)
-        interval = float(settings.pop("interval", options.interval))
-        found.append(create_source(name, SourceOptions(interval, options.data, clock, settings)))
-    return found
+def make_source(options: AgentOptions, clock: Clock, text: str, interval: float) -> Source:
+    """Return the source that `text` names. Raises UnknownSourceError, ValueError for its settings."""
+    name, settings = parse_source(text)
+    own_interval = float(settings.pop("interval", interval))
+    return create_source(name, SourceOptions(own_interval, options.data, clock, settings))
 
 
 def lock_path(data: Path) -> Path:
@@ -61,10 +78,67 @@ def lock_path(data: Path) -> Path:
     return data / f"{OUTBOX_FILE}.lock"
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one run is composed from."""
+
+    options: AgentOptions
+    device: EnrolledDevice
+    settings: AgentSettings
+    clock: Clock
+    restart: Restart
+
+
 @asynccontextmanager
-async def _compose(
-    settings: AgentSettings, sources: Sequence[Source], data: Path, clock: Clock
-) -> AsyncIterator[Sequence[Worker]]:
-    async with Agent(settings, sources, clock=clock) as agent:
-        state_file = StateFile(data / STATE_FILE, agent, clock)
-        yield [*agent.workers(), Worker("state file", state_file.run)]
+async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[Sequence[Worker]]:
+    options, settings, clock = plan.options, plan.settings, plan.clock
+    server_time = ServerTime(clock)
+    log = IntentLog(options.data / COMMANDS_FILE)
+    keys = TrustedKeys(plan.device.commands_keys)
+    executor = CommandExecutor(ExecutorParts(settings.client_id, keys, log, clock, server_time))
+    agent = Agent(settings, sources, downlinks=[executor], clock=clock, server_time=server_time)
+    async with agent:
+        knobs = AgentKnobs(agent, options, partial(make_source, options, clock), partial(_log_at, options))
+        custom = installed_commands(CommandOptions(options.data, clock))
+
+        def take_custom(values: Mapping[str, Any]) -> list[str]:
+            return [*agent.sources.configure(values), *commands.configure(values)]
+
+        async def restart() -> None:
+            await executor.flushed()
+            plan.restart.request()
+
+        live = LiveConfiguration(knobs.knobs(), take_custom, lambda: ())
+        control = AgentControl(
+            client_id=settings.client_id,
+            describe=partial(_describe, agent, plan, server_time, clock.monotonic()),
+            restart_sources=knobs.restart_sources,
+            configuration=live,
+            restart=restart,
+        )
+        commands = Commands([*built_in_commands(control), *custom], options.disabled_commands)
+        executor.offer(commands)
+        await live.apply()
+        state_file = StateFile(options.data / STATE_FILE, agent, clock)
+        yield [
+            *agent.workers(),
+            Worker("configuration", live.run),
+            Worker("commands", executor.run),
+            Worker("state file", state_file.run),
+        ]
+
+
+def _describe(agent: Agent, plan: _Plan, server_time: ServerTime, started: float) -> dict[str, Any]:
+    status = agent.status()
+    return {
+        "version": plan.settings.version,
+        "time_ms": int(plan.clock.now().timestamp() * 1000),
+        "server_time_ms": int(server_time.now() * 1000),
+        "uptime_s": round(plan.clock.monotonic() - started, 1),
+        "state": status.state.value,
+        "buffered": status.stats.rows,
+    }
+
+
+def _log_at(options: AgentOptions, level: str) -> None:
+    configure_logging(SERVICE, level, cast("Literal['json', 'console']", options.log_format))

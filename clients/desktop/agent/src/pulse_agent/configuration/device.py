@@ -36,6 +36,8 @@ class EnrolledDevice:
     tls_port: int | None
     ca_file: str | None
     key_store: str
+    commands_keys: tuple[dict[str, str], ...] = ()
+    """Public keys of the commands service (JWK): whose signature makes a command. None: all commands are refused."""
 
     def endpoint(self, data: Path, api_key: str) -> MqttEndpoint:
         """Return where and as whom to connect: by TLS wherever the broker offers it."""
@@ -69,10 +71,10 @@ def load_device(data: Path) -> EnrolledDevice:
     path = data / DEVICE_FILE
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        device = EnrolledDevice(**fields)
+        device = EnrolledDevice(**fields | {"commands_keys": tuple(fields.get("commands_keys", ()))})
     except FileNotFoundError as error:
         raise NotEnrolledError(f"this machine is not enrolled: there is no {path}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise NotEnrolledError(f"{path} cannot be read: {error}") from error
     if not is_client_id(device.device_id):
         raise NotEnrolledError(f"{path} names no possible device id")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Final, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pulse_agent.domain.quota import MIB, Overflow, Quota
 
@@ -20,10 +21,17 @@ def default_data() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "share") / "precisionpulse-agent"
 
 
-class AgentOptions(BaseSettings):
-    """PULSE_AGENT_DATA, _INTERVAL, _SOURCES (separated by `;`), quota and log options."""
+PREFIX: Final = "PULSE_AGENT_"
 
-    model_config = SettingsConfigDict(env_prefix="PULSE_AGENT_", extra="ignore")
+
+class AgentOptions(BaseModel):
+    """PULSE_AGENT_DATA, _INTERVAL, _SOURCES (separated by `;`), quota and log options.
+
+    `model_fields_set` tells which of them somebody gave. Read by hand: pydantic-settings alone would cost the agent
+    8 MB of memory.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     data: Path = Field(default_factory=default_data)
     interval: float = Field(default=1.0, gt=0)
@@ -36,6 +44,26 @@ class AgentOptions(BaseSettings):
     overflow_by_channel: dict[str, Overflow] = Field(default_factory=dict)
     log_level: str = "INFO"
     log_format: str = Field(default="console", pattern="^(json|console)$")
+
+    disabled_commands: frozenset[str] = frozenset()
+    """Commands that this machine never executes, whoever sends them."""
+
+    @field_validator("overflow_by_channel", "disabled_commands", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        """In the environment these are JSON."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    @classmethod
+    def read(cls, **given: object) -> Self:
+        """Return what the environment says, under what is given here. Raises pydantic's ValidationError."""
+        names = {name: f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        found = {name: os.environ[variable] for name, variable in names.items() if variable in os.environ}
+        return cls.model_validate(found | given)
+
+    def source_texts(self) -> list[str]:
+        """Return the sources, each as `name` or `name:key=value,…`."""
+        return [text for part in self.sources.split(";") if (text := part.strip())]
 
     def quota(self) -> Quota:
         """Return the limits of the outbox."""

@@ -52,6 +52,7 @@ class Conversation:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self._ack_topic = ack_topic(wiring.speaker.client_id)
         self._session: MqttSession | None = None
         self._epoch: int | None = None
         self._live: LivePublisher | None = None
@@ -63,11 +64,18 @@ class Conversation:
     # -- what comes -------------------------------------------------------------------------------------------------
 
     def receive(self, message: InboundMessage) -> None:
-        """Take a message of the session. It is acked at once: acks are idempotent and a lost one heals by itself."""
-        if self._session is not None:
-            self._session.ack(message)
+        """Take a message of the session: an ack or welcome here, anything else by its topic's handler.
+
+        What is ours is acked at once: acks are idempotent and a lost one heals by itself.
+        """
+        session = self._session
+        if session is not None and message.topic != self._ack_topic and self._wiring.downlinks.route(message, session):
+            return
+        if session is not None:
+            session.ack(message)
         match read_downlink(message.payload):
             case Welcome() as welcome:
+                self._wiring.server_time.observe(welcome.server_time)
                 self._tell(welcome)
             case Ack() as ack if self._epoch is not None and ack.epoch == self._epoch:
                 self._take_ack(ack)
@@ -88,6 +96,7 @@ class Conversation:
 
     def _take_ack(self, ack: Ack) -> None:
         wiring, now = self._wiring, self._wiring.clock.monotonic()
+        wiring.server_time.observe(ack.server_time)
         if ack.unknown_epoch:
             self._close()
             self._tell(None)
@@ -112,7 +121,8 @@ class Conversation:
     async def hold(self, session: MqttSession, stop: asyncio.Event) -> Ending:
         """Speak until the link is lost or `stop` is set; then say goodbye. Raises MqttError when not let in."""
         self._session = session
-        await session.subscribe([(ack_topic(self._wiring.speaker.client_id), 1)])
+        await session.subscribe([(self._ack_topic, 1)])
+        routing = asyncio.create_task(self._wiring.downlinks.open(session), name="downlinks")
         greeting = asyncio.create_task(self._greet(session), name="greeting")
         beating = asyncio.create_task(self._beat(session), name="heartbeat")
         closing = asyncio.create_task(session.wait_closed(), name="link")
@@ -138,9 +148,10 @@ class Conversation:
             return Ending.NOT_AUTHORIZED
         finally:
             self._close()
-            for task in tasks:
+            for task in (*tasks, routing):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, routing, return_exceptions=True)
+            self._wiring.downlinks.close()
 
     async def _say_goodbye(self, session: MqttSession) -> None:
         wiring = self._wiring

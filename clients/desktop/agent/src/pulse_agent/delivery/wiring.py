@@ -1,4 +1,4 @@
-"""What the parts of one agent's delivery share: the outbox, the schedule, who speaks, the time, and the state shown."""
+"""What the parts of one agent's delivery share: outbox, schedule, speaker, time, the state shown, other handlers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pulse_agent.delivery.downlink import DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
+from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.domain.connection import ConnectionState
 from pulse_agent.domain.schedule import DeliverySchedule
 from pulse_agent.outbox.outbox import Outbox
@@ -36,5 +38,7 @@ class Wiring:
     speaker: Speaker
     clock: Clock
     show: Callable[[ConnectionState], None]
+    downlinks: DownlinkRouter
+    server_time: ServerTime
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     work: asyncio.Event = field(default_factory=asyncio.Event)

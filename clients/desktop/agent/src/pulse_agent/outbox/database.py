@@ -19,8 +19,9 @@ from typing import Final
 
 from pulse_agent.domain.quota import MIB
 from pulse_agent.domain.reading import StoredReading, checksum, stored_size
+from pulse_agent.migrations import migrate
 from pulse_agent.outbox.rows import OutboxRows
-from pulse_agent.outbox.schema import migrate
+from pulse_agent.outbox.schema import MIGRATIONS
 
 FULL_CHECK_BYTES: Final = 256 * MIB
 """Files up to this size are checked page by page at start (a second or two); larger ones row by row when read."""
@@ -93,7 +94,7 @@ def _open_whole(path: Path, *, is_checked: bool = True) -> OutboxRows:
         connection.execute("PRAGMA cache_size = -2048")
         if existed and is_checked:
             _check(connection, path)
-        migrate(connection)
+        migrate(connection, MIGRATIONS, "outbox")
         return OutboxRows(connection)
     except sqlite3.Error as error:
         connection.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from pulse_agent.domain.ranges import Range
 from pulse_agent.domain.reading import Reading, RefusedReading, Run, StoredReading, encode_reading
 from pulse_agent.outbox.database import Recovery
 from pulse_agent.outbox.room import PutResult, RoomKeeper
-from pulse_agent.outbox.rows import LossRecord, Rejection
+from pulse_agent.outbox.rows import LossRecord, OutboxRows, Rejection
 from pulse_agent.outbox.writer import GroupOutcome, Job, OutboxStats, OutboxUnavailableError, OutboxWriter
 from pulse_chassis.clock import Clock, SystemClock
 
@@ -198,6 +199,19 @@ class Outbox:
     async def adopt_epoch(self, epoch: int) -> None:
         """Keep the epoch that the server gave; the sequences go on as they are."""
         await self._submit(lambda rows, _: rows.set_meta("epoch", str(epoch)))
+
+    @property
+    def quota(self) -> Quota:
+        """The limits in force."""
+        return self._room.quota
+
+    async def change_quota(self, quota: Quota) -> None:
+        """Put other limits in force; rows above them give way with the next readings. The ballast stays as it is."""
+
+        def change(_rows: OutboxRows, _now: int) -> None:
+            self._room.quota = replace(quota, ballast_bytes=self._room.quota.ballast_bytes)
+
+        await self._submit(change)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,10 @@
-"""The tables of the agent's local database, and the steps from each version of them to the next.
+"""The tables of the outbox's database. Steps are only ever appended; `pulse_agent.migrations` runs them.
 
-Guarantees: a step runs in a transaction together with the new `user_version`, so a crash leaves one version or the
-other. Users, roles and the tables of sync come with their own steps (sync.md); steps are only ever appended.
-Never does: touch a database that is newer than this program.
+Users, roles and config have a database of their own (`pulse_agent.replica.schema`).
 """
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
@@ -48,28 +45,3 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     ),
 )
-
-
-class NewerDatabaseError(Exception):
-    """The database was written by a newer agent; this one leaves it alone."""
-
-    is_readable = True  # its message says all: the log needs no traceback
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database to this program's version. Raises NewerDatabaseError."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise NewerDatabaseError(
-            f"the outbox has schema version {version}, this agent knows {len(MIGRATIONS)}: update the agent"
-        )
-    for number in range(version, len(MIGRATIONS)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in MIGRATIONS[number]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-        except sqlite3.Error:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")

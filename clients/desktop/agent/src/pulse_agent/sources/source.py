@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pulse_agent.domain.reading import Value
 from pulse_chassis.clock import Clock
@@ -48,6 +48,15 @@ class HasInterval(Protocol):
 
     def change_interval(self, seconds: float) -> None:
         """Sample every `seconds` from now on."""
+        ...
+
+
+@runtime_checkable
+class TakesConfiguration(Protocol):
+    """A source that asks for the configuration keys under `custom.`."""
+
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """Take the values in force, all of them, now and whenever one changes. A ValueError says why not, in words."""
         ...
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pulse_agent.domain.reading import InvalidReadingError, Reading, Value
 from pulse_agent.outbox.outbox import Outbox, ReadingRefusedError
 from pulse_agent.outbox.writer import OutboxUnavailableError
-from pulse_agent.sources.source import HasInterval, Source
+from pulse_agent.sources.source import HasInterval, Source, TakesConfiguration
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
@@ -45,6 +45,16 @@ class SourceSupervisor:
             return False
         self._source.change_interval(seconds)
         return True
+
+    def configure(self, values: Mapping[str, Any]) -> str | None:
+        """Hand the source the `custom.` keys if it asks for them; return why it did not take them."""
+        if not isinstance(self._source, TakesConfiguration):
+            return None
+        try:
+            self._source.configure(values)
+        except Exception as error:  # noqa: BLE001 # the boundary to plug-ins: theirs may raise anything
+            return f"{self.name}: {str(error) or type(error).__name__}"
+        return None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run the source until `stop`, starting it again when it fails."""

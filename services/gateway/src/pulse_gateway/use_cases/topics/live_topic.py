@@ -7,7 +7,7 @@ subscribe, when a channel ticks and how a slow socket is treated is decided else
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from pulse_contracts.frames import Position, Topic
@@ -19,6 +19,9 @@ from pulse_gateway.use_cases.channel import Channel
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.subscription import Snapshot
 
+RightsChanged = Callable[[Scope, Position], bool]
+"""Tells whether a user's view of the devices may have changed since a position."""
+
 
 class LiveTopic(ABC):
     """One topic: its stream, its permission, its channels."""
@@ -26,11 +29,17 @@ class LiveTopic(ABC):
     name: ClassVar[Topic]
     permission: ClassVar[Permission]
     default_interval_ms: ClassVar[int]
+    longest_interval_ms: ClassVar[int] = 60_000
+    """A longer one that a client asks for is cut to this."""
     columns: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, stream: StreamView[Any]) -> None:
         self.stream = stream
         """Whose ids are the offsets of this topic."""
+
+    def interval_ms(self, asked: int | None) -> int:
+        """Return the interval for a subscription that asks for this one (None: for none in particular)."""
+        return self.default_interval_ms if asked is None else min(asked, self.longest_interval_ms)
 
     @abstractmethod
     def check(self, audience: Audience) -> None:

@@ -10,14 +10,14 @@ from typing_extensions import override
 from pulse_contracts.frames import Topic
 from pulse_contracts.permissions import Permission
 from pulse_gateway.domain.devices import DeviceEntry
-from pulse_gateway.domain.pending import Pending, StatePending, set_pages
+from pulse_gateway.domain.pending import Pending
 from pulse_gateway.domain.selection import Audience
 from pulse_gateway.domain.ticks import StateTick
 from pulse_gateway.use_cases.channel import Channel, Ticker
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.subscription import Snapshot
 from pulse_gateway.use_cases.summarise import Summarise
-from pulse_gateway.use_cases.topics.live_topic import LiveTopic
+from pulse_gateway.use_cases.topics.state_topic import StateTopic
 
 KEY = "summary"
 
@@ -57,7 +57,7 @@ class SystemChannel(Channel):
         self.touch()
 
 
-class System(LiveTopic):
+class System(StateTopic):
     """The topic over the counts."""
 
     name = Topic.SYSTEM
@@ -76,14 +76,6 @@ class System(LiveTopic):
             channel.touch()
 
     @override
-    def check(self, audience: Audience) -> None:
-        del audience
-
-    @override
-    def new_pending(self) -> Pending[StateTick]:
-        return StatePending()
-
-    @override
     def open(self, audience: Audience, interval_ms: int) -> Channel:
         channel = SystemChannel(audience, interval_ms, self._ticker, self.stream, self._summarise)
         self._channels.add(channel)
@@ -97,7 +89,7 @@ class System(LiveTopic):
     @override
     def snapshot(self, audience: Audience) -> Snapshot:
         summary = orjson.dumps(self._summarise(audience.devices).model_dump()).decode()
-        return Snapshot(self.stream.epoch, self.stream.position, "set", set_pages([(KEY, summary)]))
+        return self.snapshot_of(iter([(KEY, summary)]))
 
     def replay(self, pending: Pending[StateTick], audience: Audience, missed: Sequence[DeviceEntry]) -> None:
         """Tell the figures as they are now: they depend on more than the entries of the stream."""

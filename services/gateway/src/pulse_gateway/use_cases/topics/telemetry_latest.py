@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from typing_extensions import override
 
@@ -19,10 +19,7 @@ from pulse_gateway.use_cases.channel import Channel, Ticker
 from pulse_gateway.use_cases.interest import Interest
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.subscription import Snapshot
-from pulse_gateway.use_cases.topics.live_topic import LiveTopic
-
-RightsChanged = Callable[[Scope, Position], bool]
-"""Tells whether a user's view of the devices may have changed since a position."""
+from pulse_gateway.use_cases.topics.live_topic import LiveTopic, RightsChanged
 
 
 class LatestChannel(Channel):

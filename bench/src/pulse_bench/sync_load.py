@@ -1,0 +1,176 @@
+"""How fast a change reaches desktops: one role, a thousand simulated desktops; and one desktop that is far behind.
+
+The role is changed over REST as an administrator would. Each desktop is enrolled with keys of its own, has its own
+connection and opens and verifies its own page. Time runs from the moment before the request is sent until a desktop
+has swapped the row in. What is far behind catches up by snapshot: configuration entries for that desktop alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from pulse_bench.errors import BenchError
+from pulse_bench.stack import Stack, sign_in
+from pulse_simulator.desktop import SimulatedDesktop, enrol_desktop
+from pulse_simulator.gateway_session import GatewayError, GatewaySession
+
+ENVIRONMENT: Final = {"PULSE_RATE_LIMITS": "off"}
+_ENROLLING: Final = 8
+_ANSWER_SECONDS: Final = 60.0
+_CATCH_UP_SECONDS: Final = 300.0
+_ENTRIES: Final = """
+insert into sync.config_entry (id, scope, target, key, value, version, stamp, updated_by, source)
+select 'device/' || $1 || '/custom.k' || n, 'device', $1, 'custom.k' || n, to_jsonb(n), 1,
+       '1700000000000-0000', 'bench', 'web'
+from generate_series(1, $2) as n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadFigure:
+    """Milliseconds from the request that changed a role until it was in force on a desktop."""
+
+    desktops: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figure for the report."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpFigure:
+    """Seconds until a desktop that knew nothing had all rows."""
+
+    rows: int
+    pages: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figure for the report."""
+        return asdict(self)
+
+
+async def measure_spread(stack: Stack, *, desktops: int, changes: int) -> list[SpreadFigure]:
+    """Change one role several times and watch it arrive everywhere; one figure for each change. Raises BenchError."""
+    async with sign_in(stack) as session, AsyncExitStack() as open_desktops:
+        try:
+            role = await _role_of_admin(session)
+            fleet = await _enrol(session, [f"bench-desk-{n:04}" for n in range(desktops)])
+            for desktop in fleet:
+                open_desktops.push_async_callback(desktop.disconnect)
+                await desktop.connect()
+            await _all_have(fleet, role["id"], role["version"])
+            return [await _change(session, fleet, role["id"], turn) for turn in range(changes)]
+        except GatewayError as error:
+            raise BenchError(f"the load could not be prepared: {error}") from error
+
+
+async def measure_catch_up(stack: Stack, *, rows: int) -> CatchUpFigure:
+    """Give one desktop `rows` configuration entries while it is away, and time its first pull. Raises BenchError."""
+    async with sign_in(stack) as session:
+        (desktop,) = await _enrol(session, ["bench-behind"])
+        connection = await asyncpg.connect(stack.database_url)
+        try:
+            await connection.execute(_ENTRIES, "bench-behind", rows)
+        finally:
+            await connection.close()
+        await _logged(stack, rows)
+        started = time.perf_counter()
+        await desktop.connect()
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await desktop.wait_for("config", f"device/bench-behind/custom.k{rows}", 1)
+        except TimeoutError as error:
+            raise BenchError(f"{rows} rows were not there within {_CATCH_UP_SECONDS:g} s") from error
+        seconds = time.perf_counter() - started
+        await desktop.disconnect()
+        held = sum(1 for entity, _ in desktop.versions if entity == "config")
+        if held < rows:
+            raise BenchError(f"{held} of {rows} entries arrived")
+        return CatchUpFigure(rows, desktop.pages, seconds)
+
+
+async def _role_of_admin(session: GatewaySession) -> dict[str, Any]:
+    """Make a role that every desktop needs: the administrator owns them all and holds it."""
+    profile = await session.request("GET", "/api/profile")
+    role = await session.request("POST", "/api/roles", json={"name": "bench-crew", "permissions": ["devices:read"]})
+    roles = [*profile["roles"], "bench-crew"]
+    await session.request("PATCH", f"/api/users/{profile['id']}", json={"roles": roles}, if_match="*")
+    return dict(role)
+
+
+async def _enrol(session: GatewaySession, ids: list[str]) -> list[SimulatedDesktop]:
+    keys = (await session.request("GET", "/api/sync/keys"))["keys"]
+    places = asyncio.Semaphore(_ENROLLING)
+
+    async def one(device_id: str) -> SimulatedDesktop:
+        async with places:
+            return await enrol_desktop(session, device_id, keys)
+
+    return list(await asyncio.gather(*(one(device_id) for device_id in ids)))
+
+
+async def _change(session: GatewaySession, fleet: list[SimulatedDesktop], role_id: str, turn: int) -> SpreadFigure:
+    permissions = ["devices:read", "telemetry:read"] if turn % 2 == 0 else ["devices:read"]
+    cpu = time.process_time()
+    started = time.perf_counter()
+    change = asyncio.create_task(
+        session.request("PATCH", f"/api/roles/{role_id}", json={"permissions": permissions}, if_match="*")
+    )
+    version = turn + 2
+    arrivals = await _all_have(fleet, role_id, version)
+    if (await change)["version"] != version:
+        raise BenchError("somebody else changed the role")
+    delays = sorted((at - started) * 1000 for at in arrivals)
+    return SpreadFigure(
+        desktops=len(fleet),
+        p50_ms=delays[len(delays) // 2],
+        p99_ms=delays[min(len(delays) - 1, int(len(delays) * 0.99))],
+        max_ms=delays[-1],
+        cpu_s=time.process_time() - cpu,
+    )
+
+
+async def _all_have(fleet: list[SimulatedDesktop], role_id: str, version: int) -> list[float]:
+    async def arrival(desktop: SimulatedDesktop) -> float:
+        await desktop.wait_for("roles", role_id, version)
+        return time.perf_counter()
+
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return list(await asyncio.gather(*(arrival(desktop) for desktop in fleet)))
+    except TimeoutError as error:
+        late = sum(1 for desktop in fleet if desktop.versions.get(("roles", role_id), -1) < version)
+        raise BenchError(f"{late} desktops had not heard of the change within {_ANSWER_SECONDS:g} s") from error
+
+
+async def _logged(stack: Stack, rows: int) -> None:
+    """Wait until sync's own comparison has taken the entries into its log."""
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        async with asyncio.timeout(_CATCH_UP_SECONDS):
+            while await connection.fetchval("select count(*) from sync.entry where entity = 'config'") < rows:
+                await asyncio.sleep(0.5)
+    except TimeoutError as error:
+        raise BenchError("the entries did not reach the change log") from error
+    finally:
+        await connection.close()
+
+
+def raise_file_limit(files: int) -> None:
+    """Let this process hold so many connections, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,1 @@
+"""Commands from the server: verified, written down, executed at most once, and answered."""

@@ -1,0 +1,1 @@
+"""The commands service: signed commands to devices, tracked to an honest end."""

@@ -1,0 +1,171 @@
+"""The composition root of sync: the only place where adapters are made and settings are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from pulse_chassis import streams
+from pulse_chassis.audit import AuditTrail
+from pulse_chassis.bearer import Authority, jwks_url
+from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.database import Database, asyncpg_pool, upgrade
+from pulse_chassis.health import HealthRegistry
+from pulse_chassis.http import create_app
+from pulse_chassis.idempotency import Idempotency, PlainAnswers
+from pulse_chassis.metrics import create_registry, loop_lag_worker
+from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.revocations import RevokedSessions
+from pulse_chassis.run import Worker
+from pulse_chassis.sealing import SealError, SealKey
+from pulse_chassis.serve import http_worker
+from pulse_chassis.settings import SettingsError
+from pulse_chassis.signatures import SigningKey
+from pulse_contracts.sync import ServiceKeys
+from pulse_sync.http import key_routes
+from pulse_sync.http.use_case_set import UseCases
+from pulse_sync.settings import SyncSettings
+from pulse_sync.storage.outbox import SCHEMA, outbox
+
+SERVICE: Final = "sync"
+MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
+POOL_SIZE: Final = 10
+"""The REST API, the change log's one writer, the outbox and the audit trail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The adapters, once each."""
+
+    settings: SyncSettings
+    database: Database
+    pool: Any
+    redis: Redis
+    revoked: RevokedSessions
+    signing_key: SigningKey
+    seal_key: SealKey
+    audit_trail: AuditTrail
+    clock: Clock
+    registry: CollectorRegistry
+
+
+async def migrate(settings: SyncSettings) -> None:
+    """Bring schema `sync` to its newest revision."""
+    await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
+
+
+@asynccontextmanager
+async def compose(settings: SyncSettings) -> AsyncIterator[Sequence[Worker]]:
+    """Give the workers of the process; close what they used when they have ended."""
+    async with open_parts(settings) as parts:
+        yield make_workers(parts)
+
+
+@asynccontextmanager
+async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """Construct the adapters and close them; what is away is waited for, and /readyz names it."""
+    signing_key, seal_key = _keys(settings)
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, pool_size=POOL_SIZE, application_name=SERVICE, outbox=outbox)
+    redis = streams.connect_redis(settings.redis_url)
+    # No connection yet: a database that is away must not keep the process from living.
+    pool = await asyncpg_pool(
+        settings.database_url,
+        application_name=f"{SERVICE}-{settings.sync_worker_id}",
+        min_size=0,
+        max_size=settings.sync_concurrency,
+    )
+    try:
+        yield Parts(
+            settings=settings,
+            database=database,
+            pool=pool,
+            redis=redis,
+            revoked=RevokedSessions(redis),
+            signing_key=signing_key,
+            seal_key=seal_key,
+            audit_trail=AuditTrail(SERVICE, database, clock),
+            clock=clock,
+            registry=create_registry(),
+        )
+    finally:
+        pool.terminate()
+        await redis.aclose()
+        await database.dispose()
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """Return the HTTP app over the adapters."""
+    health = HealthRegistry()
+    health.add("postgresql", parts.database.ping)
+    health.add("redis", lambda: streams.ping(parts.redis))
+    authority = Authority(jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked)
+    # Its answers hold no secrets: rows without passwords, and what became of a conflict.
+    idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
+    app = _routed_app(health, parts.registry, authority, idempotency)
+    app.state.use_cases = _use_cases(parts)
+    app.state.audit = parts.audit_trail
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document; needs no environment."""
+    return _routed_app(HealthRegistry(), CollectorRegistry(), None).openapi()
+
+
+def make_workers(parts: Parts) -> Sequence[Worker]:
+    """Return everything that runs in the process."""
+    settings = parts.settings
+    return [
+        parts.revoked.worker(),
+        parts.audit_trail.worker(),
+        OutboxRelay(parts.database, outbox, parts.redis).worker(),
+        loop_lag_worker(parts.registry),
+        http_worker(make_app(parts), host=settings.http_host, port=settings.http_port),
+    ]
+
+
+def _routed_app(
+    health: HealthRegistry,
+    registry: CollectorRegistry,
+    authority: Authority | None,
+    idempotency: Idempotency | None = None,
+) -> FastAPI:
+    app = create_app(
+        service=SERVICE,
+        title="PrecisionPulse sync",
+        version=version("pulse-sync"),
+        health=health,
+        metrics_registry=registry,
+        authority=authority,
+        idempotency=idempotency,
+    )
+    for routes in (key_routes,):
+        app.include_router(routes.router)
+    return app
+
+
+def _use_cases(parts: Parts) -> UseCases:
+    return UseCases(keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key))
+
+
+def _keys(settings: SyncSettings) -> tuple[SigningKey, SealKey]:
+    try:
+        signing_key = SigningKey(json.loads(settings.sync_signing_key.get_secret_value()))
+    except (ValueError, TypeError):
+        message = "PULSE_SYNC_SIGNING_KEY: is no private EC P-256 JWK with kid, as JSON"
+        raise SettingsError(message) from None
+    try:
+        return signing_key, SealKey(settings.sync_seal_key.get_secret_value())
+    except SealError as error:
+        message = f"PULSE_SYNC_SEAL_KEY: {error}"
+        raise SettingsError(message) from None

@@ -1,0 +1,1 @@
+"""HTTP in: `/api/sync`, and the service's metrics."""

@@ -1,0 +1,105 @@
+"""What is in the scope of a desktop, as SQL, and how `sync.membership` is brought to it in one statement.
+
+In scope are all permissions; the users who own the desktop or have it shared with them, directly or by a role; the
+roles that those users hold; and the config entries for all, for the desktop's groups and for itself. Who may use which
+desktop is read from identity's published views at that moment.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_WANTED: Final = """
+desk as (
+    select device_id, groups from identity.desktop
+    where cast(:desktops as text[]) is null or device_id = any(cast(:desktops as text[]))
+),
+person as (
+    select a.device_id, u.id, u.fields
+    from identity.device_access a
+    join desk on desk.device_id = a.device_id
+    join sync.entry u on u.entity = 'users' and u.id = cast(a.user_id as text) and not u.is_deleted
+),
+-- The target is what stands between the first slash and the last: a group's name may hold slashes.
+config as (
+    select entity, id, split_part(id, '/', 1) as scope, substring(id from '^[^/]*/(.*)/[^/]*$') as target
+    from sync.entry where entity = 'config' and not is_deleted
+),
+wanted as (
+    select desk.device_id as desktop_id, e.entity, e.id as row_id
+    from desk join sync.entry e on e.entity = 'permissions' and not e.is_deleted
+    union all
+    select device_id, cast('users' as sync.entity), id from person
+    union all
+    select distinct p.device_id, cast('roles' as sync.entity), r.id
+    from person p
+    cross join lateral jsonb_array_elements_text(coalesce(p.fields -> 'roles', cast('[]' as jsonb))) as held(role_id)
+    join sync.entry r on r.entity = 'roles' and r.id = held.role_id and not r.is_deleted
+    union all
+    select desk.device_id, c.entity, c.id from config c cross join desk where c.scope = 'all'
+    union all
+    select desk.device_id, c.entity, c.id from config c join desk on c.target = any(desk.groups) where c.scope = 'group'
+    union all
+    select desk.device_id, c.entity, c.id from config c join desk on c.target = desk.device_id where c.scope = 'device'
+)
+"""
+
+RESCOPE: Final = f"""
+with {_WANTED},
+have as (
+    select desktop_id, entity, row_id, is_member from sync.membership
+    where cast(:desktops as text[]) is null or desktop_id = any(cast(:desktops as text[]))
+),
+moved as (
+    select coalesce(w.desktop_id, h.desktop_id) as desktop_id, coalesce(w.entity, h.entity) as entity,
+           coalesce(w.row_id, h.row_id) as row_id, w.desktop_id is not null as is_member
+    from wanted w
+    full join have h on h.desktop_id = w.desktop_id and h.entity = w.entity and h.row_id = w.row_id
+    where (w.desktop_id is not null) <> coalesce(h.is_member, false)
+),
+written as (
+    insert into sync.membership as m (desktop_id, entity, row_id, cursor, is_member, changed_at)
+    select desktop_id, entity, row_id, :cursor, is_member, :at from moved
+    on conflict (desktop_id, entity, row_id) do update
+    set cursor = excluded.cursor, is_member = excluded.is_member, changed_at = excluded.changed_at
+    returning desktop_id, entity, row_id, is_member
+)
+select cast(entity as text) as entity, desktop_id, row_id, count(*) as rows from (
+    select entity, case when is_departure then desktop_id end as desktop_id, case when is_departure then row_id end as row_id
+    from (select *, entity = 'users' and not is_member as is_departure from written) as flagged
+) as told
+group by entity, desktop_id, row_id
+"""  # noqa: S608 -- put together from the constants above
+"""One row for each entity that moved, and one for each user who left a desktop."""
+
+RESCOPE_ROW: Final = """
+with moved as (
+    select desk.device_id, g.id
+    from unnest(cast(:ids as text[])) as g(id)
+    join identity.desktop desk on split_part(g.id, '/', 1) = 'all'
+        or (split_part(g.id, '/', 1) = 'group' and substring(g.id from '^[^/]*/(.*)/[^/]*$') = any(desk.groups))
+        or (split_part(g.id, '/', 1) = 'device' and substring(g.id from '^[^/]*/(.*)/[^/]*$') = desk.device_id)
+    join sync.entry e on e.entity = 'config' and e.id = g.id and not e.is_deleted
+)
+insert into sync.membership as m (desktop_id, entity, row_id, cursor, is_member, changed_at)
+select device_id, 'config', id, :cursor, true, :at from moved
+on conflict (desktop_id, entity, row_id) do update
+set cursor = excluded.cursor, is_member = true, changed_at = excluded.changed_at where not m.is_member
+"""
+"""Config entries that were just written, into the scopes that they belong to; who loses one, `RESCOPE` finds."""
+
+ADD_DESKTOPS: Final = """
+insert into sync.desktop (device_id) select device_id from identity.desktop
+where cast(:desktops as text[]) is null or device_id = any(cast(:desktops as text[]))
+on conflict do nothing
+"""
+FORGET_DESKTOPS: Final = """
+with gone as (
+    delete from sync.desktop
+    where (cast(:desktops as text[]) is null or device_id = any(cast(:desktops as text[])))
+      and device_id not in (select device_id from identity.desktop)
+    returning device_id
+),
+rows as (delete from sync.membership where desktop_id in (select device_id from gone))
+select device_id from gone
+"""

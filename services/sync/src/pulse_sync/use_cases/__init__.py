@@ -1,0 +1,1 @@
+"""What sync does, one file each; `ports.py` says what they need from the outside."""
