@@ -29,6 +29,8 @@ from pulse_contracts.streams import AUDIT_STREAM
 WINDOW: Final = timedelta(minutes=1)
 MAX_KINDS: Final = 2_000
 """Kinds told apart within a window, and so events held while the database is away: some megabytes."""
+MAX_STRANGERS: Final = 200
+"""Of those, kinds by nobody known: whoever has many addresses fills neither the log with rows nor the place of others."""
 WRITE_SECONDS: Final = 0.5
 ROUTE: Final = "route"
 _MANY: Final = "(many)"
@@ -56,6 +58,11 @@ class _Kind:
     actor: AuditActor
     address: str | None
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody knows who it was, but from where."""
+        return self.actor == ANONYMOUS and self.address is not None
+
 
 @dataclass(slots=True)
 class _Window:
@@ -76,6 +83,7 @@ class AuditTrail:
     clock: Clock
     _windows: dict[_Kind, _Window] = field(default_factory=dict)
     _pending: list[AuditEvent] = field(default_factory=list)
+    _strangers: int = 0
     _is_down: bool = False
 
     def note(self, action: str, resource: AuditResource, outcome: AuditOutcome, reason: str | None = None) -> None:
@@ -83,17 +91,23 @@ class AuditTrail:
         now = self.clock.now()
         origin = current_origin()
         kind = _Kind(action, resource, outcome, reason, origin.actor, origin.address)
-        if kind not in self._windows and len(self._windows) + len(self._pending) >= MAX_KINDS:
+        if kind not in self._windows and self._is_full(kind):
             # Too many kinds to tell apart: who and what is lost, how many is not.
             kind = _Kind(action, AuditResource(type=resource.type, id=_MANY), outcome, reason, ANONYMOUS, None)
         window = self._windows.get(kind)
         if window is None:
             self._windows[kind] = _Window(now + WINDOW)
+            self._strangers += kind.is_stranger
             self._pending.append(self._event(kind, now, request_id=origin.request_id))
             return
         window.first_at = window.first_at or now
         window.last_at = now
         window.count += 1
+
+    def _is_full(self, kind: _Kind) -> bool:
+        if kind.is_stranger and self._strangers >= MAX_STRANGERS:
+            return True
+        return len(self._windows) + len(self._pending) >= MAX_KINDS
 
     def worker(self) -> Worker:
         """Return the worker that writes to the outbox; asked to stop, it writes what there is."""
@@ -115,6 +129,7 @@ class AuditTrail:
         over = [kind for kind, window in self._windows.items() if is_last or window.until <= now]
         for kind in over:
             window = self._windows.pop(kind)
+            self._strangers -= kind.is_stranger
             if window.first_at is not None:
                 self._pending.append(self._event(kind, window.first_at, count=window.count, last_at=window.last_at))
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from redis.asyncio import Redis
 
-from pulse_chassis.audit import MAX_KINDS, AuditTrail
+from pulse_chassis.audit import MAX_KINDS, MAX_STRANGERS, AuditTrail
 from pulse_chassis.clock import ManualClock
 from pulse_chassis.database import Database
 from pulse_chassis.errors import UnavailableError
@@ -93,11 +93,27 @@ async def test_people_and_places_are_told_apart(db, redis, trail) -> None:
 async def test_a_flood_of_different_refusals_is_bounded_and_counted(db, redis, trail) -> None:
     flood = 3 * MAX_KINDS
     for number in range(flood):
-        refuse(trail, RequestOrigin(f"2001:db8::{number:x}", None))
+        refuse(trail, RequestOrigin("192.0.2.1", None, AuditActor(kind="user", id=str(number))))
     await trail.write(is_last=True)
     events = await told(db, redis)
     assert len(events) <= MAX_KINDS + 2
     assert sum(event.count for event in events) == flood
+
+
+async def test_a_flood_by_strangers_is_bounded_sooner_and_hides_nobody_known(db, redis, clock, trail) -> None:
+    flood = 3 * MAX_KINDS
+    for number in range(flood):
+        refuse(trail, RequestOrigin(f"2001:db8::{number:x}", None))
+    refuse(trail, RequestOrigin("192.0.2.1", None, AuditActor(kind="user", id="ann", name="ann")))
+    await trail.write(is_last=True)
+    events = await told(db, redis)
+    assert len(events) <= MAX_STRANGERS + 3
+    assert sum(event.count for event in events) == flood + 1
+    assert [event.address for event in events if event.actor.name == "ann"] == ["192.0.2.1"]
+    for number in range(MAX_STRANGERS):
+        refuse(trail, RequestOrigin(f"2001:db8:1::{number:x}", None))
+    await trail.write(is_last=True)
+    assert "2001:db8:1::c7" in [event.address for event in await told(db, redis)]
 
 
 async def test_nothing_is_lost_while_the_database_is_away(db, redis, trail, postgres_server) -> None:
