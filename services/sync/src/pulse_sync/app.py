@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -19,22 +21,41 @@ from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
+from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.periodic import periodic_worker
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.sealing import SealError, SealKey
 from pulse_chassis.serve import http_worker
 from pulse_chassis.settings import SettingsError
 from pulse_chassis.signatures import SigningKey
-from pulse_contracts.sync import ServiceKeys
+from pulse_contracts.operations import Operation, OperationOutcome
+from pulse_contracts.sync import AppliedConfig, ServiceKeys
 from pulse_sync.http import key_routes
 from pulse_sync.http.use_case_set import UseCases
+from pulse_sync.messaging.change_feed import READERS, ChangeFeed
+from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
+from pulse_sync.messaging.identity_link import IdentityLink
+from pulse_sync.messaging.poke_board import PokeBoard
+from pulse_sync.messaging.sealed_messages import SealedMessages
 from pulse_sync.settings import SyncSettings
+from pulse_sync.storage.change_log import PostgresChangeLog
+from pulse_sync.storage.desktop_book import PostgresDesktopBook
+from pulse_sync.storage.desktop_states import PostgresStateBook
 from pulse_sync.storage.outbox import SCHEMA, outbox
+from pulse_sync.storage.scope_reader import PostgresScopeReader
+from pulse_sync.use_cases.absorb_changes import AbsorbChanges
+from pulse_sync.use_cases.answer_desktop import AnswerDesktop, Desks, Strangers
+from pulse_sync.use_cases.ports import AppliedConfigs, ConfigOwner, Desktop
+from pulse_sync.use_cases.serve_pull import ServePull
+from pulse_sync.use_cases.take_push import TakePush
+from pulse_sync.use_cases.take_report import TakeReport
+from pulse_sync.use_cases.tell_desktops import TellDesktops
 
 SERVICE: Final = "sync"
 MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
@@ -56,6 +77,10 @@ class Parts:
     audit_trail: AuditTrail
     clock: Clock
     registry: CollectorRegistry
+    identity: IdentityLink
+    link: DesktopLink
+    pokes: PokeBoard
+    news: TellDesktops
 
 
 async def migrate(settings: SyncSettings) -> None:
@@ -84,6 +109,11 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
         min_size=0,
         max_size=settings.sync_concurrency,
     )
+    identity = IdentityLink(settings.identity_url, settings.internal_key.get_secret_value())
+    options = LinkOptions(
+        settings.mqtt_endpoint, settings.sync_worker_id, settings.sync_receive_maximum, settings.sync_concurrency
+    )
+    link = DesktopLink(options, SealedMessages(signing_key, clock))
     try:
         yield Parts(
             settings=settings,
@@ -96,8 +126,13 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
             audit_trail=AuditTrail(SERVICE, database, clock),
             clock=clock,
             registry=create_registry(),
+            identity=identity,
+            link=link,
+            pokes=PokeBoard(link.publish),
+            news=TellDesktops(PostgresStateBook(database)),
         )
     finally:
+        await identity.close()
         pool.terminate()
         await redis.aclose()
         await database.dispose()
@@ -108,6 +143,7 @@ def make_app(parts: Parts) -> FastAPI:
     health = HealthRegistry()
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
+    health.add("mqtt", parts.link.check)
     authority = Authority(jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked)
     # Its answers hold no secrets: rows without passwords, and what became of a conflict.
     idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
@@ -125,13 +161,53 @@ def openapi() -> dict[str, Any]:
 def make_workers(parts: Parts) -> Sequence[Worker]:
     """Return everything that runs in the process."""
     settings = parts.settings
+    absorb = make_absorb(parts)
+    answer = make_answer(parts, absorb, config_owner(parts), applied_configs(parts))
+
+    async def compare() -> None:
+        await absorb.compare()
+
     return [
+        parts.link.worker(answer),
+        parts.pokes.worker(),
+        parts.news.worker(),
+        *(ChangeFeed(parts.redis, stream, absorb).worker() for stream in READERS),
+        periodic_worker(settings.sync_compare_seconds, "full_comparison", compare),
         parts.revoked.worker(),
         parts.audit_trail.worker(),
         OutboxRelay(parts.database, outbox, parts.redis).worker(),
         loop_lag_worker(parts.registry),
         http_worker(make_app(parts), host=settings.http_host, port=settings.http_port),
     ]
+
+
+def make_absorb(parts: Parts) -> AbsorbChanges:
+    """Return what follows the owners of rows."""
+    log = PostgresChangeLog(parts.database)
+    return AbsorbChanges(log, parts.pokes, parts.news, parts.clock, parts.settings.tombstones)
+
+
+def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, configs: AppliedConfigs) -> AnswerDesktop:
+    """Return what answers desktops."""
+    book, clock = PostgresDesktopBook(parts.database), parts.clock
+    desks = Desks(
+        pull=make_pull(parts),
+        push=TakePush(parts.identity, config, book, parts.news, clock),
+        report=TakeReport(book, configs, parts.news, clock),
+    )
+    return AnswerDesktop(PostgresScopeReader(parts.pool), absorb, desks, parts.seal_key.open, Strangers(clock))
+
+
+def make_pull(parts: Parts) -> ServePull:
+    """Return what makes pages."""
+    return ServePull(
+        PostgresScopeReader(parts.pool),
+        parts.identity,
+        PostgresDesktopBook(parts.database),
+        parts.signing_key.sign,
+        parts.clock,
+        parts.settings.lease,
+    )
 
 
 def _routed_app(
@@ -169,3 +245,26 @@ def _keys(settings: SyncSettings) -> tuple[SigningKey, SealKey]:
     except SealError as error:
         message = f"PULSE_SYNC_SEAL_KEY: {error}"
         raise SettingsError(message) from None
+
+
+class _ConfigAway:
+    """Configuration is not served here (yet): operations on it are tried again later."""
+
+    async def apply(self, desktop: Desktop, operation: Operation) -> OperationOutcome:
+        raise UnavailableError("configuration is not served", code="config_unavailable")
+
+    async def restore(self, actor: UUID, row_id: str, fields: Mapping[str, Any]) -> None:
+        raise UnavailableError("configuration is not served", code="config_unavailable")
+
+    async def note(self, desktop_id: str, applied: Sequence[AppliedConfig], at: datetime) -> None:
+        return None
+
+
+def config_owner(parts: Parts) -> ConfigOwner:
+    """Return what applies operations on configuration."""
+    return _ConfigAway()
+
+
+def applied_configs(parts: Parts) -> AppliedConfigs:
+    """Return what notes which configuration is in force where."""
+    return _ConfigAway()

@@ -11,11 +11,11 @@ import pytest
 
 from pulse_agent.app import Agent
 from pulse_agent.domain.reading import Reading
+from pulse_agent.migrations import NewerDatabaseError
 from pulse_agent.outbox.database import open_rows
 from pulse_agent.outbox.inspection import export_quarantine, summarise
 from pulse_agent.outbox.lock import OutboxInUseError
 from pulse_agent.outbox.outbox import Outbox
-from pulse_agent.migrations import NewerDatabaseError
 from pulse_agent.settings import AgentSettings
 from pulse_contracts.ids import ClientId
 

@@ -17,10 +17,11 @@ from pulse_agent.commands.command import CommandOptions, Commands, installed_com
 from pulse_agent.commands.executor import CommandExecutor, ExecutorParts
 from pulse_agent.commands.intent_log import IntentLog
 from pulse_agent.configuration.device import EnrolledDevice, load_device
-from pulse_agent.configuration.key_store import KeyStore, load_key
+from pulse_agent.configuration.key_store import KeyStore, Secret, load_secret
 from pulse_agent.configuration.knobs import AgentKnobs
 from pulse_agent.configuration.live import LiveConfiguration
 from pulse_agent.configuration.options import AgentOptions
+from pulse_agent.configuration.server_keys import ServerKeys, ServerKeysFetcher, load_server_keys
 from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.outbox.lock import OutboxInUseError, is_locked
 from pulse_agent.settings import OUTBOX_FILE, AgentSettings
@@ -57,7 +58,7 @@ def run_agent(options: AgentOptions) -> NoReturn:
 
 def settings_of(device: EnrolledDevice, options: AgentOptions) -> AgentSettings:
     """Return what the enrolment and the options say."""
-    key = load_key(options.data, device.device_id, KeyStore(device.key_store))
+    key = load_secret(options.data, device.device_id, KeyStore(device.key_store), Secret.API_KEY)
     return AgentSettings(
         outbox_path=options.data / OUTBOX_FILE,
         client_id=ClientId(device.device_id),
@@ -94,7 +95,8 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
     options, settings, clock = plan.options, plan.settings, plan.clock
     server_time = ServerTime(clock)
     log = IntentLog(options.data / COMMANDS_FILE)
-    keys = TrustedKeys(plan.device.commands_keys)
+    known = load_server_keys(options.data)
+    keys = TrustedKeys(known.commands.keys if known.commands else [])
     executor = CommandExecutor(ExecutorParts(settings.client_id, keys, log, clock, server_time))
     agent = Agent(settings, sources, downlinks=[executor], clock=clock, server_time=server_time)
     async with agent:
@@ -120,8 +122,15 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
         executor.offer(commands)
         await live.apply()
         state_file = StateFile(options.data / STATE_FILE, agent, clock)
+
+        def take_keys(found: ServerKeys) -> None:
+            if found.commands is not None:
+                executor.trust(TrustedKeys(found.commands.keys))
+
+        fetcher = ServerKeysFetcher(options.data, plan.device, take_keys, clock)
         yield [
             *agent.workers(),
+            Worker("server keys", fetcher.run),
             Worker("configuration", live.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),

@@ -62,6 +62,8 @@ async def execute(command: AgentCommand, intent: Intent, tell: Tell, stop: async
         was_stopped = stop.is_set()
         if was_stopped and not running.done():
             await asyncio.wait({running}, timeout=STOP_PATIENCE_SECONDS)
+        if running.cancelled():
+            return Ending.failure("handler_failed", "it cancelled itself")
         if running.done():
             return running.result()
         running.cancel()

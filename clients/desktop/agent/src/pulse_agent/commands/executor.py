@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final, ParamSpec, TypeVar
 
 from pulse_agent.commands.command import Commands
@@ -48,7 +49,7 @@ _log = get_logger("commands")
 
 @dataclass(frozen=True, slots=True)
 class ExecutorParts:
-    """What an executor stands on. `keys` are the commands service's; none: every command is refused."""
+    """What an executor stands on. `keys` are the commands service's as far as they are known: without, all is refused."""
 
     client_id: ClientId
     keys: TrustedKeys
@@ -63,11 +64,17 @@ class CommandExecutor:
     def __init__(self, parts: ExecutorParts) -> None:
         self._parts = parts
         self._commands = Commands()
+        self._keys = parts.keys
         self._disk = ThreadPoolExecutor(1, "commands")  # its thread starts with the first job
         self._reporter = Reporter(parts.client_id, self, parts.clock)
         self._inbox: asyncio.Queue[tuple[InboundMessage, MqttSession]] = asyncio.Queue(MAX_INBOX)
         self._waiting: asyncio.PriorityQueue[tuple[int, Intent]] = asyncio.PriorityQueue()
         self._purged_at = float("-inf")
+        self._opened_at = 0.0
+
+    def trust(self, keys: TrustedKeys) -> None:
+        """Believe these keys from now on."""
+        self._parts = replace(self._parts, keys=keys)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -76,19 +83,24 @@ class CommandExecutor:
         self._commands = commands
         self._reporter.offer(commands.custom_specs())
 
+    def trust(self, keys: TrustedKeys) -> None:
+        """Take commands that these keys sign, and no others."""
+        self._keys = keys
+
     async def run(self, stop: asyncio.Event) -> None:
         """Take and execute until `stop`; what is being executed then gets a moment, what waits is done next time."""
         try:
             await self._insist(stop, self._open)
         except LogUnavailableError:
             return
-        tasks = [
-            asyncio.create_task(work) for work in (self._execute_all(stop), self._take_all(), self._reporter.run())
-        ]
+        executing = asyncio.create_task(self._execute_all(stop))
+        works = (self._take_all(), self._reporter.run(), self._date_log(stop))
+        tasks = {executing, *(asyncio.create_task(work) for work in works)}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
+            open_tasks = tasks
+            while executing in open_tasks:  # it ends at `stop`; the others may end only by failing, or having dated
+                done, open_tasks = await asyncio.wait(open_tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
                     task.result()
         finally:
             for task in tasks:
@@ -161,7 +173,7 @@ class CommandExecutor:
     async def _take(self, message: InboundMessage) -> None:
         """Verify, keep, and queue or answer. Raises RefusedError, LogUnavailableError."""
         parts = self._parts
-        command = verified_command(message, parts.keys, parts.client_id)
+        command = verified_command(message, self._keys, parts.client_id)
         await self._learn_time()
         known = await self._write(parts.log.find, str(command.jti))
         if known is not None:
@@ -196,9 +208,19 @@ class CommandExecutor:
             return Ending.failure("queue_full", f"{MAX_WAITING} commands are waiting", CommandState.REJECTED)
         return None
 
+    async def _date_log(self, stop: asyncio.Event) -> None:
+        """Write when the log was made as soon as the server says the time."""
+        await self._parts.server_time.wait(None)
+        with suppress(LogUnavailableError):
+            await self._insist(stop, self._learn_time)
+
     async def _learn_time(self) -> None:
-        await self._parts.server_time.wait(TIME_PATIENCE_SECONDS)
-        await self._write(self._parts.log.date, self._parts.server_time.now())
+        """Wait for the server's time, not for ever; see that the log is dated: by when it was opened, so that what was
+        sent to us just before it came is not too old."""
+        parts = self._parts
+        await parts.server_time.wait(TIME_PATIENCE_SECONDS)
+        age = parts.clock.monotonic() - self._opened_at
+        await self._write(parts.log.date, parts.server_time.now() - age)
 
     # -- executing --------------------------------------------------------------------------------------------------
 
@@ -264,6 +286,7 @@ class CommandExecutor:
         set_aside = await self._write(log.open, stamp)
         if set_aside is not None:
             _log.error("command_log_was_damaged", set_aside_as=set_aside)
+        self._opened_at = self._parts.clock.monotonic()
         for intent in await self._write(log.recover, self._now_ms()):
             self._waiting.put_nowait((intent.counter, intent))
 

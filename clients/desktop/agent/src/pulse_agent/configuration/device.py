@@ -18,6 +18,7 @@ from pulse_contracts.ids import is_client_id
 
 DEVICE_FILE: Final = "device.json"
 CA_FILE: Final = "ca.pem"
+SERVER_CA_FILE: Final = "server-ca.pem"
 
 
 class NotEnrolledError(Exception):
@@ -26,7 +27,11 @@ class NotEnrolledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EnrolledDevice:
-    """Who this machine is to the server. `ca_file` is a name in the data folder, or None for public authorities."""
+    """Who this machine is to the server. Files are names in the data folder, None for public authorities.
+
+    `ca_file` verifies the broker, `server_ca_file` the server's own address. `password_key` is what passwords are sealed
+    to; None in an enrolment without keys for sync.
+    """
 
     device_id: str
     name: str
@@ -36,8 +41,12 @@ class EnrolledDevice:
     tls_port: int | None
     ca_file: str | None
     key_store: str
-    commands_keys: tuple[dict[str, str], ...] = ()
-    """Public keys of the commands service (JWK): whose signature makes a command. None: all commands are refused."""
+    server_ca_file: str | None = None
+    password_key: str | None = None
+
+    def server_ca(self, data: Path) -> Path | None:
+        """Return the file that verifies the server's certificate."""
+        return data / self.server_ca_file if self.server_ca_file else None
 
     def endpoint(self, data: Path, api_key: str) -> MqttEndpoint:
         """Return where and as whom to connect: by TLS wherever the broker offers it."""
@@ -71,7 +80,7 @@ def load_device(data: Path) -> EnrolledDevice:
     path = data / DEVICE_FILE
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        device = EnrolledDevice(**fields | {"commands_keys": tuple(fields.get("commands_keys", ()))})
+        device = EnrolledDevice(**fields)
     except FileNotFoundError as error:
         raise NotEnrolledError(f"this machine is not enrolled: there is no {path}") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:

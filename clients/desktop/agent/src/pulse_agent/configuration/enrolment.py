@@ -1,24 +1,23 @@
-"""Enrolling with a one-time code over HTTP(S): the only request that the agent ever makes there."""
+"""Enrolling with a one-time code: the device's identity, its own fresh keys for sync, and whom it will believe."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import socket
-import ssl
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from pulse_agent.configuration.device import CA_FILE, EnrolledDevice, save_device, write_private
-from pulse_agent.configuration.key_store import save_key
+from pulse_agent.configuration.desktop_keys import DesktopKeys
+from pulse_agent.configuration.device import CA_FILE, SERVER_CA_FILE, EnrolledDevice, save_device, write_private
+from pulse_agent.configuration.key_store import Secret, save_secrets
+from pulse_agent.configuration.server_http import ServerUnreachableError, request
+from pulse_agent.configuration.server_keys import SERVER_KEYS_FILE, fetch_server_keys
 from pulse_agent.settings import agent_version
 from pulse_contracts.enrolment import EnrolmentRequest, EnrolmentResult
 
-TIMEOUT_SECONDS: Final = 15.0
-MAX_ANSWER_BYTES: Final = 256 * 1024
+ENROL_PATH = "/api/devices/enroll"
 
 
 class EnrolmentError(Exception):
@@ -28,15 +27,30 @@ class EnrolmentError(Exception):
 def enroll(
     url: str, code: str, data: Path, *, ca_file: Path | None = None, allow_keyring: bool = True
 ) -> EnrolledDevice:
-    """Exchange the code for this machine's identity and keep it in `data`. Raises EnrolmentError."""
+    """Exchange the code for this machine's identity and keep it in `data`. Raises EnrolmentError.
+
+    A server that gives no K_desktop makes a device that only delivers readings.
+    """
+    keys = DesktopKeys()
     try:
-        request = EnrolmentRequest(code=code, hostname=socket.gethostname()[:255], agent_version=agent_version())
+        asking = EnrolmentRequest(
+            code=code,
+            hostname=socket.gethostname()[:255],
+            agent_version=agent_version(),
+            sign_jwk=keys.signing_key.public_jwk(),
+            seal_key=keys.seal_key.public_key,
+        )
     except ValidationError as error:
         raise EnrolmentError("that is no enrolment code: a code has 8 to 64 characters") from error
-    result = _ask(url, request, ca_file)
-    store = save_key(data, result.device_id, result.api_key, allow_keyring=allow_keyring)
+    result = _ask(url, asking, ca_file)
+    secrets = {Secret.API_KEY: result.api_key}
+    if result.verifier_key and result.password_key:
+        secrets[Secret.DESKTOP_KEYS] = keys.as_secret(result.verifier_key)
+    store = save_secrets(data, result.device_id, secrets, allow_keyring=allow_keyring)
     if result.mqtt.ca_pem:
         write_private(data / CA_FILE, result.mqtt.ca_pem)
+    if ca_file is not None:
+        write_private(data / SERVER_CA_FILE, ca_file.read_text(encoding="utf-8"))
     device = EnrolledDevice(
         device_id=result.device_id,
         name=result.name,
@@ -46,13 +60,21 @@ def enroll(
         tls_port=result.mqtt.tls_port,
         ca_file=CA_FILE if result.mqtt.ca_pem else None,
         key_store=store.value,
+        server_ca_file=SERVER_CA_FILE if ca_file is not None else None,
+        password_key=result.password_key if Secret.DESKTOP_KEYS in secrets else None,
     )
     save_device(data, device)
+    (data / SERVER_KEYS_FILE).unlink(missing_ok=True)
+    if device.password_key is not None:
+        fetch_server_keys(data, device)
     return device
 
 
-def _ask(url: str, request: EnrolmentRequest, ca_file: Path | None) -> EnrolmentResult:
-    status, body = _post(url, request.model_dump_json().encode(), ca_file)
+def _ask(url: str, asking: EnrolmentRequest, ca_file: Path | None) -> EnrolmentResult:
+    try:
+        status, body = request("POST", url, ENROL_PATH, asking.model_dump_json().encode(), ca_file)
+    except ServerUnreachableError as error:
+        raise EnrolmentError(str(error)) from error
     if status not in (http.client.OK, http.client.CREATED):
         raise EnrolmentError(f"the server refused ({status}): {_problem_in(body)}")
     try:
@@ -61,27 +83,6 @@ def _ask(url: str, request: EnrolmentRequest, ca_file: Path | None) -> Enrolment
         raise EnrolmentError(
             f"{url} answered something that is no enrolment; is it a PrecisionPulse server?"
         ) from error
-
-
-def _post(url: str, body: bytes, ca_file: Path | None) -> tuple[int, bytes]:
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise EnrolmentError(f"{url!r} is no http or https address")
-    connection: http.client.HTTPConnection
-    try:
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-            connection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
-        path = parts.path.rstrip("/") + "/api/devices/enroll"
-        connection.request("POST", path, body, {"Content-Type": "application/json", "Accept": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise EnrolmentError(f"{url} was not reached: {error}") from error
 
 
 def _problem_in(body: bytes) -> str:

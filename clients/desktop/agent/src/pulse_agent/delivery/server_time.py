@@ -37,8 +37,8 @@ class ServerTime:
         server, then = self._heard
         return server + self._clock.monotonic() - then
 
-    async def wait(self, seconds: float) -> None:
-        """Return once the server has said the time, or after so many seconds."""
+    async def wait(self, seconds: float | None) -> None:
+        """Return once the server has said the time, or after so many seconds (None: never mind how many)."""
         if not self._known.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

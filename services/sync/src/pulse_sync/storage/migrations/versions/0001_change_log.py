@@ -129,11 +129,24 @@ create index sync_conflict_at on sync.sync_conflict (at);
 
 # A contract: what other services read. A column may be added at the end, nothing else changes.
 _PUBLISHED = """
+create function sync.lag(device_id text, since bigint) returns bigint
+language sql stable security definer set search_path = pg_catalog
+return (
+    select count(*) from (
+        select m.entity, m.row_id from sync.membership m where m.desktop_id = $1 and m.cursor > $2
+        union
+        select m.entity, m.row_id from sync.entry e
+        join sync.membership m on m.desktop_id = $1 and m.entity = e.entity and m.row_id = e.id and m.is_member
+        where e.cursor > $2
+    ) as due
+);
+comment on function sync.lag is 'Rows that a desktop at this cursor has to hear of.';
+revoke all on function sync.lag from public;
+grant execute on function sync.lag to pulse_published;
+
 create view sync.desktop_state as
 select d.device_id, d.cursor, h.cursor as head,
-       (select count(*) from sync.membership m
-        join sync.entry e on e.entity = m.entity and e.id = m.row_id
-        where m.desktop_id = d.device_id and greatest(e.cursor, m.cursor) > d.cursor) as lag,
+       sync.lag(d.device_id, d.cursor) as lag,
        d.pending,
        (select count(*) from sync.sync_conflict c
         where c.desktop_id = d.device_id and c.resolution is null) as conflicts,
@@ -154,6 +167,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("drop view sync.desktop_state")
+    op.execute("drop function sync.lag")
     op.execute("drop table sync.outbox, sync.sync_conflict, sync.sync_log, sync.desktop")
     op.execute("drop table sync.revocation, sync.membership, sync.entry, sync.head")
     op.execute("drop type sync.entity")

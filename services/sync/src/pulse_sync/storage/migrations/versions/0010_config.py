@@ -85,9 +85,7 @@ from sync.config_entry where not is_deleted;
 
 create or replace view sync.desktop_state as
 select d.device_id, d.cursor, h.cursor as head,
-       (select count(*) from sync.membership m
-        join sync.entry e on e.entity = m.entity and e.id = m.row_id
-        where m.desktop_id = d.device_id and greatest(e.cursor, m.cursor) > d.cursor) as lag,
+       sync.lag(d.device_id, d.cursor) as lag,
        d.pending,
        (select count(*) from sync.sync_conflict c
         where c.desktop_id = d.device_id and c.resolution is null) as conflicts,
@@ -108,9 +106,7 @@ grant select on sync.config_view to pulse_published;
 _FORMER_STATE = """
 create or replace view sync.desktop_state as
 select d.device_id, d.cursor, h.cursor as head,
-       (select count(*) from sync.membership m
-        join sync.entry e on e.entity = m.entity and e.id = m.row_id
-        where m.desktop_id = d.device_id and greatest(e.cursor, m.cursor) > d.cursor) as lag,
+       sync.lag(d.device_id, d.cursor) as lag,
        d.pending,
        (select count(*) from sync.sync_conflict c
         where c.desktop_id = d.device_id and c.resolution is null) as conflicts,

@@ -1,0 +1,41 @@
+"""The few requests that the agent makes to the server's own address, over HTTP(S), blocking."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS: Final = 15.0
+MAX_ANSWER_BYTES: Final = 256 * 1024
+
+
+class ServerUnreachableError(Exception):
+    """Nobody answered at this address; the message says what was tried."""
+
+
+def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path | None) -> tuple[int, bytes]:
+    """Send a JSON request to `path` under the server's address; return status and body. Raises ServerUnreachableError."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServerUnreachableError(f"{url!r} is no http or https address")
+    connection: http.client.HTTPConnection
+    headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+    try:
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            connection = http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request(method, parts.path.rstrip("/") + path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(MAX_ANSWER_BYTES)
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ServerUnreachableError(f"{url} was not reached: {error}") from error

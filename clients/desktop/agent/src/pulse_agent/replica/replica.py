@@ -1,0 +1,385 @@
+"""The replica of one desktop: takes messages as bytes, says what to send as bytes, and is one SQLite file.
+
+Guarantees: a message that is forged, replayed, retained, too old, too large, for somebody else, or that answers nothing
+we asked, changes nothing and is noted with its reason; revocations are in force from the first page that names them;
+rows, leases and cursor change together, on the last page; an edit is sent until it is answered. Freshness hangs on
+our own random names for questions and on monotonic time, never on this desktop's wall clock.
+Synchronous and without network; one thread at a time. Other processes may record edits in the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from pulse_agent.replica.database import ReplicaDatabase
+from pulse_agent.replica.effective import EffectiveValue, effective_values, pull_interval
+from pulse_agent.replica.enrolled import adopt_identity
+from pulse_agent.replica.identity import DesktopIdentity
+from pulse_agent.replica.journal import Journal, KeptConflict, LogEntry
+from pulse_agent.replica.messages import Mail, MessageRefusedError, new_request, read_poke
+from pulse_agent.replica.operations import Operations, PendingOperation
+from pulse_agent.replica.questions import REFUSED_SECONDS, TRY_LATER_SECONDS, Asking, Questions
+from pulse_agent.replica.rows import ReplicaRow, base_rows, row, rows
+from pulse_agent.replica.staging import Staging, Walk
+from pulse_agent.replica.status import ReplicaStatus, read_status
+from pulse_agent.replica.swapping import Swapping
+from pulse_agent.replica.time_seen import TimeSeen
+from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
+from pulse_contracts.operations import EditableEntity
+from pulse_contracts.sync import PULL_SECONDS, Answer, AppliedConfig, Page, PullRefused, Report, ServiceKeys
+from pulse_contracts.topics import sync_down, sync_update
+
+FORCE: Final = "force"
+"""The name under which the server, unasked, tells a desktop to compare everything now."""
+MAX_NOTED_REFUSALS: Final = 30
+"""Refused messages that are noted within a minute; overflow policy: the rest is only counted."""
+RESUME_SECONDS: Final = 60.0
+"""A pull that was cut goes on where it was when the link is back within this time."""
+_POKES: Final = frozenset(sync_update(entity) for entity in ("users", "roles", "permissions", "config"))
+
+_log = get_logger("replica")
+
+
+class Replica:
+    """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened."""
+
+    def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock) -> None:
+        self._identity = identity
+        self._clock = clock
+        self.database = ReplicaDatabase(path)
+        self.journal = Journal(self.database.connection)
+        self.operations = Operations(self.database, identity)
+        self.time_seen = TimeSeen(self.database)
+        adopt_identity(self.database, identity, self._now_ms())
+        self._staging = Staging(self.database)
+        self._swapping = Swapping(self.database, self._staging, self.operations, self.journal, self.time_seen)
+        self._mail = Mail(identity, identity.sync_keys) if identity.sync_keys is not None else None
+        self._questions = Questions()
+        self._walk: Walk | None = None
+        self._cut_at = 0.0
+        self._forced_at = 0
+        self._is_report_due = False
+        self._last_report: bytes | None = None
+        self._refusals: list[float] = []
+        self.refused = 0
+        self._requested = self.database.value("sync_requested")
+        self._config_listeners: list[Callable[[dict[str, EffectiveValue]], None]] = []
+        self._config = self.effective_config()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def trust(self, keys: ServiceKeys) -> None:
+        """Believe sync's keys from now on. Raises ValueError when they are none."""
+        self._mail = Mail(self._identity, keys)
+
+    # -- the link ---------------------------------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """The topics are subscribed on a new connection."""
+        now = self._clock.monotonic()
+        if self._walk is not None and now - self._cut_at > RESUME_SECONDS:
+            self._drop_walk()
+        self._last_report = None
+        self._questions.connected(now)
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self._cut_at = self._clock.monotonic()
+        self._questions.disconnected()
+
+    def receive(self, topic: str, payload: bytes, retained: bool = False) -> None:
+        """Take a message; whatever is wrong with it is noted, never raised."""
+        try:
+            if retained:
+                raise MessageRefusedError("retained", "sync keeps no message for later")
+            if topic in _POKES:
+                self._take_poke(payload)
+            elif topic == sync_down(self._identity.device_id):
+                self._take_down(payload)
+            else:
+                raise MessageRefusedError("wrong_topic", "no topic of sync")
+        except MessageRefusedError as refusal:
+            self._note_refusal(refusal, topic)
+
+    def outgoing(self) -> list[bytes]:
+        """Return what is to be sent now to `sync/{id}/up`, in order."""
+        now = self._clock.monotonic()
+        self.time_seen.note(self._now_ms())
+        self._look_at_others()
+        messages = []
+        match self._questions.next_kind(now, **self._situation()):
+            case Asking.PULL if self._mail is not None:
+                messages.append(self._ask_for_page(self._mail, now))
+            case Asking.PUSH if self._mail is not None:
+                messages.append(self._ask_to_apply(self._mail, now))
+            case _:
+                pass
+        if self._is_report_due and self._questions.is_connected:
+            self._is_report_due = False
+            report = self._report()
+            if report != self._last_report:
+                self._last_report = report
+                messages.append(report)
+        return messages
+
+    def next_due(self) -> float | None:
+        """Return when, by the monotonic clock, `outgoing` may have something new; None while not connected."""
+        return self._questions.due_at(self._clock.monotonic(), **self._situation())
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    def record(self, actor: UUID, entity: EditableEntity | str, row_id: str, fields: Mapping[str, Any]) -> None:
+        """Keep an edit of `actor`, whose rights the caller has checked (`pulse_agent.local_access.editing`).
+
+        `fields` is a mask of UserFields, RoleFields or ConfigFields; an id that is not there makes a new row.
+        Raises EditRefusedError, ValueError.
+        """
+        self.operations.record(actor, EditableEntity(entity), row_id, fields, self._now_ms())
+        if entity == EditableEntity.CONFIG:
+            self._tell_config()
+
+    def request_sync(self) -> None:
+        """Compare everything with the server as soon as possible; also from another process."""
+        with self.database.transaction():
+            self.database.set_value("sync_requested", self.database.number("sync_requested") + 1)
+            self._swapping.stop_holding()
+        self._look_at_others()
+
+    def config_applied(self, applied: Sequence[AppliedConfig]) -> None:
+        """Tell the server which entries are in force here, or why not."""
+        text = json.dumps([made.model_dump(mode="json") for made in applied])
+        if text != self.database.value("applied_config"):
+            with self.database.transaction():
+                self.database.set_value("applied_config", text)
+        self._is_report_due = True
+
+    def on_config(self, listener: Callable[[dict[str, EffectiveValue]], None]) -> None:
+        """Have `listener` called, in the replica's thread, with the configuration in force whenever it changed."""
+        self._config_listeners.append(listener)
+
+    def effective_config(self) -> dict[str, EffectiveValue]:
+        """Return, by key, the configuration in force; a key without an entry is as the agent was started."""
+        return effective_values(self.rows("config"))
+
+    def rows(self, entity: str) -> dict[str, ReplicaRow]:
+        """Return the rows of users, roles, permissions or config by id, with local edits on top."""
+        return rows(self.database.connection, entity)
+
+    def row(self, entity: str, row_id: str) -> ReplicaRow | None:
+        """Return one row with local edits on top."""
+        return row(self.database.connection, entity, row_id)
+
+    def base_rows(self, entity: str) -> dict[str, ReplicaRow]:
+        """Return the rows by id as the server gave them."""
+        return base_rows(self.database.connection, entity)
+
+    @property
+    def cursor(self) -> int:
+        """Up to where in the server's log this replica is."""
+        return self.database.number("cursor")
+
+    def pending(self) -> list[PendingOperation]:
+        """Return the edits that the server has not answered."""
+        return self.operations.pending()
+
+    def conflicts(self) -> list[KeptConflict]:
+        """Return the edits that met another's, or were refused."""
+        return self.journal.conflicts()
+
+    def notices(self) -> list[KeptConflict]:
+        """Return those of them that nobody was told of yet; each has its `sentence`."""
+        return self.journal.conflicts(only_unread=True)
+
+    def log(self) -> list[LogEntry]:
+        """Return what happened."""
+        return self.journal.log()
+
+    def status(self) -> ReplicaStatus:
+        """Return how sync stands."""
+        return read_status(self.database.connection)
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def _take_poke(self, payload: bytes) -> None:
+        cursor = read_poke(payload).cursor
+        if cursor > max(self.cursor, self._questions.poked):
+            self._questions.poked = cursor
+            if self._walk is None:
+                self._questions.want_pull()
+
+    def _take_down(self, payload: bytes) -> None:
+        if self._mail is None:
+            raise MessageRefusedError("no_keys", "sync's keys were not fetched yet")
+        message = self._mail.open_down(payload, self.database.number("server_iat"))
+        if message.req == FORCE and isinstance(message, Page):
+            self._force(message)
+            return
+        question = self._questions.open
+        if question is None or message.req != question.request:
+            raise MessageRefusedError("not_asked", "answers no open question")
+        match message:
+            case Page() if question.kind is Asking.PULL and self._walk is not None:
+                self._questions.answered()
+                self._take_page(message, self._walk, self._mail)
+            case Answer() if question.kind is Asking.PUSH:
+                self._questions.answered()
+                self._take_answer(message)
+            case PullRefused():
+                self._questions.answered()
+                self._take_refusal(message, question.kind)
+            case _:
+                raise MessageRefusedError("not_asked", "the answer to another kind of question")
+
+    def _force(self, page: Page) -> None:
+        if page.iat <= self._forced_at:
+            raise MessageRefusedError("replayed", "this was asked before")
+        self._forced_at = page.iat
+        self.request_sync()
+
+    def _take_page(self, page: Page, walk: Walk, mail: Mail) -> None:
+        is_lost = walk.checkpoint is not None and page.checkpoint != walk.checkpoint
+        if is_lost or page.mode != walk.mode or (page.next is not None and page.next == walk.after):
+            self._drop_walk()
+            self._questions.put_off(Asking.PULL, 1.0, self._clock.monotonic())
+            self._questions.want_pull()
+            raise MessageRefusedError("wrong_page", "a page of another pull: it begins anew")
+        walk.checkpoint = page.checkpoint
+        self._swapping.revoke(page.revocations, self._now_ms())
+        for user_id, token in page.leases.items():
+            try:
+                lease = mail.open_lease(token, user_id)
+            except MessageRefusedError as refusal:
+                self._note_refusal(refusal, "lease")
+            else:
+                walk.leases[user_id] = (token, lease.exp, lease.rev)
+        walk.verifiers.update(page.verifiers)
+        self._staging.stage(page, walk)
+        if page.next is not None:
+            walk.after = page.next
+            return
+        self._finish(page, walk)
+
+    def _finish(self, page: Page, walk: Walk) -> None:
+        now = self._clock.monotonic()
+        was_snapshot = walk.mode == "snapshot"
+        is_whole = self._swapping.swap(page, walk, self._now_ms())
+        if was_snapshot or walk.has_config:
+            self._tell_config()
+        self._drop_walk()
+        self._questions.pulled(now)
+        if was_snapshot and not is_whole:
+            self._questions.put_off_snapshot(now)
+        if page.head > page.checkpoint or self._questions.poked > page.checkpoint:
+            self._questions.want_pull()
+        self._questions.poked = 0
+        self._is_report_due = True
+
+    def _take_answer(self, answer: Answer) -> None:
+        now_ms = self._now_ms()
+        with self.database.transaction(durable=True) as connection:
+            settled = [self.operations.settle(connection, outcome, now_ms) for outcome in answer.outcomes]
+            self._swapping.heard(answer.iat)
+        self._is_report_due = True
+        if EditableEntity.CONFIG in settled:
+            self._tell_config()
+
+    def _take_refusal(self, refused: PullRefused, kind: Asking) -> None:
+        now = self._clock.monotonic()
+        with self.database.transaction():
+            self.journal.note(self._now_ms(), kind.value, "refused", f"{refused.code} {refused.detail}".strip())
+            if refused.code == "snapshot_needed":
+                self.database.set_value("needs_snapshot", 1)
+            elif refused.code != "try_later":
+                self.database.set_value("error", f"{kind.value}: {refused.code} {refused.detail}".strip()[:256])
+        if refused.code == "snapshot_needed":
+            self._drop_walk()
+            return
+        usual = TRY_LATER_SECONDS if refused.code == "try_later" else REFUSED_SECONDS
+        asked_ms = refused.retry_after_ms
+        self._questions.put_off(kind, usual if asked_ms is None else max(asked_ms / 1000, 0.1), now)
+        if kind is Asking.PULL:
+            self._questions.want_pull()
+            if refused.code != "try_later":
+                self._drop_walk()
+
+    def _note_refusal(self, refusal: MessageRefusedError, topic: str) -> None:
+        now = self._clock.monotonic()
+        self.refused += 1
+        self._refusals = [moment for moment in self._refusals if now - moment < 60.0]
+        if len(self._refusals) >= MAX_NOTED_REFUSALS:
+            return
+        self._refusals.append(now)
+        _log.warning("sync_message_refused", code=refusal.code, detail=str(refusal), topic=topic)
+        with self.database.transaction():
+            self.journal.note(self._now_ms(), "message", "refused", f"{refusal.code}: {refusal}")
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def _situation(self) -> dict[str, bool]:
+        return {
+            "has_edits": self.operations.count() > 0,
+            "has_walk": self._walk is not None,
+            "needs_snapshot": self.database.value("needs_snapshot") is not None,
+        }
+
+    def _ask_for_page(self, mail: Mail, now: float) -> bytes:
+        if self._walk is None:
+            needs_snapshot = self.database.value("needs_snapshot") is not None and self._questions.may_snapshot(now)
+            self._walk = Walk(
+                mode="snapshot" if needs_snapshot else "delta",
+                since=0 if needs_snapshot else self.cursor,
+                revocation_no=self.database.number("revocation_no"),
+                renew_leases=self._swapping.should_renew_leases(self._now_ms()),
+            )
+        request = new_request()
+        self._questions.ask(Asking.PULL, request, now)
+        return mail.pull(request, self._walk)
+
+    def _ask_to_apply(self, mail: Mail, now: float) -> bytes:
+        request = new_request()
+        self._questions.ask(Asking.PUSH, request, now)
+        return mail.push(request, self.operations.next_push())
+
+    def _report(self) -> bytes:
+        applied = json.loads(self.database.value("applied_config") or "[]")
+        report = Report(
+            cursor=self.cursor,
+            revocation_no=self.database.number("revocation_no"),
+            pending=self.operations.count(),
+            applied_config=[AppliedConfig.model_validate(made) for made in applied][:500],
+            error=self.database.value("error"),
+        )
+        return report.model_dump_json(exclude_none=True).encode()
+
+    def _drop_walk(self) -> None:
+        if self._walk is not None:
+            self._walk = None
+            self._staging.clear()
+
+    def _look_at_others(self) -> None:
+        """Notice what another process did: a sync asked for, or edits (which `next_kind` then sees by itself)."""
+        requested = self.database.value("sync_requested")
+        if requested != self._requested:
+            self._requested = requested
+            self._questions.want_pull()
+        if self.database.has_changed():
+            self._tell_config()
+
+    def _tell_config(self) -> None:
+        config = self.effective_config()
+        if config != self._config:
+            self._config = config
+            for listener in self._config_listeners:
+                listener(config)
+        interval = config.get("sync.pull_interval_s")
+        self._questions.interval = PULL_SECONDS if interval is None else pull_interval(interval.value)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""The broker and the streams: commands down, reports up, who is there."""

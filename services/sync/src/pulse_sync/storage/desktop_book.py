@@ -1,0 +1,124 @@
+"""What desktops said and what became of their operations: `sync.desktop`, `sync.sync_log`, `sync.sync_conflict`.
+
+Each outcome is logged once, and each conflict kept once, by desktop and operation: a push that comes again finds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from pulse_chassis.database import Database
+from pulse_contracts.operations import Operation, OperationOutcome
+from pulse_contracts.sync import Report
+from pulse_sync.use_cases.ports import OutcomeNote
+
+_REPORT: Final = text("""
+with before as (select error from sync.desktop where device_id = :device),
+told as (
+    insert into sync.sync_log (desktop_id, direction, source, status, error, at)
+    select :device, 'down', 'desktop', 'failed', cast(:error as text), :at
+    where cast(:error as text) is not null and (select error from before) is distinct from cast(:error as text)
+)
+insert into sync.desktop as d (device_id, cursor, revocation_no, pending, last_sync_at, error)
+values (:device, :cursor, :revocation_no, :pending, :at, :error)
+on conflict (device_id) do update
+set cursor = excluded.cursor, revocation_no = excluded.revocation_no, pending = excluded.pending,
+    last_sync_at = excluded.last_sync_at, error = excluded.error
+""")
+_REFUSAL: Final = text(
+    "insert into sync.sync_log (desktop_id, direction, source, status, error, at)"
+    " values (:device, 'down', 'web', 'refused', :code, :at)"
+)
+_LOG: Final = text(
+    "insert into sync.sync_log (desktop_id, direction, op_id, entity, row_id, source, status, error, at)"
+    " values (:device, 'up', :op_id, :entity, :row_id, 'desktop', :status, :error, :at)"
+    " on conflict (desktop_id, op_id) where op_id is not null do nothing"
+)
+_CONFLICT: Final = text("""
+insert into sync.sync_conflict (id, desktop_id, op_id, entity, row_id, actor, winner, desktop_fields, desktop_stamp,
+                                server_fields, server_stamp, server_updated_by, applied, at)
+values (:id, :device, :op_id, :entity, :row_id, :actor, :winner, cast(:desktop_fields as jsonb), :desktop_stamp,
+        cast(:server_fields as jsonb), :server_stamp, :server_updated_by, cast(:applied as text[]), :at)
+on conflict (desktop_id, op_id) do nothing
+""")
+_CONFLICT_IDS: Final = text(
+    "select op_id, id from sync.sync_conflict"
+    " where desktop_id = :device and op_id = any(cast(cast(:ops as text[]) as uuid[]))"
+)
+
+
+class PostgresDesktopBook:
+    """The `DesktopBook` of production."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note_report(self, device_id: str, report: Report, at: datetime) -> None:
+        """Note how far a desktop is; a new error of its own is logged."""
+        given = report.model_dump(include={"cursor", "revocation_no", "pending", "error"})
+        async with self._database.transaction() as session:
+            await session.execute(_REPORT, {**given, "device": device_id, "at": at})
+
+    async def note_refusal(self, device_id: str, code: str, at: datetime) -> None:
+        """Note that a pull could not be served."""
+        async with self._database.transaction() as session:
+            await session.execute(_REFUSAL, {"device": device_id, "code": code, "at": at})
+
+    async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:
+        """Log outcomes and keep their conflicts; return conflict ids by operation."""
+        lines = [_line(device_id, operation, outcome, at) for operation, outcome in outcomes]
+        conflicts = [
+            _conflict(device_id, operation, outcome, at)
+            for operation, outcome in outcomes
+            if operation is not None and outcome.conflict is not None
+        ]
+        if not lines:
+            return {}
+        async with self._database.transaction() as session:
+            await session.execute(_LOG, lines)
+            if not conflicts:
+                return {}
+            await session.execute(_CONFLICT, conflicts)
+            ops = [str(conflict["op_id"]) for conflict in conflicts]
+            found = await session.execute(_CONFLICT_IDS, {"device": device_id, "ops": ops})
+            return {row.op_id: row.id for row in found}
+
+
+def _line(device_id: str, operation: Operation | None, outcome: OperationOutcome, at: datetime) -> dict[str, Any]:
+    error = None if outcome.code is None else f"{outcome.code}: {outcome.detail or ''}".rstrip(": ")
+    return {
+        "device": device_id,
+        "op_id": None if operation is None else operation.op_id,
+        "entity": None if operation is None else operation.entity.value,
+        "row_id": None if operation is None else operation.id,
+        "status": outcome.outcome.value,
+        "error": error,
+        "at": at,
+    }
+
+
+def _conflict(device_id: str, operation: Operation, outcome: OperationOutcome, at: datetime) -> dict[str, Any]:
+    report = outcome.conflict
+    assert report is not None  # noqa: S101 -- the caller has looked
+    return {
+        "id": uuid4(),
+        "device": device_id,
+        "op_id": operation.op_id,
+        "entity": operation.entity.value,
+        "row_id": operation.id,
+        "actor": operation.actor,
+        "winner": report.winner,
+        "desktop_fields": json.dumps(report.desktop_fields),
+        "desktop_stamp": report.desktop_stamp,
+        "server_fields": json.dumps(report.server_fields),
+        "server_stamp": report.server_stamp,
+        "server_updated_by": report.server_updated_by,
+        "applied": report.applied,
+        "at": at,
+    }

@@ -1,0 +1,134 @@
+"""Takes a desktop's operations: each to the owner of its row, in their order, each outcome logged and answered once.
+
+Guaranteed: an operation that this desktop did not sign reaches nobody; one bad operation stops no other; a push that
+comes again gets the same outcomes, and nothing is logged twice. When identity is away nothing is lost: the desktop is
+told to try later, and what was applied by then is idempotent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from pulse_chassis.clock import Clock
+from pulse_chassis.errors import PulseError
+from pulse_chassis.logging import get_logger
+from pulse_chassis.signatures import SignatureError, TrustedKeys
+from pulse_contracts.operations import (
+    MAX_OPERATION_BYTES,
+    OPERATION_TYPE,
+    EditableEntity,
+    Operation,
+    OperationOutcome,
+    OutcomeKind,
+)
+from pulse_contracts.sync import Push
+from pulse_sync.use_cases.ports import ConfigOwner, Desktop, DesktopBook, OutcomeNote, PeopleOwner, StateNews
+
+RETRY_MS: Final = 2_000
+_log = get_logger("take_push")
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    token: str
+    operation: Operation
+
+
+class TakePush:
+    """Applies pushes."""
+
+    def __init__(
+        self, people: PeopleOwner, config: ConfigOwner, book: DesktopBook, news: StateNews, clock: Clock
+    ) -> None:
+        self._people = people
+        self._config = config
+        self._book = book
+        self._news = news
+        self._clock = clock
+
+    async def __call__(self, desktop: Desktop, push: Push) -> dict[str, Any]:
+        """Return the answer, or the refusal, without its envelope. Raises UnavailableError."""
+        signed, rejected = _open_all(desktop, push.operations)
+        try:
+            done = await self._apply_all(desktop, signed)
+        except PulseError as error:
+            # Away, or (a desktop that was removed meanwhile) refused as a whole: nothing is known of any operation.
+            _log.warning("push_postponed", desktop=desktop.device_id, code=error.code, reason=error.message)
+            return {
+                "type": "refused",
+                "req": push.req,
+                "code": "try_later",
+                "detail": "the owner of these rows is away",
+                "retry_after_ms": RETRY_MS,
+            }
+        notes = [*((None, outcome) for outcome in rejected), *done]
+        conflicts = await self._book.note_outcomes(desktop.device_id, notes, self._clock.now())
+        outcomes = sorted((outcome for _, outcome in notes), key=lambda outcome: outcome.op_no)
+        self._news.note_desktop(desktop.device_id)
+        return {
+            "type": "answer",
+            "req": push.req,
+            "outcomes": [_told(outcome, conflicts) for outcome in outcomes],
+        }
+
+    async def _apply_all(self, desktop: Desktop, signed: Sequence[_Signed]) -> list[OutcomeNote]:
+        done: list[OutcomeNote] = []
+        in_order = sorted(signed, key=lambda one: one.operation.op_no)
+        for is_config, run in itertools.groupby(
+            in_order, key=lambda one: one.operation.entity is EditableEntity.CONFIG
+        ):
+            group = list(run)
+            if is_config:
+                done += [(one.operation, await self._config.apply(desktop, one.operation)) for one in group]
+                continue
+            outcomes = await self._people.apply(desktop.device_id, [one.token for one in group])
+            done += [(one.operation, outcome) for one, outcome in zip(group, outcomes, strict=True)]
+        return done
+
+
+def _open_all(desktop: Desktop, tokens: Sequence[str]) -> tuple[list[_Signed], list[OperationOutcome]]:
+    """Return the operations that this desktop signed, and rejections of the others as far as they can be named."""
+    keys = TrustedKeys([desktop.sign_jwk])
+    signed, rejected = [], []
+    for token in tokens:
+        try:
+            payload = keys.open(token, OPERATION_TYPE, max_chars=MAX_OPERATION_BYTES)
+            operation = Operation.model_validate_json(payload)
+            if operation.desktop_id != desktop.device_id:
+                raise SignatureError("wrong_desktop", "this operation is another desktop's")
+        except SignatureError as error:
+            rejected += _rejection(desktop, token, error.code, str(error))
+        except ValidationError as error:
+            detail = error.errors(include_input=False, include_url=False, include_context=False)[0]["msg"]
+            rejected += _rejection(desktop, token, "malformed", detail)
+        else:
+            signed.append(_Signed(token, operation))
+    return signed, rejected
+
+
+def _rejection(desktop: Desktop, token: str, code: str, detail: str) -> list[OperationOutcome]:
+    """Return the rejection of an operation that says at least its id and number, so that its queue is emptied."""
+    _log.warning("operation_not_taken", desktop=desktop.device_id, code=code)
+    try:
+        middle = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        op_id, op_no = UUID(claims["op_id"]), int(claims["op_no"])
+    except (binascii.Error, IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return []
+    return [OperationOutcome(op_id=op_id, op_no=op_no, outcome=OutcomeKind.REJECTED, code=code, detail=detail[:256])]
+
+
+def _told(outcome: OperationOutcome, conflicts: Any) -> dict[str, Any]:
+    told = outcome.model_dump(mode="json", exclude={"conflict", "conflict_id"}, exclude_none=True)
+    if outcome.op_id in conflicts:
+        told["conflict_id"] = str(conflicts[outcome.op_id])
+    return told
