@@ -19,6 +19,9 @@ CounterName = Literal[
     "device_keys_rotated",
     "broker_accounts_deleted",
     "broker_accounts_switched",
+    "operations_applied",
+    "operations_lost",
+    "operations_rejected",
 ]
 GaugeName = Literal["broker_accounts_missing", "password_checks_pending"]
 
@@ -39,6 +42,9 @@ def counters(registry: CollectorRegistry) -> Counters[CounterName]:
             "device_keys_rotated": "API keys replaced",
             "broker_accounts_deleted": "Broker accounts without a device that the reconciler removed",
             "broker_accounts_switched": "Broker accounts that the reconciler enabled or disabled",
+            "operations_applied": "Desktops' edits of people and roles that were applied",
+            "operations_lost": "Desktops' edits that lost a conflict",
+            "operations_rejected": "Desktops' edits that were refused",
         },
     )
 

@@ -6,7 +6,7 @@ enrols; if anything fails, the code is still good.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pulse_chassis.clock import Clock
@@ -14,6 +14,7 @@ from pulse_chassis.errors import ForbiddenError
 from pulse_contracts.audit import AuditActor
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import ApiKey, code_digest, new_api_key
+from pulse_identity.domain.desktops import DesktopKeys, DesktopSecrets, check_kind
 from pulse_identity.domain.devices import (
     Device,
     DeviceAccount,
@@ -23,6 +24,7 @@ from pulse_identity.domain.devices import (
     device_id_from,
 )
 from pulse_identity.domain.people import Actor
+from pulse_identity.use_cases.equip_desktop import EquipDesktop
 from pulse_identity.use_cases.ports import BrokerAccounts, SignInLimits, UnitOfWork, Work
 from pulse_identity.use_cases.register_devices import DeviceWish, RegisterDevices, device_lock
 from pulse_identity.use_cases.tell_audit import device_resource, tell_audit
@@ -32,30 +34,38 @@ _NAME_CHARS: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The device and its key, shown once."""
+    """The device and its key, and what a desktop is told besides: shown once."""
 
     device: Device
     key: ApiKey
+    secrets: DesktopSecrets | None = None
 
 
 class EnrolDevice:
     """Enrols a device with a code."""
 
     def __init__(
-        self, work: Work, register: RegisterDevices, broker: BrokerAccounts, limits: SignInLimits, clock: Clock
-    ) -> None:
+        self, work: Work, register: RegisterDevices, broker: BrokerAccounts, limits: SignInLimits, clock: Clock,
+        equip: EquipDesktop,
+    ) -> None:  # fmt: skip
         self._work = work
         self._register = register
         self._broker = broker
         self._limits = limits
         self._clock = clock
+        self._equip = equip
 
-    async def __call__(self, code_text: str, hostname: str, address: str) -> Enrolled:
-        """Return the device and its key; raises ForbiddenError (bad code), RateLimitedError, UnavailableError."""
+    async def __call__(self, code_text: str, hostname: str, address: str, keys: DesktopKeys | None = None) -> Enrolled:
+        """Return the device and its key, to a desktop (`keys`) its secrets too.
+
+        Raises ForbiddenError (bad code), RateLimitedError, UnavailableError.
+        """
         await self._limits.admit_enrolment(address)
         sha256 = code_digest(code_text)
         async with self._work() as unit:
             enrolled = await self._enrol(unit, sha256, hostname)
+            secrets = await self._equip.within(unit, enrolled.device, keys)
+            enrolled = replace(enrolled, secrets=secrets)
         await self._limits.enrolled(address)
         return enrolled
 
@@ -87,6 +97,9 @@ class EnrolDevice:
     async def _renew(self, unit: UnitOfWork, maker: Actor, device_id: str) -> Enrolled:
         view = await unit.devices.view(device_id, maker)
         if view is None or not view.device.is_active or check_action(view.level, DeviceAction.CREDENTIALS) is not None:
+            raise _bad_code()
+        if check_kind(maker, view.device.kind) is not None:
+            # Whoever holds a workstation's keys edits people: the code's maker lost the right to hand that out.
             raise _bad_code()
         now = self._clock.now()
         key = new_api_key()
