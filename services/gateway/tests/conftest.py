@@ -346,10 +346,14 @@ def migrated(postgres_server: Any) -> dict[str, str]:
     urls: dict[str, str] = postgres_server.new_database()
 
     async def migrate() -> None:
-        for service, schema in (("identity", "identity"), ("ingest", "telemetry"), ("gateway", "gateway")):
+        schemas = {"identity": "identity", "ingest": "telemetry", "sync": "sync", "gateway": "gateway"}
+        for service, schema in schemas.items():
             scripts = SERVICES / service / "src" / f"pulse_{service}" / "storage" / "migrations"
             await upgrade(urls[f"pulse_{service}"], scripts, schema)
         db = await asyncpg.connect(postgres_server.superuser_url(urls["pulse_gateway"]))
+        await db.execute("create view commands.command_view as select null::uuid as id where false")
+        await db.execute("grant usage on schema commands to pulse_published")
+        await db.execute("grant select on commands.command_view to pulse_published")
         await db.executemany(
             "insert into identity.permissions values ($1, '') on conflict do nothing", [(str(p),) for p in Permission]
         )
@@ -391,7 +395,7 @@ async def world(
     db = await asyncpg.connect(postgres_server.superuser_url(migrated["pulse_gateway"]))
     await db.execute(
         "truncate identity.users, identity.devices, telemetry.series, telemetry.sample, telemetry.latest,"
-        " telemetry.presence, telemetry.stream cascade"
+        " telemetry.presence, telemetry.stream, sync.desktop, sync.config_entry cascade"
     )
     redis_url = valkey_server.new_database()
     redis = connect_redis(redis_url)

@@ -9,6 +9,7 @@ import base64
 import binascii
 
 from nacl.exceptions import CryptoError
+from nacl.exceptions import RuntimeError as NaclRuntimeError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 
@@ -23,8 +24,11 @@ class Sealer:
         self._box = SealedBox(PublicKey(_key_bytes(public_key)))
 
     def seal(self, plain: bytes) -> bytes:
-        """Return the sealed box, 48 bytes longer."""
-        return self._box.encrypt(plain)
+        """Return the sealed box, 48 bytes longer; raises SealError for a point that nothing can be sealed to."""
+        try:
+            return self._box.encrypt(plain)
+        except NaclRuntimeError as error:
+            raise SealError("nothing can be sealed to this key") from error
 
 
 class SealKey:

@@ -77,7 +77,8 @@ class TrustedKeys:
     """Public keys that count for one purpose, by `kid`. Raises ValueError for a key that is no EC P-256 JWK."""
 
     def __init__(self, jwks: Sequence[Mapping[str, Any]]) -> None:
-        self._keys = {jwk["kid"]: _ec_key(jwk) for jwk in jwks}
+        # The key first: what is no such JWK may have no kid either.
+        self._keys = {key_id: key for key, key_id in ((_ec_key(jwk), jwk["kid"]) for jwk in jwks)}
 
     def open(self, token: str | bytes, token_type: str, *, max_chars: int = MAX_TOKEN_CHARS) -> bytes:
         """Return the payload of a token that one of these keys signed as this `typ`; raises SignatureError."""

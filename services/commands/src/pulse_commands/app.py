@@ -22,7 +22,7 @@ from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
@@ -113,7 +113,8 @@ def make_app(parts: Parts) -> FastAPI:
     authority = Authority(jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked)
     # Its answers say what was sent, and hold no secrets.
     idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
-    app = _routed_app(health, parts.registry, authority, idempotency)
+    edge = Edge.of(parts.settings, parts.redis, SERVICE)
+    app = _routed_app(health, parts.registry, authority, idempotency, edge)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     return app
@@ -190,6 +191,7 @@ def _routed_app(
     registry: CollectorRegistry,
     authority: Authority | None,
     idempotency: Idempotency | None = None,
+    edge: Edge | None = None,
 ) -> FastAPI:
     app = create_app(
         service=SERVICE,
@@ -199,6 +201,7 @@ def _routed_app(
         metrics_registry=registry,
         authority=authority,
         idempotency=idempotency,
+        edge=edge,
     )
     app.include_router(command_routes.router)
     return app

@@ -286,7 +286,7 @@ async def test_a_heartbeat_advances_quiet_subscriptions(world, wait_until) -> No
         assert beat["pos"] == {"s": newest}
 
 
-@pytest.mark.parametrize("topic", ["alerts", "commands", "audit", "sync", "config"])
+@pytest.mark.parametrize("topic", ["alerts", "audit"])
 async def test_topics_of_services_that_are_not_there_are_unavailable(world, topic: str) -> None:
     user = await world.user("admin")
     async with world.gateway() as gateway, gateway.socket(user) as client:

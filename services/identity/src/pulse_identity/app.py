@@ -25,7 +25,7 @@ from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency
-from pulse_chassis.logging import configure_logging, get_logger
+from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.periodic import periodic_worker
@@ -43,6 +43,7 @@ from pulse_identity.http import (
     device_routes,
     emqx_routes,
     enrolment_routes,
+    internal_routes,
     oidc_routes,
     people_routes,
     role_routes,
@@ -57,12 +58,14 @@ from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
 from pulse_identity.storage.audit_log import PostgresAuditLog
 from pulse_identity.storage.audit_signer import AuditSigner
 from pulse_identity.storage.device_credentials import PostgresDeviceCredentials
+from pulse_identity.storage.password_box import SealedPasswordBox, ensure_password_box
 from pulse_identity.storage.redis_limits import Bucket, RedisLimits
 from pulse_identity.storage.secret_box import KeyedSecretBox
 from pulse_identity.storage.signing import SigningKeys, ensure_signing_key, make_signing_key
 from pulse_identity.storage.tables import SCHEMA, outbox
 from pulse_identity.storage.unit_of_work import PostgresWork
 from pulse_identity.use_cases.admit_to_broker import AdmitToBroker
+from pulse_identity.use_cases.apply_operations import ApplyOperations
 from pulse_identity.use_cases.change_device import ChangeDevice
 from pulse_identity.use_cases.change_profile import ChangeProfile
 from pulse_identity.use_cases.change_user import ChangeUser
@@ -72,12 +75,14 @@ from pulse_identity.use_cases.delete_user import DeleteUser
 from pulse_identity.use_cases.edit_roles import EditRoles
 from pulse_identity.use_cases.end_sessions import EndSessions
 from pulse_identity.use_cases.enrol_device import EnrolDevice
+from pulse_identity.use_cases.equip_desktop import EquipDesktop
 from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.forget_expired import ForgetExpired
 from pulse_identity.use_cases.hand_over_key import HandOverKey
 from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
+from pulse_identity.use_cases.issue_verifiers import IssueVerifiers
 from pulse_identity.use_cases.ports import UnitOfWork
 from pulse_identity.use_cases.prepare_start import FirstAdmin, PrepareStart
 from pulse_identity.use_cases.read_audit import ReadAudit
@@ -86,6 +91,7 @@ from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
 from pulse_identity.use_cases.register_user import RegisterUser
 from pulse_identity.use_cases.reset_password import ResetPassword
+from pulse_identity.use_cases.restore_edit import RestoreEdit
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.rotate_signing_keys import KeyTimes, RotateSigningKeys
 from pulse_identity.use_cases.share_device import ShareDevice
@@ -106,7 +112,6 @@ KEY_ROTATION_SECONDS = 60.0
 # A code has 100 bits: this is about noise, not about guessing.
 ENROLMENT_BUCKET = Bucket(capacity=20, refill=0.2)
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
-_log = get_logger("app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,7 @@ def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
     """Construct the adapters; nothing is connected yet."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, pool_size=POOL_SIZE, application_name=SERVICE, outbox=outbox)
-    work = PostgresWork(database)
+    work = PostgresWork(database, clock)
     box = KeyedSecretBox(settings.identity_secret)
     signer = AuditSigner(settings.identity_secret)
     registry = create_registry()
@@ -219,12 +224,13 @@ def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
 async def prepare(parts: Parts) -> None:
     """See to permissions, built-in roles, a signing key and the first admin; show a made-up password, once."""
 
-    async def ensure_key(unit: UnitOfWork, now: datetime) -> None:
+    async def ensure_keys(unit: UnitOfWork, now: datetime) -> None:
         await ensure_signing_key(unit, parts.box, now)
+        await ensure_password_box(unit, parts.box, now)
 
     settings = parts.settings
     first_admin = FirstAdmin(settings.identity_admin_username, settings.identity_admin_password)
-    made_up = await PrepareStart(parts.work, parts.hasher, parts.clock, ensure_key)(first_admin)
+    made_up = await PrepareStart(parts.work, parts.hasher, parts.clock, ensure_keys)(first_admin)
     if made_up is not None:
         line = "=" * 64
         # The one secret that is ever printed: past the log, to the terminal of whoever started this.
@@ -253,6 +259,7 @@ def make_app(parts: Parts) -> FastAPI:
     app = _routed_app(health, parts.registry, authority, idempotency, edge)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
+    app.state.internal_key = parts.settings.internal_service_key
     return app
 
 
@@ -277,6 +284,7 @@ def _routed_app(
         authority=authority,
         idempotency=idempotency,
         edge=edge,
+        max_body_bytes=internal_routes.MAX_BODY_BYTES,
     )
     # The fixed paths under /api/devices before those with an id in them.
     for routes in (
@@ -290,6 +298,7 @@ def _routed_app(
         device_routes,
         emqx_routes,
         audit_routes,
+        internal_routes,
     ):
         app.include_router(routes.router)
     return app
@@ -341,14 +350,6 @@ def _use_cases(parts: Parts) -> UseCases:
     limits = RedisLimits(parts.redis, sign_in=bucket, enrolment=ENROLMENT_BUCKET)
     register, hand_over = RegisterDevices(work, broker, clock), HandOverKey(work, broker, clock)
 
-    async def live_position() -> LivePosition | None:
-        try:
-            epoch = await streams.epoch(parts.redis, DEVICES_STREAM)
-            offset = await streams.position(parts.redis, DEVICES_STREAM)
-        except UnavailableError:
-            return None
-        return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
-
     return UseCases(
         sign_in_turns=Turnstile(
             settings.identity_argon2_workers + SIGN_INS_BESIDE_HASHING, settings.identity_argon2_waiting
@@ -375,12 +376,15 @@ def _use_cases(parts: Parts) -> UseCases:
         share_device=ShareDevice(work, clock),
         unshare_device=UnshareDevice(work),
         issue_enrolment_code=IssueEnrolmentCode(work, clock),
-        enrol_device=EnrolDevice(work, register, hand_over, limits, clock),
+        enrol_device=EnrolDevice(work, register, hand_over, limits, clock, EquipDesktop(parts.box, clock)),
+        apply_operations=ApplyOperations(work, parts.hasher, SealedPasswordBox(work, parts.box), clock, parts.count),
+        restore_edit=RestoreEdit(work, clock),
+        issue_verifiers=IssueVerifiers(work, parts.box),
         admit_to_broker=AdmitToBroker(PostgresDeviceCredentials(parts.database), clock),
         broker_secret=settings.emqx_secret,
         read_audit=ReadAudit(work, parts.audit_log),
         published_keys=parts.keys.published,
-        live_position=live_position,
+        live_position=lambda: _live_position(parts.redis),
         broker_address=settings.public_broker,
         allowed_origins=settings.origins,
         sign_in_methods=SignInMethods(
@@ -389,6 +393,15 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         count=parts.count,
     )
+
+
+async def _live_position(redis: Redis) -> LivePosition | None:
+    try:
+        epoch = await streams.epoch(redis, DEVICES_STREAM)
+        offset = await streams.position(redis, DEVICES_STREAM)
+    except UnavailableError:
+        return None
+    return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
 
 
 def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:

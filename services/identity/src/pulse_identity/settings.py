@@ -26,6 +26,9 @@ class IdentitySettings(ServiceSettings):
     identity_broker_admin_username: str = "svc-identity"
     identity_broker_admin_password: SecretStr
     identity_emqx_secret: SecretStr | None = Field(default=None, description="EMQX sends it; unset: nobody is let in")
+    internal_key: SecretStr | None = Field(
+        default=None, description="services show it at /internal; unset: none gets in"
+    )
     identity_mqtt_public_host: str | None = Field(default=None, description="what enrolled devices connect to")
     identity_mqtt_public_port: int | None = Field(default=None, ge=1, le=65535)
     identity_mqtt_tls_port: int | None = Field(default=None, ge=1, le=65535)
@@ -57,7 +60,7 @@ class IdentitySettings(ServiceSettings):
     identity_reconcile_seconds: float = Field(default=20, gt=0)
     identity_orphan_seconds: float = Field(default=60, ge=0)
 
-    @field_validator("identity_secret", "identity_emqx_secret")
+    @field_validator("identity_secret", "identity_emqx_secret", "internal_key")
     @classmethod
     def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value()) < MIN_SECRET_CHARS:
@@ -81,6 +84,11 @@ class IdentitySettings(ServiceSettings):
         """What EMQX shows that it is our broker."""
         secret = self.identity_emqx_secret
         return None if secret is None else secret.get_secret_value()
+
+    @property
+    def internal_service_key(self) -> str | None:
+        """What other services show at /internal."""
+        return None if self.internal_key is None else self.internal_key.get_secret_value()
 
     @property
     def public_broker(self) -> BrokerAddress:

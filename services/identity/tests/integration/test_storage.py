@@ -15,6 +15,8 @@ VIEWS = {
     "device_key": ["device_id", "key_prefix", "key_sha256", "expires_at"],
     "device_access": ["user_id", "device_id", "level"],
     "user_authority": ["user_id", "username", "is_active", "roles", "permissions"],
+    "synced_row": ["entity", "id", "version", "updated_at", "updated_by", "source", "fields", "revoked"],
+    "desktop": ["device_id", "sign_jwk", "seal_key", "is_workstation", "is_active", "groups"],
 }
 
 

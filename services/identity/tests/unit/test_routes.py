@@ -42,7 +42,7 @@ def test_writing_needs_a_writers_permission():
     for method, path, rule in _rules():
         if method in {"POST", "PUT", "PATCH", "DELETE"} and rule is not None and rule.kind != "public":
             is_own = path.startswith("/api/profile") or path == "/api/auth/logout-everywhere"
-            if path.startswith("/internal/emqx/"):
+            if path.startswith("/internal/"):
                 assert rule.kind == "declared", (method, path)
             elif is_own:
                 assert rule.kind == "authenticated", (method, path)
@@ -56,3 +56,9 @@ def test_the_document_has_all_routes_and_no_secret_of_ours():
         document["paths"]
     )
     assert "password_hash" not in str(document)
+
+
+def test_what_services_ask_each_other_is_not_in_peoples_document():
+    ours = {path for _, path, _ in _rules() if path.startswith("/internal/")} - {"/internal/emqx/authenticate"}
+    assert ours == {"/internal/operations", "/internal/restores", "/internal/verifiers"}
+    assert not ours & set(identity.document()["paths"])

@@ -23,7 +23,7 @@ from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import create_app
+from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
@@ -147,7 +147,8 @@ def make_app(parts: Parts) -> FastAPI:
     authority = Authority(jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked)
     # Its answers hold no secrets: rows without passwords, and what became of a conflict.
     idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
-    app = _routed_app(health, parts.registry, authority, idempotency)
+    edge = Edge.of(parts.settings, parts.redis, SERVICE)
+    app = _routed_app(health, parts.registry, authority, idempotency, edge)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     return app
@@ -215,6 +216,7 @@ def _routed_app(
     registry: CollectorRegistry,
     authority: Authority | None,
     idempotency: Idempotency | None = None,
+    edge: Edge | None = None,
 ) -> FastAPI:
     app = create_app(
         service=SERVICE,
@@ -224,6 +226,7 @@ def _routed_app(
         metrics_registry=registry,
         authority=authority,
         idempotency=idempotency,
+        edge=edge,
     )
     for routes in (key_routes,):
         app.include_router(routes.router)

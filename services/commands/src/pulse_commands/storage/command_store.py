@@ -220,7 +220,7 @@ class PostgresCommandUnit:
 
     async def forget(self, commands_before: datetime, refusals_before: datetime, limit: int) -> int:
         """Delete ended commands and refusals that are older, and batches that have no command left."""
-        ended = sa.not_(sa.text(f"state in {_OPEN}"))
+        ended = sa.text(f"state not in {_OPEN}")
         old = sa.select(commands.c.id).where(commands.c.created_at < commands_before, ended).limit(limit)
         gone = await self._session.execute(
             sa.delete(commands).where(commands.c.id.in_(old)).returning(commands.c.batch_id)

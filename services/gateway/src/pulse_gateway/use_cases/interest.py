@@ -45,7 +45,3 @@ class Interest(Generic[ChannelT]):
         """Give the channels that may see this device."""
         yield from self._everything
         yield from self._by_device.get(device_id, _NOBODY)
-
-    def all(self) -> set[ChannelT]:
-        """Return every channel."""
-        return set(self._everything).union(*self._by_device.values())

@@ -7,18 +7,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from pulse_contracts.permissions import Permission
+from pulse_identity.domain.fields import Email, Permissions, RoleText, RoleTitle, Username
 from pulse_identity.domain.sessions import SessionView
-from pulse_identity.http.schemas import PLAIN_TEXT, Answer, Body, Email, Password, Username
+from pulse_identity.http.schemas import Answer, Body, Password
 from pulse_identity.use_cases.edit_roles import RoleChange
-
-# A name that has to be typed into filters and mappings: no space around it, nothing that a list separates by.
-RoleTitle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}[A-Za-z0-9]$")]
-RoleText = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN_TEXT)]
-PermissionName = Annotated[str, StringConstraints(max_length=64, pattern=PLAIN_TEXT)]
-Permissions = Annotated[list[PermissionName], Field(max_length=len(Permission))]
 
 
 class ProfileBody(Body):

@@ -17,7 +17,7 @@ from pulse_chassis.bearer import Principal, requires
 from pulse_contracts.audit import AuditEvent, AuditOutcome
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.audit_chain import AuditFilter, AuditRow
-from pulse_identity.http.schemas import PLAIN_TEXT
+from pulse_identity.domain.fields import PLAIN_TEXT
 from pulse_identity.http.use_case_set import Given, caller_of
 
 router = APIRouter(tags=["audit"])

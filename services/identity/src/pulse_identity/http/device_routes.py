@@ -14,6 +14,7 @@ from pulse_chassis.http_preconditions import IfMatch, OptionalIfMatch, set_etag
 from pulse_contracts.ids import CLIENT_ID_PATTERN
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.devices import DeviceView
+from pulse_identity.domain.fields import PLAIN_TEXT
 from pulse_identity.domain.queries import DeviceFilter, DeviceSort, Page
 from pulse_identity.http.device_schemas import (
     BatchBody,
@@ -31,7 +32,6 @@ from pulse_identity.http.device_schemas import (
     ShareList,
 )
 from pulse_identity.http.people_routes import Limit, PageNumber, Search
-from pulse_identity.http.schemas import PLAIN_TEXT
 from pulse_identity.http.use_case_set import Given, caller_of
 
 router = APIRouter(tags=["devices"])

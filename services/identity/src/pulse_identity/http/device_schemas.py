@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pulse_contracts.frames import LivePosition
 from pulse_contracts.ids import ClientIdField
 from pulse_identity.domain.credentials import ApiKey
+from pulse_identity.domain.desktops import DESKTOP_KIND, WORKSTATION_KIND
 from pulse_identity.domain.devices import (
     DEFAULT_KIND,
     AccessLevel,
@@ -23,7 +24,8 @@ from pulse_identity.domain.devices import (
     NewDevice,
     ShareLevel,
 )
-from pulse_identity.http.schemas import PLAIN_TEXT, Answer, Body
+from pulse_identity.domain.fields import PLAIN_TEXT
+from pulse_identity.http.schemas import Answer, Body
 from pulse_identity.use_cases.change_device import DeviceChange
 from pulse_identity.use_cases.issue_enrolment_code import LONGEST_LIFETIME, CodeWish
 from pulse_identity.use_cases.register_devices import DeviceWish
@@ -73,7 +75,14 @@ def _unique(groups: list[str]) -> list[str]:
 
 
 DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PLAIN_TEXT)]
-Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Kind = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"),
+    Field(
+        description=f"free, but `{DESKTOP_KIND}`: a desktop, and `{WORKSTATION_KIND}`: one that may edit people and"
+        " roles; to make one of these, or a code for it, needs users:write"
+    ),
+]
 GroupName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PLAIN_TEXT)]
 Groups = Annotated[list[GroupName], Field(max_length=MAX_GROUPS), AfterValidator(_unique)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]

@@ -13,6 +13,7 @@ from pulse_contracts.permissions import Permission
 from pulse_identity.http.auth_routes import Credentials
 from pulse_identity.http.device_schemas import CodeAnswer, CodeBody
 from pulse_identity.http.use_case_set import Client, Given, caller_of
+from pulse_identity.use_cases.equip_desktop import checked_keys
 
 router = APIRouter(tags=["devices"])
 
@@ -35,8 +36,9 @@ async def make_code(
 )
 async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> EnrolmentResult:
     """Use a code up and return all that the device needs."""
+    keys = checked_keys(body.sign_jwk, body.seal_key)
     try:
-        enrolled = await given.enrol_device(body.code, body.hostname, client.address)
+        enrolled = await given.enrol_device(body.code, body.hostname, client.address, keys)
     except PulseError:
         given.count.add("enrolments_refused")
         raise
@@ -46,4 +48,6 @@ async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> Enrolm
         name=enrolled.device.name,
         api_key=enrolled.key.text,
         mqtt=given.broker_address,
+        verifier_key=None if enrolled.secrets is None else enrolled.secrets.verifier_key,
+        password_key=None if enrolled.secrets is None else enrolled.secrets.password_key,
     )

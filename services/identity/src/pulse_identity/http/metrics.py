@@ -20,6 +20,9 @@ CounterName = Literal[
     "broker_accounts_deleted",
     "broker_accounts_switched",
     "device_key_handovers_finished",
+    "operations_applied",
+    "operations_lost",
+    "operations_rejected",
 ]
 GaugeName = Literal["broker_accounts_missing", "password_checks_pending"]
 
@@ -41,6 +44,9 @@ def counters(registry: CollectorRegistry) -> Counters[CounterName]:
             "broker_accounts_deleted": "Broker accounts without a device that the reconciler removed",
             "broker_accounts_switched": "Broker accounts that the reconciler enabled or disabled",
             "device_key_handovers_finished": "Key rotations left half done that the reconciler finished",
+            "operations_applied": "Desktops' edits of people and roles that were applied",
+            "operations_lost": "Desktops' edits that lost a conflict",
+            "operations_rejected": "Desktops' edits that were refused",
         },
     )
 

@@ -12,9 +12,9 @@ from starlette.responses import RedirectResponse
 
 from pulse_chassis.bearer import public
 from pulse_chassis.errors import NotFoundError, PulseError, UnauthorizedError
+from pulse_identity.domain.fields import PLAIN_TEXT
 from pulse_identity.http.auth_routes import Credentials
 from pulse_identity.http.cookies import set_refresh_cookie
-from pulse_identity.http.schemas import PLAIN_TEXT
 from pulse_identity.http.use_case_set import Client, Given, UseCases
 from pulse_identity.use_cases.sign_in_externally import LIFETIME, SignInExternally
 

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.http_preconditions import IfMatch, set_etag
 from pulse_contracts.permissions import Permission
+from pulse_identity.domain.fields import PLAIN_TEXT
 from pulse_identity.domain.people import User
 from pulse_identity.domain.queries import Page, UserFilter, UserSort
 from pulse_identity.http.account_schemas import SessionList
-from pulse_identity.http.schemas import PLAIN_TEXT, ChangeUserBody, CreateUserBody, UserAnswer, UserPage
+from pulse_identity.http.schemas import ChangeUserBody, CreateUserBody, UserAnswer, UserPage
 from pulse_identity.http.use_case_set import Given, caller_of
 from pulse_identity.use_cases.change_user import UserChange
 

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, Query, Response
 from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.http_preconditions import IfMatch, set_etag
 from pulse_contracts.permissions import Permission
+from pulse_identity.domain.fields import PLAIN_TEXT
 from pulse_identity.domain.people import Role
 from pulse_identity.domain.queries import Page, RoleFilter, RoleSort
 from pulse_identity.http.account_schemas import ChangeRoleBody, CreateRoleBody
 from pulse_identity.http.people_routes import Limit, PageNumber, Search
-from pulse_identity.http.schemas import PLAIN_TEXT, PermissionAnswer, PermissionList, RoleAnswer, RolePage
+from pulse_identity.http.schemas import PermissionAnswer, PermissionList, RoleAnswer, RolePage
 from pulse_identity.http.use_case_set import Given, caller_of
 
 router = APIRouter(tags=["roles"])

@@ -8,15 +8,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pulse_identity.domain.people import USERNAME_PATTERN, Role, User
+from pulse_identity.domain.fields import PLAIN_TEXT, Email, Username
+from pulse_identity.domain.people import Role, User
 from pulse_identity.use_cases.change_user import UserChange
 from pulse_identity.use_cases.create_user import NewUser
 from pulse_identity.use_cases.sign_in import SignedIn
 
-# No control characters, no line breaks: names end up in logs, tables and terminals.
-PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
-Username = Annotated[str, StringConstraints(pattern=USERNAME_PATTERN)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}$")]
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PLAIN_TEXT)]
 Password = Annotated[str, StringConstraints(max_length=1024)]
 MAX_ROLES = 32

@@ -14,6 +14,7 @@ from pulse_contracts.enrolment import BrokerAddress
 from pulse_contracts.frames import LivePosition
 from pulse_identity.http.metrics import CounterName
 from pulse_identity.use_cases.admit_to_broker import AdmitToBroker
+from pulse_identity.use_cases.apply_operations import ApplyOperations
 from pulse_identity.use_cases.authorise import Caller
 from pulse_identity.use_cases.change_device import ChangeDevice
 from pulse_identity.use_cases.change_profile import ChangeProfile
@@ -28,10 +29,12 @@ from pulse_identity.use_cases.find_devices import FindDevices
 from pulse_identity.use_cases.find_people import FindPeople
 from pulse_identity.use_cases.import_devices import ImportDevices
 from pulse_identity.use_cases.issue_enrolment_code import IssueEnrolmentCode
+from pulse_identity.use_cases.issue_verifiers import IssueVerifiers
 from pulse_identity.use_cases.read_audit import ReadAudit
 from pulse_identity.use_cases.refresh_session import RefreshSession
 from pulse_identity.use_cases.register_devices import RegisterDevices
 from pulse_identity.use_cases.register_user import RegisterUser
+from pulse_identity.use_cases.restore_edit import RestoreEdit
 from pulse_identity.use_cases.rotate_device_key import RotateDeviceKey
 from pulse_identity.use_cases.share_device import ShareDevice
 from pulse_identity.use_cases.sign_in import ClientInfo, SignIn
@@ -81,6 +84,9 @@ class UseCases:
     enrol_device: EnrolDevice
     admit_to_broker: AdmitToBroker
     broker_secret: str | None
+    apply_operations: ApplyOperations
+    restore_edit: RestoreEdit
+    issue_verifiers: IssueVerifiers
     read_audit: ReadAudit
     published_keys: Callable[[], Awaitable[dict[str, Any]]]
     live_position: Callable[[], Awaitable[LivePosition | None]]

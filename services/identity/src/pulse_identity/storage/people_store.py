@@ -1,27 +1,29 @@
-"""Users, roles and permissions in PostgreSQL, within the transaction of a session that somebody else commits."""
+"""Users, roles and permissions in PostgreSQL, within the transaction of a session that somebody else commits.
+
+Every write of a user stamps the row and tells `pulse:changes`: here, so that no use case can forget it.
+"""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final, cast
+from collections.abc import Mapping, Set
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis.errors import ConflictError
+from pulse_contracts.stamps import NO_STAMP
 from pulse_identity.domain.credentials import Credentials
+from pulse_identity.domain.edits import role_key
 from pulse_identity.domain.people import ADMIN_ROLE, Actor, Role, User, username_key
 from pulse_identity.domain.queries import Page, UserFilter
+from pulse_identity.storage.built_ins import keep_built_ins
 from pulse_identity.storage.role_store import ROLES, role_of
+from pulse_identity.storage.row_stamps import RowStamps, with_revocations
 from pulse_identity.storage.search import contains
 from pulse_identity.storage.tables import (
-    permissions,
     role_permissions,
     roles,
     sessions,
@@ -43,14 +45,24 @@ _PERMISSIONS: Final = (
     .where(user_roles.c.user_id == users.c.id)
     .scalar_subquery()
 )
+_HELD: Final = sa.select(
+    users.c.is_active,
+    users.c.stamp,
+    users.c.revoked,
+    sa.select(sa.func.coalesce(sa.func.array_agg(user_roles.c.role_id), sa.cast([], sa.ARRAY(sa.Uuid))))
+    .where(user_roles.c.user_id == users.c.id)
+    .scalar_subquery()
+    .label("role_ids"),
+)
 _USER: Final = sa.select(users, _ROLE_NAMES.label("role_names"), _PERMISSIONS.label("permission_names"))
 
 
 class PostgresPeopleStore:
     """A `PeopleStore` on one session."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, stamps: RowStamps) -> None:
         self._session = session
+        self._stamps = stamps
 
     async def actor(self, user_id: UUID, session_id: UUID) -> Actor | None:
         """Return who acts, with the rights of now; None when the user or the session is not active any more."""
@@ -90,24 +102,45 @@ class PostgresPeopleStore:
         return [_user(row) for row in rows], total or 0
 
     async def add_user(self, user: User, password_hash: str) -> None:
-        """Add a user with the roles it names; raises ConflictError when the username or e-mail is taken."""
+        """Add a user with the roles it names; raises ConflictError when the username, e-mail or id is taken."""
         values = {**_columns(user), "password_hash": password_hash, "created_at": user.created_at}
-        await self._guarded(sa.insert(users).values(id=user.id, **values))
-        await self._set_roles(user)
+        await self._guarded(sa.insert(users).values(id=user.id, **values, **self._stamps.columns(NO_STAMP)))
+        await self._give(user, await self._role_ids(user))
+        await self._stamps.tell("users", [(str(user.id), user.version)])
 
-    async def save_user(self, user: User) -> None:
-        """Write a user's fields and roles; raises ConflictError as `add_user`."""
-        await self._guarded(sa.update(users).where(users.c.id == user.id).values(**_columns(user)))
-        await self._session.execute(sa.delete(user_roles).where(user_roles.c.user_id == user.id))
-        await self._set_roles(user)
+    async def save_user(self, user: User, password_hash: str | None = None) -> None:
+        """Write a user's fields and roles, and a new password's hash if given; raises ConflictError as `add_user`.
 
-    async def set_password_hash(self, user_id: UUID, password_hash: str) -> None:
-        """Replace a user's password hash."""
+        What the user loses by it is noted as revoked in the user's version.
+        """
+        held = (await self._session.execute(_HELD.where(users.c.id == user.id).with_for_update(of=users))).one()
+        wanted = await self._role_ids(user)
+        lost, gained = set(held.role_ids) - wanted, wanted - set(held.role_ids)
+        values = _columns(user)
+        revocations = [role_key(role_id) for role_id in lost]
+        if held.is_active and not user.is_active:
+            revocations.append("is_active")
+        if password_hash is not None:
+            values["password_hash"] = password_hash
+            revocations.append("password")
+        revoked = with_revocations(held.revoked, revocations, user.version)
+        values |= {**self._stamps.columns(held.stamp), "revoked": revoked}
+        await self._guarded(sa.update(users).where(users.c.id == user.id).values(**values))
+        ours = user_roles.c.user_id == user.id
+        await self._session.execute(sa.delete(user_roles).where(ours, user_roles.c.role_id.in_(lost)))
+        await self._give(user, gained)
+        await self._stamps.tell("users", [(str(user.id), user.version)])
+
+    async def rehash_password(self, user_id: UUID, password_hash: str) -> None:
+        """Replace the hash of the same password by one of today's parameters: nothing that anybody would notice."""
         await self._session.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
     async def delete_user(self, user_id: UUID) -> None:
-        """Delete a user; sessions, shares and codes go along, devices lose their owner."""
-        await self._session.execute(sa.delete(users).where(users.c.id == user_id))
+        """Delete a user; sessions, shares and codes go along, devices lose their owner. A tombstone stays."""
+        gone = sa.delete(users).where(users.c.id == user_id).returning(users.c.version, users.c.stamp)
+        row = (await self._session.execute(gone)).one_or_none()
+        if row is not None:
+            await self._stamps.bury("users", user_id, row.version + 1, row.stamp)
 
     async def is_empty(self) -> bool:
         """Whether there is no user at all."""
@@ -134,46 +167,24 @@ class PostgresPeopleStore:
         self, permission_texts: Mapping[str, str], built_ins: Mapping[str, frozenset[str]]
     ) -> None:
         """Make the permissions (name → description) and built-in roles exactly these; custom roles stay."""
-        rows = [{"name": name, "description": text} for name, text in permission_texts.items()]
-        upsert = insert(permissions).values(rows)
-        await self._session.execute(
-            upsert.on_conflict_do_update(index_elements=["name"], set_={"description": upsert.excluded.description})
-        )
-        await self._session.execute(sa.delete(permissions).where(permissions.c.name.not_in(permission_texts)))
-        for name, allowed in built_ins.items():
-            await self._keep_built_in(name, allowed)
+        await keep_built_ins(self._session, self._stamps, permission_texts, built_ins)
 
-    async def _keep_built_in(self, name: str, allowed: frozenset[str]) -> None:
-        now = datetime.now(UTC)
-        fresh = {"id": uuid.uuid4(), "name": name, "name_key": name, "is_built_in": True, "version": 1}
-        await self._session.execute(
-            insert(roles)
-            .values(**fresh, description=f"Built-in role {name}", created_at=now, updated_at=now)
-            .on_conflict_do_nothing(index_elements=["name_key"])
-        )
-        role_id = await self._session.scalar(sa.select(roles.c.id).where(roles.c.name_key == name))
-        held = role_permissions.c.role_id == role_id
-        await self._session.execute(
-            sa.delete(role_permissions).where(held, role_permissions.c.permission.not_in(allowed))
-        )
-        await self._session.execute(
-            insert(role_permissions)
-            .values([{"role_id": role_id, "permission": permission} for permission in sorted(allowed)])
-            .on_conflict_do_nothing()
-        )
+    async def _role_ids(self, user: User) -> set[UUID]:
+        found = set((await self._session.execute(sa.select(roles.c.id).where(roles.c.name.in_(user.roles)))).scalars())
+        if len(found) != len(user.roles):
+            # Between looking the roles up and giving them somebody deleted or renamed one.
+            raise _role_deleted()
+        return found
 
-    async def _set_roles(self, user: User) -> None:
-        chosen = sa.select(sa.literal(user.id, sa.Uuid), roles.c.id).where(roles.c.name.in_(user.roles))
-        given = sa.insert(user_roles).from_select(["user_id", "role_id"], chosen)
+    async def _give(self, user: User, role_ids: Set[UUID]) -> None:
+        if not role_ids:
+            return
         try:
             async with self._session.begin_nested():
-                count = cast("CursorResult[Any]", await self._session.execute(given)).rowcount
+                given = [{"user_id": user.id, "role_id": role_id} for role_id in sorted(role_ids)]
+                await self._session.execute(sa.insert(user_roles), given)
         except IntegrityError:
-            count = -1
-        if count != len(user.roles):
-            # Between looking the roles up and giving them somebody deleted or renamed one.
-            message = "a role was deleted at this very moment"
-            raise ConflictError(message, code="role_deleted", field="roles")
+            raise _role_deleted() from None
 
     async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
         try:
@@ -186,7 +197,14 @@ class PostgresPeopleStore:
             if "users_email_key_key" in str(error.orig):
                 message = "this e-mail address belongs to another user"
                 raise ConflictError(message, code="email_taken", field="email") from None
+            if "users_pkey" in str(error.orig):
+                message = "there is a user of this id already"
+                raise ConflictError(message, code="id_taken", field="id") from None
             raise
+
+
+def _role_deleted() -> ConflictError:
+    return ConflictError("a role was deleted at this very moment", code="role_deleted", field="roles")
 
 
 _SORTED_BY: Final[dict[str, sa.ColumnElement[Any]]] = {

@@ -1,4 +1,7 @@
-"""Roles in PostgreSQL, within the transaction of a session that somebody else commits."""
+"""Roles one by one in PostgreSQL, within the transaction of a session that somebody else commits.
+
+Every write of a role stamps the row and tells `pulse:changes`, and so does what it changes about the role's holders.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis.errors import ConflictError
+from pulse_contracts.stamps import NO_STAMP
+from pulse_identity.domain.edits import permission_key, role_key
 from pulse_identity.domain.people import Role
 from pulse_identity.domain.queries import Page, RoleFilter
+from pulse_identity.storage.row_stamps import RowStamps, highest, with_revocations
 from pulse_identity.storage.search import contains
-from pulse_identity.storage.tables import device_shares, role_permissions, roles, user_roles
+from pulse_identity.storage.tables import device_shares, role_permissions, roles, user_roles, users
 
 _ALLOWED: Final = (
     sa.select(sa.func.coalesce(sa.func.array_agg(role_permissions.c.permission), sa.cast([], sa.ARRAY(sa.Text))))
@@ -29,8 +35,9 @@ ROLES: Final = sa.select(roles, _ALLOWED.label("allowed"))
 class PostgresRoleStore:
     """A `RoleStore` on one session."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, stamps: RowStamps) -> None:
         self._session = session
+        self._stamps = stamps
 
     async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
@@ -51,19 +58,37 @@ class PostgresRoleStore:
         return [role_of(row) for row in await self._session.execute(query)], total or 0
 
     async def add(self, role: Role) -> None:
-        """Add a role; raises ConflictError when its name is taken."""
+        """Add a role; raises ConflictError when its name or id is taken."""
         now = datetime.now(UTC)
+        values = {**_columns(role), **self._stamps.columns(NO_STAMP)}
         await self._guarded(
-            sa.insert(roles).values(id=role.id, is_built_in=False, created_at=now, updated_at=now, **_columns(role))
+            sa.insert(roles).values(id=role.id, is_built_in=False, created_at=now, updated_at=now, **values)
         )
         await self._set_permissions(role)
+        await self._stamps.tell("roles", [(str(role.id), role.version)])
 
     async def save(self, role: Role) -> None:
-        """Write a role's fields and permissions; raises ConflictError as `add`."""
-        changed = sa.update(roles).where(roles.c.id == role.id)
-        await self._guarded(changed.values(updated_at=datetime.now(UTC), **_columns(role)))
-        await self._session.execute(sa.delete(role_permissions).where(role_permissions.c.role_id == role.id))
+        """Write a role's fields and permissions; raises ConflictError as `add`.
+
+        What the role loses by it is noted as revoked in the role's version.
+        """
+        held = (
+            await self._session.execute(
+                sa.select(roles.c.stamp, roles.c.revoked).where(roles.c.id == role.id).with_for_update()
+            )
+        ).one()
+        lost = await self._session.execute(
+            sa.delete(role_permissions)
+            .where(role_permissions.c.role_id == role.id, role_permissions.c.permission.not_in(role.permissions))
+            .returning(role_permissions.c.permission)
+        )
+        revoked = with_revocations(held.revoked, map(permission_key, lost.scalars()), role.version)
+        values = {**_columns(role), **self._stamps.columns(held.stamp), "revoked": revoked}
+        await self._guarded(
+            sa.update(roles).where(roles.c.id == role.id).values(updated_at=datetime.now(UTC), **values)
+        )
         await self._set_permissions(role)
+        await self._stamps.tell("roles", [(str(role.id), role.version)])
 
     async def usage(self, role_id: UUID) -> tuple[int, int]:
         """Return how many users have the role and how many devices are shared with it."""
@@ -76,6 +101,7 @@ class PostgresRoleStore:
         holders = sa.select(user_roles.c.user_id, sa.literal(successor_id, sa.Uuid)).where(
             user_roles.c.role_id == role_id
         )
+        await self._stamp_holders(role_id)
         await self._session.execute(
             insert(user_roles).from_select(["user_id", "role_id"], holders).on_conflict_do_nothing()
         )
@@ -84,8 +110,11 @@ class PostgresRoleStore:
         await self._session.execute(_MOVE_SHARES, {"role": role_id, "successor": successor_id})
 
     async def delete(self, role_id: UUID) -> None:
-        """Delete a role that nobody has."""
-        await self._session.execute(sa.delete(roles).where(roles.c.id == role_id))
+        """Delete a role that nobody has; a tombstone stays."""
+        gone = sa.delete(roles).where(roles.c.id == role_id).returning(roles.c.version, roles.c.stamp)
+        row = (await self._session.execute(gone)).one_or_none()
+        if row is not None:
+            await self._stamps.bury("roles", role_id, row.version + 1, row.stamp)
 
     async def permissions_beside(self, user_id: UUID, role_id: UUID) -> frozenset[str]:
         """Return what a user is allowed by roles other than this one."""
@@ -99,16 +128,42 @@ class PostgresRoleStore:
 
     async def _set_permissions(self, role: Role) -> None:
         if role.permissions:
-            await self._session.execute(
-                sa.insert(role_permissions),
-                [{"role_id": role.id, "permission": permission} for permission in sorted(role.permissions)],
+            allowed = [{"role_id": role.id, "permission": permission} for permission in sorted(role.permissions)]
+            await self._session.execute(insert(role_permissions).values(allowed).on_conflict_do_nothing())
+
+    async def _stamp_holders(self, role_id: UUID) -> None:
+        """Note with everybody who has a role that they lose it."""
+        holders = sa.select(user_roles.c.user_id).where(user_roles.c.role_id == role_id)
+        locked = await self._session.execute(
+            sa.select(users.c.id, users.c.stamp).where(users.c.id.in_(holders)).order_by(users.c.id).with_for_update()
+        )
+        stamps = {row.id: row.stamp for row in locked}
+        if not stamps:
+            return
+        version = users.c.version + 1
+        loss = sa.func.jsonb_build_object(sa.literal(role_key(role_id), sa.Text), version)
+        changed = await self._session.execute(
+            sa.update(users)
+            .where(users.c.id.in_(stamps))
+            .values(
+                version=version,
+                updated_at=datetime.now(UTC),
+                revoked=users.c.revoked.concat(loss),
+                # One stamp for all, behind the latest of them.
+                **self._stamps.columns(highest(stamps.values())),
             )
+            .returning(users.c.id, users.c.version)
+        )
+        await self._stamps.tell("users", [(str(row.id), row.version) for row in changed])
 
     async def _guarded(self, statement: sa.Insert | sa.Update) -> None:
         try:
             async with self._session.begin_nested():
                 await self._session.execute(statement)
         except IntegrityError as error:
+            if "roles_pkey" in str(error.orig):
+                message = "there is a role of this id already"
+                raise ConflictError(message, code="id_taken", field="id") from None
             if "roles_name_key_key" not in str(error.orig):
                 raise
             message = "there is a role of this name already"

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from pulse_chassis.outbox import outbox_table
+from pulse_contracts.stamps import NO_STAMP
 
 SCHEMA: Final = "identity"
 metadata = sa.MetaData(schema=SCHEMA)
@@ -16,6 +17,18 @@ _TIME: Final = sa.DateTime(timezone=True)
 
 def _reference(target: str, on_delete: str) -> sa.ForeignKey:
     return sa.ForeignKey(f"{SCHEMA}.{target}", ondelete=on_delete)
+
+
+def _stamps(table: str) -> tuple[sa.schema.SchemaItem, ...]:
+    """Return the columns of a synced row; `revoked` is, by key, the version in which it was last revoked."""
+    return (
+        sa.Column("stamp", sa.Text(collation="C"), nullable=False, server_default=NO_STAMP),
+        sa.Column("updated_by", sa.Text),
+        sa.Column("source", sa.Text, nullable=False, server_default="web"),
+        sa.Column("revoked", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+        sa.CheckConstraint("source in ('web', 'desktop')", name=f"{table}_source"),
+        sa.Index(f"{table}_id_text", sa.text("(id::text)")),
+    )
 
 
 users = sa.Table(
@@ -31,6 +44,7 @@ users = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("updated_at", _TIME, nullable=False),
+    *_stamps("users"),
 )
 
 roles = sa.Table(
@@ -44,6 +58,7 @@ roles = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("updated_at", _TIME, nullable=False),
+    *_stamps("roles"),
 )
 
 permissions = sa.Table(

@@ -10,17 +10,26 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis import outbox
+from pulse_chassis.clock import Clock
 from pulse_chassis.database import Database
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import ACCESS_STREAM, AUDIT_STREAM, DEVICES_STREAM, AccessChanged, DeviceChanged
+from pulse_identity.domain.edits import Editor
 from pulse_identity.storage.device_key_store import PostgresDeviceKeyStore
 from pulse_identity.storage.device_store import PostgresDeviceStore
 from pulse_identity.storage.identity_link_store import PostgresIdentityLinkStore
 from pulse_identity.storage.people_store import PostgresPeopleStore
 from pulse_identity.storage.role_store import PostgresRoleStore
+from pulse_identity.storage.row_stamps import RowStamps
 from pulse_identity.storage.session_store import PostgresSessionStore
 from pulse_identity.storage.share_store import PostgresShareStore
 from pulse_identity.storage.signing_key_store import PostgresSigningKeyStore
+from pulse_identity.storage.sync_stores import (
+    PostgresDesktopStore,
+    PostgresOperationStore,
+    PostgresPasswordBoxStore,
+    PostgresSyncedRowStore,
+)
 from pulse_identity.use_cases.ports import UnitOfWork
 
 _STREAMS = {DeviceChanged: DEVICES_STREAM, AccessChanged: ACCESS_STREAM, AuditEvent: AUDIT_STREAM}
@@ -34,18 +43,28 @@ _LOCK = sa.text(
 class PostgresUnitOfWork:
     """A `UnitOfWork` on one database session."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, clock: Clock) -> None:
         self._session = session
+        self._stamps = RowStamps(session, clock)
+
+    @property
+    def editor(self) -> Editor | None:
+        """Who edits synced rows; None: whoever makes the request at hand."""
+        return self._stamps.editor
+
+    def edit_as(self, editor: Editor) -> None:
+        """Say who edits synced rows from here on."""
+        self._stamps.editor = editor
 
     @cached_property
     def people(self) -> PostgresPeopleStore:
         """Users, roles, permissions."""
-        return PostgresPeopleStore(self._session)
+        return PostgresPeopleStore(self._session, self._stamps)
 
     @cached_property
     def roles(self) -> PostgresRoleStore:
         """Custom roles."""
-        return PostgresRoleStore(self._session)
+        return PostgresRoleStore(self._session, self._stamps)
 
     @cached_property
     def identity_links(self) -> PostgresIdentityLinkStore:
@@ -77,6 +96,26 @@ class PostgresUnitOfWork:
         """Signing keys at rest."""
         return PostgresSigningKeyStore(self._session)
 
+    @cached_property
+    def synced_rows(self) -> PostgresSyncedRowStore:
+        """Users and roles as sync sees them."""
+        return PostgresSyncedRowStore(self._session)
+
+    @cached_property
+    def operations(self) -> PostgresOperationStore:
+        """Operations that were answered."""
+        return PostgresOperationStore(self._session)
+
+    @cached_property
+    def desktops(self) -> PostgresDesktopStore:
+        """Desktops' keys."""
+        return PostgresDesktopStore(self._session)
+
+    @cached_property
+    def password_box(self) -> PostgresPasswordBoxStore:
+        """The key that passwords are sealed to."""
+        return PostgresPasswordBoxStore(self._session)
+
     async def publish(self, event: DeviceChanged | AccessChanged | AuditEvent) -> None:
         """Tell the other services when, and only if, the transaction commits."""
         await outbox.append(self._session, _STREAMS[type(event)], event)
@@ -89,11 +128,12 @@ class PostgresUnitOfWork:
 class PostgresWork:
     """Begins transactions: a `Work`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[UnitOfWork]:
         """Give a transaction; it commits at the end of the block."""
         async with self._database.transaction() as session:
-            yield PostgresUnitOfWork(session)
+            yield PostgresUnitOfWork(session, self._clock)

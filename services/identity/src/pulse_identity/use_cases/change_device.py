@@ -9,6 +9,7 @@ from uuid import UUID
 from pulse_chassis.clock import Clock
 from pulse_chassis.preconditions import ANY_VERSION, Precondition
 from pulse_contracts.streams import AccessChanged
+from pulse_identity.domain.desktops import check_kind
 from pulse_identity.domain.devices import DeviceAction, DeviceView, check_action
 from pulse_identity.use_cases.announce import device_changed
 from pulse_identity.use_cases.authorise import Caller
@@ -45,6 +46,8 @@ class ChangeDevice:
             actor, view = await open_device(unit, caller, device_id, DeviceAction.EDIT)
             device = view.device
             expected.check(device.version)
+            if change.kind is not None and change.kind != device.kind:
+                enforce(check_kind(actor, change.kind))
             owner_id = device.owner_id
             if change.owner_id is not None and change.owner_id != owner_id:
                 enforce(check_action(view.level, DeviceAction.GIVE_AWAY))

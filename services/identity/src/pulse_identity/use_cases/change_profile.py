@@ -70,8 +70,8 @@ class ChangeProfile:
             if credentials is None or held is None or held.password_hash != credentials.password_hash:
                 message = "the password was changed at this very moment"
                 raise ConflictError(message, code="password_changed")
-            await unit.people.set_password_hash(user.id, fresh_hash)
-            await unit.people.save_user(replace(user, version=user.version + 1, updated_at=self._clock.now()))
+            changed = replace(user, version=user.version + 1, updated_at=self._clock.now())
+            await unit.people.save_user(changed, fresh_hash)
             await end_all(unit, user.id, "password_changed", self._clock.now(), keep=caller.session_id)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
             await tell_audit(unit, "user.password_changed", user_resource(user.id), by=actor)

@@ -7,6 +7,7 @@ all sessions of the user in the same transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 from pulse_chassis.clock import Clock
@@ -37,6 +38,14 @@ class UserChange:
     toggles: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NewHash:
+    """The hash of a new password, if there is one, and the time of the change."""
+
+    password_hash: str | None = field(repr=False)
+    now: datetime
+
+
 class ChangeUser:
     """Changes a user."""
 
@@ -57,20 +66,7 @@ class ChangeUser:
             actor = await authorise(unit, caller, Permission.USERS_WRITE)
             target = await self._target(unit, user_id, for_update=True)
             expected.check(target.version)
-            enforce(people.check_power_over(actor, target))
-            changed = await self._changed(unit, actor, target, change)
-            await unit.people.save_user(changed)
-            if password_hash is not None:
-                await unit.people.set_password_hash(user_id, password_hash)
-            if password_hash is not None or (target.is_active and not changed.is_active):
-                reason = "password_changed" if password_hash else "user_disabled"
-                await end_all(unit, user_id, reason, self._clock.now())
-            await unit.publish(AccessChanged(kind="user", user_id=user_id))
-            before, after = user_fields(target), user_fields(changed)
-            if password_hash is not None:
-                before, after = {**before, "has_new_password": False}, {**after, "has_new_password": True}
-            await tell_audit(unit, "user.changed", user_resource(user_id), by=actor, before=before, after=after)
-        return changed
+            return await change_within(unit, actor, target, change, NewHash(password_hash, self._clock.now()))
 
     async def _hashed(self, caller: Caller, user_id: UUID, change: UserChange) -> str | None:
         if change.password is None:
@@ -82,32 +78,6 @@ class ChangeUser:
         enforce(check_password(change.password, change.username or target.username))
         return await self._hasher.hash(change.password)
 
-    async def _changed(self, unit: UnitOfWork, actor: Actor, target: User, change: UserChange) -> User:
-        is_active = target.is_active if change.is_active is None else change.is_active
-        if change.toggles:
-            is_active = not target.is_active
-        if target.is_active and not is_active:
-            enforce(people.check_deactivation(actor, target))
-        role_names, granted = target.roles, target.permissions
-        if change.roles is not None:
-            roles = await chosen_roles(unit, change.roles)
-            role_names, granted = tuple(sorted(role.name for role in roles)), people.permissions_of(roles)
-            enforce(people.check_new_roles(actor, target, granted))
-        stays_admin = is_active and people.ADMIN_ROLE in role_names
-        if target.is_admin and not stays_admin:
-            admins = await unit.people.lock_active_admins()
-            enforce(people.check_admin_remains(target, stays_admin=stays_admin, active_admins=admins))
-        return replace(
-            target,
-            username=change.username or target.username,
-            email=target.email if change.email is None else change.email or None,
-            roles=role_names,
-            permissions=granted,
-            is_active=is_active,
-            version=target.version + 1,
-            updated_at=self._clock.now(),
-        )
-
     @staticmethod
     async def _target(unit: UnitOfWork, user_id: UUID, *, for_update: bool = False) -> User:
         target = await unit.people.user(user_id, for_update=for_update)
@@ -115,3 +85,49 @@ class ChangeUser:
             message = "there is no such user"
             raise NotFoundError(message, code="unknown_user")
         return target
+
+
+async def change_within(unit: UnitOfWork, actor: Actor, target: User, change: UserChange, fresh: NewHash) -> User:
+    """Change a user, who is locked, as a part of somebody's transaction; `change.password` was hashed before.
+
+    Raises ForbiddenError, ConflictError, InvalidError.
+    """
+    enforce(people.check_power_over(actor, target))
+    changed = await _changed(unit, actor, target, change, fresh.now)
+    await unit.people.save_user(changed, fresh.password_hash)
+    if fresh.password_hash is not None or (target.is_active and not changed.is_active):
+        reason = "password_changed" if fresh.password_hash else "user_disabled"
+        await end_all(unit, target.id, reason, fresh.now)
+    await unit.publish(AccessChanged(kind="user", user_id=target.id))
+    before, after = user_fields(target), user_fields(changed)
+    if fresh.password_hash is not None:
+        before, after = {**before, "has_new_password": False}, {**after, "has_new_password": True}
+    await tell_audit(unit, "user.changed", user_resource(target.id), by=actor, before=before, after=after)
+    return changed
+
+
+async def _changed(unit: UnitOfWork, actor: Actor, target: User, change: UserChange, now: datetime) -> User:
+    is_active = target.is_active if change.is_active is None else change.is_active
+    if change.toggles:
+        is_active = not target.is_active
+    if target.is_active and not is_active:
+        enforce(people.check_deactivation(actor, target))
+    role_names, granted = target.roles, target.permissions
+    if change.roles is not None:
+        roles = await chosen_roles(unit, change.roles)
+        role_names, granted = tuple(sorted(role.name for role in roles)), people.permissions_of(roles)
+        enforce(people.check_new_roles(actor, target, granted))
+    stays_admin = is_active and people.ADMIN_ROLE in role_names
+    if target.is_admin and not stays_admin:
+        admins = await unit.people.lock_active_admins()
+        enforce(people.check_admin_remains(target, stays_admin=stays_admin, active_admins=admins))
+    return replace(
+        target,
+        username=change.username or target.username,
+        email=target.email if change.email is None else change.email or None,
+        roles=role_names,
+        permissions=granted,
+        is_active=is_active,
+        version=target.version + 1,
+        updated_at=now,
+    )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from pulse_chassis.clock import Clock
 from pulse_chassis.errors import InvalidError
 from pulse_contracts.permissions import Permission
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain.passwords import check_password
-from pulse_identity.domain.people import Role, User, check_grant, permissions_of
+from pulse_identity.domain.people import Actor, Role, User, check_grant, permissions_of
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.ports import PasswordHasher, UnitOfWork, Work
@@ -26,6 +28,15 @@ class NewUser:
     email: str | None = None
     roles: tuple[str, ...] = ()
     is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What is not the caller's to wish: the id, the hash of the password, the time."""
+
+    id: UUID
+    password_hash: str = field(repr=False)
+    now: datetime
 
 
 class CreateUser:
@@ -45,24 +56,30 @@ class CreateUser:
         now = self._clock.now()
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.USERS_WRITE)
-            roles = await chosen_roles(unit, wanted.roles)
-            granted = permissions_of(roles)
-            enforce(check_grant(actor, granted))
-            user = User(
-                id=uuid.uuid4(),
-                username=wanted.username,
-                email=wanted.email,
-                is_active=wanted.is_active,
-                roles=tuple(sorted(role.name for role in roles)),
-                permissions=granted,
-                version=1,
-                created_at=now,
-                updated_at=now,
-            )
-            await unit.people.add_user(user, password_hash)
-            await unit.publish(AccessChanged(kind="user", user_id=user.id))
-            await tell_audit(unit, "user.created", user_resource(user.id), by=actor, after=user_fields(user))
-        return user
+            account = NewAccount(uuid.uuid4(), password_hash, now)
+            return await create_within(unit, actor, wanted, account)
+
+
+async def create_within(unit: UnitOfWork, actor: Actor, wanted: NewUser, account: NewAccount) -> User:
+    """Add a user as a part of somebody's transaction; raises InvalidError, ForbiddenError, ConflictError."""
+    roles = await chosen_roles(unit, wanted.roles)
+    granted = permissions_of(roles)
+    enforce(check_grant(actor, granted))
+    user = User(
+        id=account.id,
+        username=wanted.username,
+        email=wanted.email,
+        is_active=wanted.is_active,
+        roles=tuple(sorted(role.name for role in roles)),
+        permissions=granted,
+        version=1,
+        created_at=account.now,
+        updated_at=account.now,
+    )
+    await unit.people.add_user(user, account.password_hash)
+    await unit.publish(AccessChanged(kind="user", user_id=user.id))
+    await tell_audit(unit, "user.created", user_resource(user.id), by=actor, after=user_fields(user))
+    return user
 
 
 async def chosen_roles(unit: UnitOfWork, names: tuple[str, ...]) -> list[Role]:

@@ -6,7 +6,7 @@ the code is still good, and so is the old key of a device that was to get a new 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pulse_chassis.clock import Clock
@@ -14,6 +14,7 @@ from pulse_chassis.errors import ForbiddenError, PulseError
 from pulse_contracts.audit import AuditActor
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import ApiKey, code_digest, new_api_key
+from pulse_identity.domain.desktops import DesktopKeys, DesktopSecrets, check_kind
 from pulse_identity.domain.devices import (
     Device,
     DeviceAction,
@@ -22,6 +23,7 @@ from pulse_identity.domain.devices import (
     device_id_from,
 )
 from pulse_identity.domain.people import Actor
+from pulse_identity.use_cases.equip_desktop import EquipDesktop
 from pulse_identity.use_cases.hand_over_key import HandOverKey
 from pulse_identity.use_cases.ports import SignInLimits, UnitOfWork, Work
 from pulse_identity.use_cases.register_devices import DeviceWish, RegisterDevices, device_lock
@@ -32,32 +34,40 @@ _NAME_CHARS: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The device and its key, shown once."""
+    """The device and its key, and what a desktop is told besides: shown once."""
 
     device: Device
     key: ApiKey
     is_renewed: bool = False
     """Whether it had a key before."""
+    secrets: DesktopSecrets | None = None
 
 
 class EnrolDevice:
     """Enrols a device with a code."""
 
     def __init__(
-        self, work: Work, register: RegisterDevices, hand_over: HandOverKey, limits: SignInLimits, clock: Clock
-    ) -> None:
+        self, work: Work, register: RegisterDevices, hand_over: HandOverKey, limits: SignInLimits, clock: Clock,
+        equip: EquipDesktop,
+    ) -> None:  # fmt: skip
         self._work = work
         self._register = register
         self._hand_over = hand_over
         self._limits = limits
         self._clock = clock
+        self._equip = equip
 
-    async def __call__(self, code_text: str, hostname: str, address: str) -> Enrolled:
-        """Return the device and its key; raises ForbiddenError (bad code), RateLimitedError, UnavailableError."""
+    async def __call__(self, code_text: str, hostname: str, address: str, keys: DesktopKeys | None = None) -> Enrolled:
+        """Return the device and its key, to a desktop (`keys`) its secrets too.
+
+        Raises ForbiddenError (bad code), RateLimitedError, UnavailableError.
+        """
         await self._limits.admit_enrolment(address)
         sha256 = code_digest(code_text)
         async with self._work() as unit:
             enrolled = await self._enrol(unit, sha256, hostname)
+            secrets = await self._equip.within(unit, enrolled.device, keys)
+            enrolled = replace(enrolled, secrets=secrets)
         if enrolled.is_renewed:
             await self._finish(enrolled, sha256)
         await self._limits.enrolled(address)
@@ -91,6 +101,9 @@ class EnrolDevice:
     async def _renew(self, unit: UnitOfWork, maker: Actor, device_id: str) -> Enrolled:
         view = await unit.devices.view(device_id, maker)
         if view is None or not view.device.is_active or check_action(view.level, DeviceAction.CREDENTIALS) is not None:
+            raise _bad_code()
+        if check_kind(maker, view.device.kind) is not None:
+            # Whoever holds a workstation's keys edits people: the code's maker lost the right to hand that out.
             raise _bad_code()
         key = new_api_key()
         await self._hand_over.propose(unit, device_id, key, self._clock.now())

@@ -12,6 +12,7 @@ from typing import Final
 
 from pulse_chassis.errors import PulseError
 from pulse_contracts.permissions import Permission
+from pulse_identity.domain.desktops import check_kind
 from pulse_identity.domain.devices import NewDevice, check_device_id
 from pulse_identity.use_cases.authorise import Caller, authorise
 from pulse_identity.use_cases.ports import Work
@@ -50,6 +51,9 @@ class ImportDevices:
             for row, wish in enumerate(wishes, start=1):
                 if wish.id in taken:
                     found.append(RowRefusal(row, "id", "device_id_taken", "the id is taken"))
+                unfit = check_kind(actor, wish.kind)
+                if unfit is not None:
+                    found.append(RowRefusal(row, "kind", unfit.code, unfit.message))
                 if wish.owner_id not in owners:
                     owners[wish.owner_id] = None
                     try:

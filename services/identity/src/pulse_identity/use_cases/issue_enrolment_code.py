@@ -16,6 +16,7 @@ from pulse_chassis.errors import ConflictError
 from pulse_contracts.audit import AuditResource
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.credentials import code_digest, new_enrolment_code
+from pulse_identity.domain.desktops import check_kind
 from pulse_identity.domain.devices import DEFAULT_KIND, DeviceAction, EnrolmentCode, check_device_id
 from pulse_identity.domain.people import Actor
 from pulse_identity.use_cases.authorise import Caller, authorise
@@ -52,6 +53,7 @@ class IssueEnrolmentCode:
         now = self._clock.now()
         async with self._work() as unit:
             actor = await authorise(unit, caller, Permission.DEVICES_WRITE)
+            enforce(check_kind(actor, wish.kind))
             is_bound = wish.device_id is not None and await _exists(unit, caller, actor, wish.device_id)
             code = EnrolmentCode(
                 id=uuid.uuid4(),
@@ -76,7 +78,8 @@ class IssueEnrolmentCode:
 async def _exists(unit: UnitOfWork, caller: Caller, actor: Actor, device_id: str) -> bool:
     """Return whether the code is for a device that is there; raises when the caller may not have it, or its id."""
     if await unit.devices.view(device_id, actor) is not None:
-        await open_device(unit, caller, device_id, DeviceAction.CREDENTIALS)
+        _, view = await open_device(unit, caller, device_id, DeviceAction.CREDENTIALS)
+        enforce(check_kind(actor, view.device.kind))
         return True
     enforce(check_device_id(device_id))
     if await unit.devices.taken([device_id], actor):

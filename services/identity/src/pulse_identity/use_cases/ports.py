@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import AccessChanged, DeviceChanged
-from pulse_identity.domain.credentials import Credentials, IssuedAccess, SealedKey
+from pulse_identity.domain.credentials import Credentials, IssuedAccess
 from pulse_identity.domain.devices import (
     Device,
     DeviceAccount,
@@ -26,17 +26,20 @@ from pulse_identity.domain.devices import (
     NewDevice,
     ShareLevel,
 )
+from pulse_identity.domain.edits import Editor
 from pulse_identity.domain.people import Actor, Role, User
 from pulse_identity.domain.queries import DeviceFilter, Page, UserFilter
 from pulse_identity.domain.reconciliation import AccountState
 from pulse_identity.domain.sessions import RefreshToken, Session, SessionView
 from pulse_identity.use_cases.device_key_ports import DeviceKeyStore
+from pulse_identity.use_cases.key_ports import SigningKeyStore
 from pulse_identity.use_cases.oidc_ports import IdentityLinkStore
 from pulse_identity.use_cases.role_ports import RoleStore
+from pulse_identity.use_cases.sync_ports import DesktopStore, OperationStore, PasswordBoxStore, SyncedRowStore
 
 
 class PeopleStore(Protocol):
-    """Users, roles, permissions."""
+    """Users, roles, permissions. Every write of a synced row stamps it and tells the others."""
 
     async def actor(self, user_id: UUID, session_id: UUID) -> Actor | None:
         """Return who acts, with the rights of now; None when the user or the session is not active any more."""
@@ -55,19 +58,22 @@ class PeopleStore(Protocol):
         ...
 
     async def add_user(self, user: User, password_hash: str) -> None:
-        """Add a user with the roles it names; raises ConflictError when the username or e-mail is taken."""
+        """Add a user with the roles it names; raises ConflictError when the username, e-mail or id is taken."""
         ...
 
-    async def save_user(self, user: User) -> None:
-        """Write a user's fields and roles; raises ConflictError as `add_user`."""
+    async def save_user(self, user: User, password_hash: str | None = None) -> None:
+        """Write a user's fields and roles, and a new password's hash if given; raises ConflictError as `add_user`.
+
+        What the user loses by it is noted as revoked in the user's version.
+        """
         ...
 
-    async def set_password_hash(self, user_id: UUID, password_hash: str) -> None:
-        """Replace a user's password hash."""
+    async def rehash_password(self, user_id: UUID, password_hash: str) -> None:
+        """Replace the hash of the same password by one of today's parameters: nothing that anybody would notice."""
         ...
 
     async def delete_user(self, user_id: UUID) -> None:
-        """Delete a user; sessions, shares and codes go along, devices lose their owner."""
+        """Delete a user; sessions, shares and codes go along, devices lose their owner. A tombstone stays."""
         ...
 
     async def is_empty(self) -> bool:
@@ -203,26 +209,6 @@ class ShareStore(Protocol):
         ...
 
 
-class SigningKeyStore(Protocol):
-    """The signing keys at rest."""
-
-    async def all(self) -> list[SealedKey]:
-        """Return all keys, newest first."""
-        ...
-
-    async def add(self, key: SealedKey) -> None:
-        """Add a key."""
-        ...
-
-    async def retire(self, key_id: str, published_until: datetime) -> None:
-        """Say how long a key is still published."""
-        ...
-
-    async def remove(self, before: datetime) -> int:
-        """Delete keys that are not published any more; return how many."""
-        ...
-
-
 class UnitOfWork(Protocol):
     """One transaction."""
 
@@ -264,6 +250,35 @@ class UnitOfWork(Protocol):
     @property
     def signing_keys(self) -> SigningKeyStore:
         """Signing keys at rest."""
+        ...
+
+    @property
+    def synced_rows(self) -> SyncedRowStore:
+        """Users and roles as sync sees them."""
+        ...
+
+    @property
+    def operations(self) -> OperationStore:
+        """Operations that were answered."""
+        ...
+
+    @property
+    def desktops(self) -> DesktopStore:
+        """Desktops' keys."""
+        ...
+
+    @property
+    def password_box(self) -> PasswordBoxStore:
+        """The key that passwords are sealed to."""
+        ...
+
+    @property
+    def editor(self) -> Editor | None:
+        """Who edits synced rows; None: whoever makes the request at hand."""
+        ...
+
+    def edit_as(self, editor: Editor) -> None:
+        """Say who edits synced rows from here on."""
         ...
 
     async def publish(self, event: DeviceChanged | AccessChanged | AuditEvent) -> None:

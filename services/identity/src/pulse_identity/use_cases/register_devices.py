@@ -16,6 +16,7 @@ from pulse_chassis.errors import ConflictError, InvalidError
 from pulse_contracts.permissions import Permission
 from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain.credentials import new_api_key
+from pulse_identity.domain.desktops import check_kind
 from pulse_identity.domain.devices import (
     DEFAULT_KIND,
     AccessLevel,
@@ -65,6 +66,8 @@ class RegisterDevices:
 
     async def within(self, unit: UnitOfWork, actor: Actor, wishes: Sequence[DeviceWish]) -> list[NewDevice]:
         """Do so as the last step of somebody's transaction."""
+        for wish in wishes:
+            enforce(check_kind(actor, wish.kind))
         new_devices = [NewDevice(self._device(actor, wish), new_api_key()) for wish in wishes]
         ids = [new.device.id for new in new_devices]
         await self._check_ids(unit, actor, ids)

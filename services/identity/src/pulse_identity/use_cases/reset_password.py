@@ -43,9 +43,9 @@ class ResetPassword:
             if user is None:
                 message = f"there is no user {username!r}"
                 raise NotFoundError(message, code="unknown_user", field="username")
-            await unit.people.set_password_hash(user.id, password_hash)
             is_active = user.is_active or activates
-            await unit.people.save_user(replace(user, is_active=is_active, version=user.version + 1, updated_at=now))
+            changed = replace(user, is_active=is_active, version=user.version + 1, updated_at=now)
+            await unit.people.save_user(changed, password_hash)
             await end_all(unit, user.id, "password_reset", now)
             await unit.publish(AccessChanged(kind="user", user_id=user.id))
             told = {"is_active": is_active}

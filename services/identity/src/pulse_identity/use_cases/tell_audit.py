@@ -28,10 +28,13 @@ async def tell_audit(
 ) -> None:
     """Tell that this was done; by whom the request is from, unless `by` says otherwise.
 
-    With both `before` and `after` only what differs is told. Neither holds a password, key or token.
+    With both `before` and `after` only what differs is told. Neither holds a password, key or token. Of what was done
+    on a desktop, which one is told too.
     """
     if before is not None and after is not None:
         before, after = noted_changes(before, after)
+    if unit.editor is not None and unit.editor.desktop_id is not None:
+        after = {**(after or {}), "source": unit.editor.source, "desktop_id": unit.editor.desktop_id}
     event = audit_event(SERVICE, action, resource, datetime.now(UTC), actor=_actor(by), before=before, after=after)
     await unit.publish(event)
 

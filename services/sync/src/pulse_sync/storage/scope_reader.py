@@ -52,7 +52,7 @@ with due as (
     where e.cursor > $4
     union
     select m.entity, m.row_id from sync.membership m
-    where m.desktop_id = $1 and m.entity = 'users' and m.is_member and ($5 or ($6 < $7 and exists (
+    where m.desktop_id = $1 and m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint and exists (
         select from sync.revocation r
         where r.user_id = m.row_id and r.no > $6 and r.no <= $7 and (r.desktop_id is null or r.desktop_id = $1)
     )))
@@ -68,7 +68,7 @@ _SCOPE: Final = f"""
 {_COLUMNS}
 from sync.membership m join sync.entry e on e.entity = m.entity and e.id = m.row_id
 where m.desktop_id = $1 and (m.entity, m.row_id) > ($2::text::sync.entity, $3)
-  and (m.cursor > $4 or (m.is_member and e.cursor > $4) or (m.entity = 'users' and m.is_member and ($5 or ($6 < $7
+  and (m.cursor > $4 or (m.is_member and e.cursor > $4) or (m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint
       and exists (
           select from sync.revocation r
           where r.user_id = m.row_id and r.no > $6 and r.no <= $7 and (r.desktop_id is null or r.desktop_id = $1)

@@ -89,6 +89,7 @@ class KeyedTopic(StateTopic):
         self._ticker = ticker
         self._rights_changed = rights_changed
         self._interest: Interest[KeyedChannel] = Interest()
+        self._channels: set[KeyedChannel] = set()
 
     @abstractmethod
     def key_of(self, entry: Any) -> str:
@@ -97,7 +98,7 @@ class KeyedTopic(StateTopic):
     def offer(self, key: str) -> None:
         """Tell everybody who may see it that an object changed; the book holds it already."""
         device_id = self._book.device_of(key)
-        for channel in self._interest.all() if device_id is None else self._interest.of(device_id):
+        for channel in self._channels if device_id is None else self._interest.of(device_id):
             channel.offer(key)
 
     @override
@@ -110,12 +111,14 @@ class KeyedTopic(StateTopic):
             self.name, audience, interval_ms, self._ticker, stream=self.stream, book=self._book
         )  # fmt: skip
         self._interest.add(channel)
+        self._channels.add(channel)
         return channel
 
     @override
     def close(self, channel: Channel) -> None:
         assert isinstance(channel, KeyedChannel)  # noqa: S101 -- narrows a type
         self._interest.remove(channel, channel.audience.devices)
+        self._channels.discard(channel)
 
     @override
     def regroup(self, channel: Channel, before: Collection[str] | None) -> None:
