@@ -7,22 +7,29 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.sessions import SessionView
-from pulse_identity.http.schemas import PLAIN_TEXT, Answer, Body, Email, Password, Username
+from pulse_identity.http.schemas import PLAIN_TEXT, Answer, Body, Email, NewPassword, Password, Username, shown
 from pulse_identity.use_cases.edit_roles import RoleChange
 
 # A name that has to be typed into filters and mappings: no space around it, nothing that a list separates by.
 RoleTitle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}[A-Za-z0-9]$")]
 RoleText = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN_TEXT)]
-PermissionName = Annotated[str, StringConstraints(max_length=64, pattern=PLAIN_TEXT)]
+# The document names them; an unknown one is refused where rights are given, with a code of its own.
+PermissionName = Annotated[
+    str,
+    StringConstraints(max_length=64, pattern=PLAIN_TEXT),
+    WithJsonSchema({"type": "string", "enum": sorted(Permission)}),
+]
 Permissions = Annotated[list[PermissionName], Field(max_length=len(Permission))]
 
 
 class ProfileBody(Body):
     """What one says of oneself."""
+
+    model_config = shown({"email": "anna@example.com"}, {"username": "anna.b", "email": None})
 
     username: Annotated[Username | None, Field(description="left out, it stays")] = None
     email: Annotated[Email | None, Field(description="null removes it")]
@@ -31,15 +38,21 @@ class ProfileBody(Body):
 class PasswordBody(Body):
     """A new password."""
 
+    model_config = shown(
+        {"current_password": "seven lanterns by the harbour", "new_password": "nine lanterns by the harbour"}
+    )
+
     current_password: Annotated[Password, Field(repr=False)]
-    new_password: Annotated[Password, Field(repr=False)]
+    new_password: Annotated[NewPassword, Field(repr=False)]
 
 
 class RegistrationBody(Body):
     """An account for oneself."""
 
+    model_config = shown({"username": "anna", "password": "seven lanterns by the harbour"})
+
     username: Username
-    password: Annotated[Password, Field(repr=False)]
+    password: Annotated[NewPassword, Field(repr=False)]
     email: Email | None = None
 
 
@@ -90,6 +103,10 @@ class SessionList(Answer):
 class CreateRoleBody(Body):
     """A new role."""
 
+    model_config = shown(
+        {"name": "Night shift", "description": "Watches the halls", "permissions": ["devices:read", "telemetry:read"]}
+    )
+
     name: RoleTitle
     description: RoleText = ""
     permissions: Permissions = Field(default_factory=list)
@@ -101,6 +118,8 @@ class CreateRoleBody(Body):
 
 class ChangeRoleBody(Body):
     """What shall be different; a field that is left out, or null, stays."""
+
+    model_config = shown({"description": "Watches the halls at night"})
 
     name: RoleTitle | None = None
     description: RoleText | None = None

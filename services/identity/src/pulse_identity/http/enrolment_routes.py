@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
+from fastapi.openapi.models import Example
 
 from pulse_chassis.bearer import Principal, public, requires
 from pulse_chassis.errors import PulseError
@@ -15,6 +16,8 @@ from pulse_identity.http.device_schemas import CodeAnswer, CodeBody
 from pulse_identity.http.use_case_set import Client, Given, caller_of
 
 router = APIRouter(tags=["devices"])
+_EXAMPLE: Example = {"value": {"code": "7K2P-9QXA-MB4T-0ZFD-HN6C", "hostname": "field-pc-7", "agent_version": "0.1.0"}}
+Enrolling = Annotated[EnrolmentRequest, Body(openapi_examples={"a field client": _EXAMPLE})]
 
 
 @router.post("/api/devices/enrolment-codes", status_code=201, summary="Make a one-time enrolment code")
@@ -33,7 +36,7 @@ async def make_code(
     dependencies=[Depends(public("the one-time code is the credential")), Credentials],
     summary="Enrol a device with a one-time code",
 )
-async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> EnrolmentResult:
+async def enroll(body: Enrolling, given: Given, client: Client) -> EnrolmentResult:
     """Use a code up and return all that the device needs."""
     try:
         enrolled = await given.enrol_device(body.code, body.hostname, client.address)
