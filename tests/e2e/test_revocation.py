@@ -140,3 +140,39 @@ async def test_a_disabled_user_loses_sockets_and_every_service_at_once_and_can_c
         # A sign-in that failed a moment ago may have to wait for the next.
         assert again.status_code in {200, 429}, again.text
         assert await refused_everywhere(stack, token), "an old token does not come back to life"
+
+
+async def test_a_permission_that_is_taken_away_is_gone_at_ingest_at_once_and_back_when_it_is_given(stack) -> None:
+    name = f"narrowed-{uuid4().hex[:8]}"
+    async with stack.admin() as http:
+        wish = {"name": name, "permissions": ["telemetry:read", "telemetry:write"]}
+        made = await http.post("/api/roles", json=wish)
+        assert made.status_code == 201, made.text
+        role = f"/api/roles/{made.json()['id']}"
+        made = await http.post("/api/users", json={"username": name, "password": PASSWORD, "roles": [name]})
+        assert made.status_code == 201, made.text
+        user = f"/api/users/{made.json()['id']}"
+        async with stack.signed_in(name, PASSWORD) as theirs:
+
+            async def sent() -> int:
+                answer = await theirs.post("/api/telemetry", json={"client_id": "nobody", "metrics": {"n": 1}})
+                return answer.status_code
+
+            async def change(path: str, body: dict[str, object], expected: int) -> float:
+                answer = await http.patch(path, json=body, headers=ANY)
+                assert answer.status_code == 200, answer.text
+                asked = time.monotonic()
+                async with asyncio.timeout(20):
+                    while await sent() != expected:
+                        await asyncio.sleep(0.01)
+                return time.monotonic() - asked
+
+            # 404: whoever may write is told that this is no device of theirs.
+            assert await sent() == 404
+            times = [
+                await change(role, {"permissions": ["telemetry:read"]}, 403),
+                await change(role, {"permissions": wish["permissions"]}, 404),
+                await change(user, {"roles": ["viewer"]}, 403),
+                await change(user, {"roles": [name]}, 404),
+            ]
+    assert max(times) <= LIMIT_SECONDS, times

@@ -1,5 +1,6 @@
 """One real stack with a user of each built-in role, and the OpenAPI document of each service."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -65,6 +66,18 @@ class Guarded:
         self.tokens["admin"] = self.sign_in(account["username"], account["password"])
         self.tokens |= {role: self.sign_in(self.add_person(role)[0], PASSWORD) for role in ("viewer", "operator")}
         self.tokens["admin"] = self.sign_in(self.add_person("admin")[0], PASSWORD)
+
+    def user_ids(self) -> tuple[str, ...]:
+        """The ids of everybody that the tests are signed in as, and of the first admin."""
+        of_tokens = [
+            json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sub"] for token in self.tokens.values()
+        ]
+        listed = self.http.get(
+            self.url("identity") + f"/api/users?q={self.description['admin']['username']}",
+            headers=self.headers("admin"),
+        ).json()["items"]
+        admins = [user["id"] for user in listed if user["username"] == self.description["admin"]["username"]]
+        return tuple(of_tokens + admins)
 
     def secret(self, name: str) -> str:
         """One of the stack's own secrets."""

@@ -75,7 +75,7 @@ class SignInFigure:
 
     def median(self, name: str) -> float:
         """Return the median over the rounds of one of their fields."""
-        return statistics.median(getattr(taken, name) for taken in self.rounds)
+        return statistics.median(float(getattr(taken, name)) for taken in self.rounds)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figure for the report."""

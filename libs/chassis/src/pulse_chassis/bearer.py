@@ -32,6 +32,7 @@ from jose.exceptions import JOSEError
 from pydantic import ValidationError
 
 from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.current_rights import CurrentRights
 from pulse_chassis.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.principal import Principal
@@ -83,8 +84,10 @@ class Authority:
         audience: str = TOKEN_AUDIENCE,
         clock: Clock | None = None,
         revoked: Container[UUID] = frozenset(),
+        rights: CurrentRights | None = None,
     ) -> None:
         self._revoked = revoked
+        self._rights = rights
         self._provide = _fetch_from(jwks) if isinstance(jwks, str) else jwks
         self._issuer = issuer
         self._audience = audience
@@ -97,10 +100,10 @@ class Authority:
         self._verified = VerifiedTokens()
 
     async def verify(self, token: str) -> Principal:
-        """Return who the token speaks for.
+        """Return who the token speaks for: with what it claims, or with what holds now (`CurrentRights`).
 
-        Raises UnauthorizedError when it is not one of ours, no longer valid or of a session that was ended,
-        UnavailableError when its key is not known and identity cannot be asked.
+        Raises UnauthorizedError when it is not one of ours, no longer valid, of a session that was ended or of a user
+        who is known to be inactive, UnavailableError when its key or the user's rights cannot be found out.
         """
         self._refresh_when_old()
         principal = self._verified.find(token, self._keys)
@@ -112,7 +115,7 @@ class Authority:
         if principal.session_id in self._revoked:
             message = "this session has ended"
             raise UnauthorizedError(message, code="session_revoked")
-        return principal
+        return principal if self._rights is None else await self._rights.now(principal)
 
     def _check(self, token: str, key: Key) -> Principal:
         try:

@@ -37,7 +37,7 @@ def parse_if_match(text: str) -> Precondition:
 
 
 async def _required(
-    if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION)] = None,
+    if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION, examples=["*"])] = None,
 ) -> Precondition:
     if if_match is None:
         message = "say with If-Match which version you mean: the ETag of the answer in which you saw it"
@@ -46,7 +46,7 @@ async def _required(
 
 
 async def _optional(
-    if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION)] = None,
+    if_match: Annotated[str | None, Header(alias="If-Match", description=_DESCRIPTION, examples=["*"])] = None,
 ) -> Precondition:
     return ANY_VERSION if if_match is None else parse_if_match(if_match)
 

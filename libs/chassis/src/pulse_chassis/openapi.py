@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
+from pulse_chassis.api_links import resolve_links
 from pulse_chassis.bearer import AccessRule, rule_of
 from pulse_chassis.idempotency import HEADER, KEY_PATTERN
 from pulse_chassis.route_bounds import RouteBounds, bounds_of
@@ -55,6 +56,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             operation = operations.get(method.lower())
             if operation is not None:
                 _complete(operation, rule, method, bounds_of(route, method, app.state.max_body_bytes))
+    resolve_links(document)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document

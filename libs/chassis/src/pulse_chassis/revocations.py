@@ -9,7 +9,7 @@ ten minutes at most. Memory is bounded: what is older than two token lives is fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -45,6 +45,11 @@ class RevokedSessions:
         self._epoch: str | None = None
         self._checked_at = 0.0
         self._is_down = False
+        self._listeners: list[Callable[[AccessChanged | None], None]] = []
+
+    def listen(self, listener: Callable[[AccessChanged | None], None]) -> None:
+        """Have `listener` called with each announcement, of whatever kind; with None when some may have been lost."""
+        self._listeners.append(listener)
 
     def __contains__(self, session_id: object) -> bool:
         """Whether the session was announced as ended."""
@@ -84,6 +89,8 @@ class RevokedSessions:
             found = await epoch(self._redis, ACCESS_STREAM)
             if found != self._epoch:
                 # A new stream (or our start): its ids are times as well, so reading back from a moment is right.
+                if self._epoch is not None:
+                    self._tell(None)
                 self._epoch = found
                 self._position = f"{max(0, self._now_ms() - LOOK_BACK_MS)}-0"
             self._checked_at = now
@@ -93,7 +100,7 @@ class RevokedSessions:
             self._position = batch[-1][0]
 
     def take(self, batch: Sequence[tuple[str, bytes]]) -> None:
-        """Note the sessions that these entries of the stream announce as ended."""
+        """Note the sessions that these entries of the stream announce as ended; tell the listeners of all."""
         for entry_id, payload in batch:
             try:
                 change = AccessChanged.model_validate_json(payload)
@@ -102,7 +109,12 @@ class RevokedSessions:
                 continue
             if change.kind == "session_revoked" and change.session_id is not None:
                 self._ended[change.session_id] = int(entry_id.partition("-")[0])
+            self._tell(change)
         self._forget()
+
+    def _tell(self, change: AccessChanged | None) -> None:
+        for listener in self._listeners:
+            listener(change)
 
     def _forget(self) -> None:
         limit = self._now_ms() - LOOK_BACK_MS

@@ -1,7 +1,7 @@
 """How often one caller may call: counted in a real Valkey, by user or address, and nobody is refused without it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -28,6 +28,7 @@ from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.rate_limits import AGAIN_SECONDS, RateLimiter
 from pulse_chassis.route_bounds import not_rate_limited, rate_limited
+from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
 from pulse_contracts.problem import Problem
 
@@ -207,3 +208,25 @@ def test_rates_are_read_from_text() -> None:
     for wrong in ("write", "write=0/5", "write=5", "others=1/1", "write=1/0"):
         with pytest.raises(ValueError, match="class=requests/seconds"):
             parse_rates(wrong)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "statuses"), [("127.0.0.1", [200, 200, 429, 200]), ("192.0.2.1", [200, 200, 429, 429])]
+)
+async def test_behind_a_trusted_proxy_the_address_in_front_of_it_is_counted(
+    redis: Redis, eventually: Callable[..., Awaitable[None]], trusted: str, statuses: list[int]
+) -> None:
+    app, stop = _app(RateLimiter(redis, "things", RATES)), asyncio.Event()
+    with capture_logs() as logs:
+        worker = http_worker(app, host="127.0.0.1", port=0, trusted_proxies=trusted)
+        serving = asyncio.ensure_future(worker.run(stop))
+        await eventually(lambda: any(entry["event"] == "http_listening" for entry in logs), 30.0)
+    port = next(entry["port"] for entry in logs if entry["event"] == "http_listening")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        found = [
+            (await client.post("/api/login", headers={"X-Forwarded-For": address})).status_code
+            for address in ("198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.2")
+        ]
+    stop.set()
+    await serving
+    assert found == statuses

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
+from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
@@ -233,7 +234,8 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     core = _Core(settings, pool, redis, registry)
     _watch(core)
     revoked = RevokedSessions(redis)
-    authority = Authority(jwks_url(settings.identity_url), revoked=revoked)
+    rights = CurrentRights(revoked, published_rights(database))
+    authority = Authority(jwks_url(settings.identity_url), revoked=revoked, rights=rights)
     app = _app(settings, core, pool, redis, registry, authority)
     trail = AuditTrail(SERVICE, database, core.clock)
     app.state.audit = trail

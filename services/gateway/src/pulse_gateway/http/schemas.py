@@ -27,9 +27,15 @@ class LatestParameters(Query):
     """Which latest values."""
 
     device_ids: Annotated[
-        list[str] | None, Field(max_length=200, description="repeat it, or separate by commas; default: all in scope")
+        list[str] | None,
+        Field(
+            max_length=200, description="repeat it, or separate by commas; default: all in scope", examples=[["PUMP-7"]]
+        ),
     ] = None
-    metrics: Annotated[list[str] | None, Field(max_length=64, description="repeat it, or separate by commas")] = None
+    metrics: Annotated[
+        list[str] | None,
+        Field(max_length=64, description="repeat it, or separate by commas", examples=[["temperature"]]),
+    ] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="devices a page")] = 200
     cursor: Cursor | None = None
 
@@ -55,10 +61,18 @@ class LatestPage(BaseModel):
 class HistoryParameters(Query):
     """Which stored readings."""
 
-    device_id: ClientIdField
-    metric: Annotated[list[MetricKeyField] | None, Field(max_length=64, description="repeat it; default: all")] = None
-    from_: Annotated[datetime | None, Field(alias="from", description="inclusive; ISO 8601 or Unix time")] = None
-    to: Annotated[datetime | None, Field(description="exclusive; ISO 8601 or Unix time")] = None
+    device_id: Annotated[ClientIdField, Field(examples=["PUMP-7"])]
+    metric: Annotated[
+        list[MetricKeyField] | None,
+        Field(max_length=64, description="repeat it; default: all", examples=[["temperature"]]),
+    ] = None
+    from_: Annotated[
+        datetime | None,
+        Field(alias="from", description="inclusive; ISO 8601 or Unix time", examples=["2026-11-21T06:00:00Z"]),
+    ] = None
+    to: Annotated[
+        datetime | None, Field(description="exclusive; ISO 8601 or Unix time", examples=["2026-11-21T18:00:00Z"])
+    ] = None
     order: Literal["asc", "desc"] = "desc"
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 500
     cursor: Cursor | None = None

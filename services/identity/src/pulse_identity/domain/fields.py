@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from pulse_contracts.operations import RoleFields, UserFields
 from pulse_contracts.permissions import Permission
@@ -17,7 +17,12 @@ Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^
 # A name that has to be typed into filters and mappings: no space around it, nothing that a list separates by.
 RoleTitle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}[A-Za-z0-9]$")]
 RoleText = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN_TEXT)]
-PermissionName = Annotated[str, StringConstraints(max_length=64, pattern=PLAIN_TEXT)]
+# A document names them; an unknown one is refused where rights are given, with a code of its own.
+PermissionName = Annotated[
+    str,
+    StringConstraints(max_length=64, pattern=PLAIN_TEXT),
+    WithJsonSchema({"type": "string", "enum": sorted(Permission)}),
+]
 Permissions = Annotated[list[PermissionName], Field(max_length=len(Permission))]
 
 

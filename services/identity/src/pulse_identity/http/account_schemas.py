@@ -11,12 +11,14 @@ from pydantic import Field
 
 from pulse_identity.domain.fields import Email, Permissions, RoleText, RoleTitle, Username
 from pulse_identity.domain.sessions import SessionView
-from pulse_identity.http.schemas import Answer, Body, Password
+from pulse_identity.http.schemas import Answer, Body, NewPassword, Password, shown
 from pulse_identity.use_cases.edit_roles import RoleChange
 
 
 class ProfileBody(Body):
     """What one says of oneself."""
+
+    model_config = shown({"email": "anna@example.com"}, {"username": "anna.b", "email": None})
 
     username: Annotated[Username | None, Field(description="left out, it stays")] = None
     email: Annotated[Email | None, Field(description="null removes it")]
@@ -25,15 +27,21 @@ class ProfileBody(Body):
 class PasswordBody(Body):
     """A new password."""
 
+    model_config = shown(
+        {"current_password": "seven lanterns by the harbour", "new_password": "nine lanterns by the harbour"}
+    )
+
     current_password: Annotated[Password, Field(repr=False)]
-    new_password: Annotated[Password, Field(repr=False)]
+    new_password: Annotated[NewPassword, Field(repr=False)]
 
 
 class RegistrationBody(Body):
     """An account for oneself."""
 
+    model_config = shown({"username": "anna", "password": "seven lanterns by the harbour"})
+
     username: Username
-    password: Annotated[Password, Field(repr=False)]
+    password: Annotated[NewPassword, Field(repr=False)]
     email: Email | None = None
 
 
@@ -84,6 +92,10 @@ class SessionList(Answer):
 class CreateRoleBody(Body):
     """A new role."""
 
+    model_config = shown(
+        {"name": "Night shift", "description": "Watches the halls", "permissions": ["devices:read", "telemetry:read"]}
+    )
+
     name: RoleTitle
     description: RoleText = ""
     permissions: Permissions = Field(default_factory=list)
@@ -95,6 +107,8 @@ class CreateRoleBody(Body):
 
 class ChangeRoleBody(Body):
     """What shall be different; a field that is left out, or null, stays."""
+
+    model_config = shown({"description": "Watches the halls at night"})
 
     name: RoleTitle | None = None
     description: RoleText | None = None

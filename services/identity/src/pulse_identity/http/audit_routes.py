@@ -63,12 +63,21 @@ class AuditPage(BaseModel):
 
 
 async def _wanted(
-    actor: Annotated[str | None, Query(max_length=128, pattern=PLAIN_TEXT, description="id or name")] = None,
+    actor: Annotated[
+        str | None, Query(max_length=128, pattern=PLAIN_TEXT, description="id or name", examples=["admin"])
+    ] = None,
     action: Annotated[
-        str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="exact, or `user.*` for all of a thing")
+        str | None,
+        Query(
+            max_length=64,
+            pattern=PLAIN_TEXT,
+            description="exact, or `user.*` for all of a thing",
+            examples=["session.*"],
+        ),
     ] = None,
     resource: Annotated[
-        str | None, Query(max_length=200, pattern=PLAIN_TEXT, description="`device`, or `device:DESKTOP-001`")
+        str | None,
+        Query(max_length=200, pattern=PLAIN_TEXT, description="`device`, or `device:DESKTOP-001`", examples=["device"]),
     ] = None,
     outcome: AuditOutcome | None = None,
     start: Annotated[Moment | None, Query(alias="from", description="inclusive")] = None,

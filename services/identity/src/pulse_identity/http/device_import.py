@@ -36,8 +36,9 @@ MAX_SHOWN: Final = 200
 COLUMNS: Final = ("id", "name", "kind", "groups", "metadata", "owner_id")
 ANSWER_COLUMNS: Final = ("row", "id", "status", "api_key", "detail")
 _MEDIA_TYPE: Final = "text/csv"
+_EXAMPLE: Final = "name,kind,groups\r\nPump 3,esp32,hall-2;pumps\r\nPump 4,esp32,hall-2\r\n"
 _BODY: Final[dict[str, Any]] = {
-    "requestBody": {"required": True, "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}}}
+    "requestBody": {"required": True, "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}}}
 }
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {

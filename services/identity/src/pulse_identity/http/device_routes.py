@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import StringConstraints
 
+from pulse_chassis.api_links import link, links
 from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.errors import InvalidError
 from pulse_chassis.http_preconditions import IfMatch, OptionalIfMatch, set_etag
@@ -35,7 +36,27 @@ from pulse_identity.http.people_routes import Limit, PageNumber, Search
 from pulse_identity.http.use_case_set import Given, caller_of
 
 router = APIRouter(tags=["devices"])
-DeviceId = Annotated[str, Path(pattern=CLIENT_ID_PATTERN)]
+DeviceId = Annotated[str, Path(pattern=CLIENT_ID_PATTERN, examples=["PUMP-7"])]
+ShareId = Annotated[UUID, Path(examples=["7f7f0b36-0f4c-4a3b-8f6e-3f1f5f0c9d42"])]
+_SELF = {"device_id": "$response.body#/id"}
+_NEW_DEVICE_LINKS = {
+    "read": link("GET /api/devices/{device_id}", _SELF),
+    "rotate_key": link("POST /api/devices/{device_id}/rotate-key", _SELF),
+    "disable": link("POST /api/devices/{device_id}/disable", _SELF),
+    "share": link("POST /api/devices/{device_id}/shares", _SELF),
+    "shares": link("GET /api/devices/{device_id}/shares", _SELF),
+}
+_DEVICE_LINKS = _NEW_DEVICE_LINKS | {
+    "change": link("PATCH /api/devices/{device_id}", _SELF, if_match=True),
+    "enable": link("POST /api/devices/{device_id}/enable", _SELF, if_match=True),
+    "delete": link("DELETE /api/devices/{device_id}", _SELF, if_match=True),
+}
+_SHARE_LINKS = {
+    "take_back": link(
+        "DELETE /api/devices/{device_id}/shares/{share_id}",
+        {"device_id": "$request.path.device_id", "share_id": "$response.body#/id"},
+    )
+}
 Reader = Annotated[Principal, Depends(requires(Permission.DEVICES_READ))]
 Writer = Annotated[Principal, Depends(requires(Permission.DEVICES_WRITE))]
 
@@ -45,12 +66,13 @@ MetadataTerm = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x0
 
 async def _wanted(  # noqa: PLR0913, PLR0917 -- a filter, each by name
     q: Search = None,
-    group: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT)] = None,
+    group: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT, examples=["hall-2"])] = None,
     kind: Annotated[str | None, Query(max_length=32, pattern=PLAIN_TEXT)] = None,
     is_active: bool | None = None,
     owner_id: UUID | None = None,
     metadata: Annotated[
-        list[MetadataTerm], Query(max_length=8, description="`name:value`, compared as text; all must hold")
+        list[MetadataTerm],
+        Query(max_length=8, description="`name:value`, compared as text; all must hold", examples=[["site:Oslo"]]),
     ] = [],  # noqa: B006 -- FastAPI copies it
     sort: DeviceSort = DeviceSort.ID,
 ) -> DeviceFilter:
@@ -61,7 +83,7 @@ async def _wanted(  # noqa: PLR0913, PLR0917 -- a filter, each by name
 Wanted = Annotated[DeviceFilter, Depends(_wanted)]
 
 
-@router.post("/api/devices", status_code=201, summary="Register a device")
+@router.post("/api/devices", status_code=201, responses=links(201, _NEW_DEVICE_LINKS), summary="Register a device")
 async def register_device(body: RegisterBody, principal: Writer, given: Given) -> RegisteredDevice:
     """Register a device and its broker account; the API key is in the answer and nowhere else."""
     (new,) = await given.register_devices(caller_of(principal), [body.wish()])
@@ -106,13 +128,13 @@ async def list_devices(
     )
 
 
-@router.get("/api/devices/{device_id}", summary="Read a device")
+@router.get("/api/devices/{device_id}", responses=links(200, _DEVICE_LINKS), summary="Read a device")
 async def read_device(device_id: DeviceId, principal: Reader, given: Given, response: Response) -> DeviceDetail:
     """Return a device."""
     return _detail(response, await given.find_devices.one(caller_of(principal), device_id))
 
 
-@router.patch("/api/devices/{device_id}", summary="Change a device")
+@router.patch("/api/devices/{device_id}", responses=links(200, _DEVICE_LINKS), summary="Change a device")
 async def change_device(
     device_id: DeviceId,
     body: ChangeDeviceBody,
@@ -143,7 +165,7 @@ async def rotate_key(
     return RotatedKey.of(device_id, key)
 
 
-@router.post("/api/devices/{device_id}/enable", summary="Enable a device")
+@router.post("/api/devices/{device_id}/enable", responses=links(200, _DEVICE_LINKS), summary="Enable a device")
 async def enable_device(
     device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
 ) -> DeviceDetail:
@@ -152,7 +174,7 @@ async def enable_device(
     return _detail(response, await given.switch_device(caller, device_id, is_active=True, expected=expected))
 
 
-@router.post("/api/devices/{device_id}/disable", summary="Disable a device")
+@router.post("/api/devices/{device_id}/disable", responses=links(200, _DEVICE_LINKS), summary="Disable a device")
 async def disable_device(
     device_id: DeviceId, principal: Writer, given: Given, expected: OptionalIfMatch, response: Response
 ) -> DeviceDetail:
@@ -168,14 +190,16 @@ async def list_shares(device_id: DeviceId, principal: Reader, given: Given) -> S
     return ShareList(items=[ShareAnswer.of(share) for share in shares])
 
 
-@router.post("/api/devices/{device_id}/shares", status_code=201, summary="Share a device")
+@router.post(
+    "/api/devices/{device_id}/shares", status_code=201, responses=links(201, _SHARE_LINKS), summary="Share a device"
+)
 async def share_device(device_id: DeviceId, body: ShareBody, principal: Writer, given: Given) -> ShareAnswer:
     """Share a device with a user or a role, or change the level of that share."""
     return ShareAnswer.of(await given.share_device(caller_of(principal), device_id, body.grantee, body.level))
 
 
 @router.delete("/api/devices/{device_id}/shares/{share_id}", status_code=204, summary="Take a share back")
-async def unshare_device(device_id: DeviceId, share_id: UUID, principal: Writer, given: Given) -> Response:
+async def unshare_device(device_id: DeviceId, share_id: ShareId, principal: Writer, given: Given) -> Response:
     """Remove a share."""
     await given.unshare_device(caller_of(principal), device_id, share_id)
     return Response(status_code=204)

@@ -25,7 +25,7 @@ from pulse_identity.domain.devices import (
     ShareLevel,
 )
 from pulse_identity.domain.fields import PLAIN_TEXT
-from pulse_identity.http.schemas import Answer, Body
+from pulse_identity.http.schemas import Answer, Body, shown
 from pulse_identity.use_cases.change_device import DeviceChange
 from pulse_identity.use_cases.issue_enrolment_code import LONGEST_LIFETIME, CodeWish
 from pulse_identity.use_cases.register_devices import DeviceWish
@@ -91,6 +91,11 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 class RegisterBody(Body):
     """A new device; the id is its MQTT client id and user name, and made up when left out."""
 
+    model_config = shown(
+        {"name": "Pump 3", "kind": "esp32", "groups": ["hall-2"], "metadata": {"site": "Oslo", "floor": 3}},
+        {"id": "PUMP-7"},
+    )
+
     id: ClientIdField | None = None
     name: DeviceName | None = None
     kind: Kind = DEFAULT_KIND
@@ -106,11 +111,15 @@ class RegisterBody(Body):
 class BatchBody(Body):
     """New devices: all of them, or none."""
 
+    model_config = shown({"devices": [{"name": "Pump 3", "groups": ["hall-2"]}, {"name": "Pump 4"}]})
+
     devices: Annotated[list[RegisterBody], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 class ChangeDeviceBody(Body):
     """What shall be different; a field that is left out, or null, stays."""
+
+    model_config = shown({"name": "Pump 3 (spare)", "groups": ["store"]})
 
     name: DeviceName | None = None
     kind: Kind | None = None
@@ -127,6 +136,8 @@ class ChangeDeviceBody(Body):
 class RotateBody(Body):
     """How long the old key stays good over HTTP; on the broker it ends at once."""
 
+    model_config = shown({"overlap_seconds": 300})
+
     overlap_seconds: Annotated[int, Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()))] = 0
 
     @property
@@ -137,6 +148,8 @@ class RotateBody(Body):
 
 class ShareBody(Body):
     """With whom to share: one user or one role, by name."""
+
+    model_config = shown({"role": "viewer", "level": "read"}, {"user": "anna", "level": "control"})
 
     user: Annotated[str | None, Field(min_length=1, max_length=64, pattern=PLAIN_TEXT)] = None
     role: Annotated[str | None, Field(min_length=1, max_length=64, pattern=PLAIN_TEXT)] = None
@@ -157,6 +170,8 @@ class ShareBody(Body):
 
 class CodeBody(Body):
     """What a new enrolment code is for: the device `id` if it exists, else a new one (id made up if left out)."""
+
+    model_config = shown({"name": "Pump 9", "groups": ["hall-2"], "expires_in": 3600})
 
     id: ClientIdField | None = None
     name: Annotated[str | None, Field(max_length=128, pattern=PLAIN_TEXT)] = None

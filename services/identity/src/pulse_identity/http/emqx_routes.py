@@ -34,6 +34,13 @@ router = APIRouter(
     tags=["broker"], dependencies=[Depends(not_rate_limited("one broker asks for all devices, and has a secret"))]
 )
 _ADMISSION: Final = ("clientid", "username", "password")
+_EXAMPLES: Final = {
+    "clientid": "PUMP-7",
+    "username": "PUMP-7",
+    "password": "ppk_…",
+    "action": "publish",
+    "topic": "telemetry/PUMP-7/live",
+}
 _TOPIC_USE: Final = ("clientid", "username", "action", "topic")
 _log = get_logger("emqx")
 
@@ -42,7 +49,7 @@ def _body(fields: tuple[str, ...]) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": list(fields),
-        "properties": {name: {"type": "string"} for name in fields},
+        "properties": {name: {"type": "string", "examples": [_EXAMPLES[name]]} for name in fields},
     }
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

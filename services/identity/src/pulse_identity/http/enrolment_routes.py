@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
+from fastapi.openapi.models import Example
 
 from pulse_chassis.bearer import Principal, public, requires
 from pulse_chassis.errors import PulseError
@@ -16,6 +17,8 @@ from pulse_identity.http.use_case_set import Client, Given, caller_of
 from pulse_identity.use_cases.equip_desktop import checked_keys
 
 router = APIRouter(tags=["devices"])
+_EXAMPLE: Example = {"value": {"code": "7K2P-9QXA-MB4T-0ZFD-HN6C", "hostname": "field-pc-7", "agent_version": "0.1.0"}}
+Enrolling = Annotated[EnrolmentRequest, Body(openapi_examples={"a field client": _EXAMPLE})]
 
 
 @router.post("/api/devices/enrolment-codes", status_code=201, summary="Make a one-time enrolment code")
@@ -34,7 +37,7 @@ async def make_code(
     dependencies=[Depends(public("the one-time code is the credential")), Credentials],
     summary="Enrol a device with a one-time code",
 )
-async def enroll(body: EnrolmentRequest, given: Given, client: Client) -> EnrolmentResult:
+async def enroll(body: Enrolling, given: Given, client: Client) -> EnrolmentResult:
     """Use a code up and return all that the device needs."""
     keys = checked_keys(body.sign_jwk, body.seal_key)
     try:

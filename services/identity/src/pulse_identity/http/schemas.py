@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from pulse_identity.domain.fields import PLAIN_TEXT, Email, Username
+from pulse_identity.domain.passwords import MIN_CHARS
 from pulse_identity.domain.people import Role, User
 from pulse_identity.use_cases.change_user import UserChange
 from pulse_identity.use_cases.create_user import NewUser
@@ -16,7 +17,14 @@ from pulse_identity.use_cases.sign_in import SignedIn
 
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PLAIN_TEXT)]
 Password = Annotated[str, StringConstraints(max_length=1024)]
+# Said in the document only: what is too short is refused by the rule that also knows the common ones.
+NewPassword = Annotated[Password, WithJsonSchema({"type": "string", "minLength": MIN_CHARS, "maxLength": 1024})]
 MAX_ROLES = 32
+
+
+def shown(*bodies: dict[str, Any]) -> ConfigDict:
+    """Return a body's configuration with examples of it, which the documentation shows and the fuzzer sends."""
+    return ConfigDict(json_schema_extra={"examples": list(bodies)})
 
 
 class Body(BaseModel):
@@ -34,6 +42,8 @@ class Answer(BaseModel):
 class LoginBody(Body):
     """Signing in."""
 
+    model_config = shown({"username": "anna", "password": "seven lanterns by the harbour"})
+
     username: Annotated[str, Field(max_length=254, pattern=PLAIN_TEXT)]
     password: Annotated[Password, Field(repr=False)]
     use_cookie: Annotated[
@@ -43,6 +53,8 @@ class LoginBody(Body):
 
 class RefreshBody(Body):
     """The refresh token; left out, the cookie is used."""
+
+    model_config = shown({"refresh_token": "the-one-of-the-last-answer"})
 
     refresh_token: Annotated[str | None, Field(max_length=256, repr=False)] = None
 
@@ -149,8 +161,18 @@ class UserPage(Answer):
 class CreateUserBody(Body):
     """A new user."""
 
+    model_config = shown(
+        {"username": "anna", "password": "seven lanterns by the harbour", "roles": ["operator"]},
+        {
+            "username": "ben",
+            "password": "eight lanterns by the harbour",
+            "email": "ben@example.com",
+            "is_active": False,
+        },
+    )
+
     username: Username
-    password: Annotated[Password, Field(repr=False)]
+    password: Annotated[NewPassword, Field(repr=False)]
     email: Email | None = None
     roles: Annotated[list[RoleName], Field(max_length=MAX_ROLES)] = []
     is_active: bool = True
@@ -163,11 +185,13 @@ class CreateUserBody(Body):
 class ChangeUserBody(Body):
     """What shall be different; a field that is left out, or null, stays."""
 
+    model_config = shown({"email": "anna@example.com"}, {"roles": ["viewer"], "is_active": True})
+
     username: Username | None = None
     email: Annotated[Email | Literal[""] | None, Field(description="empty removes it")] = None
     roles: Annotated[list[RoleName] | None, Field(max_length=MAX_ROLES)] = None
     is_active: bool | None = None
-    password: Annotated[Password | None, Field(repr=False, description="ends all sessions of the user")] = None
+    password: Annotated[NewPassword | None, Field(repr=False, description="ends all sessions of the user")] = None
 
     def change(self) -> UserChange:
         """Return what shall be different."""

@@ -43,6 +43,17 @@ _STATUS: Final = {
 _OUT_OF_SCOPE: Final = Refusal(RejectionCode.UNKNOWN_DEVICE, "no such device is registered")
 _NAMELESS: Final = Refusal(RejectionCode.BAD_SHAPE, "the reading names no device")
 _ONE: Final = [model.model_json_schema() for model in (DesktopReading, SingleMetricReading, FlatReading, AppReading)]
+_READING: Final = {
+    "client_id": "PUMP-7",
+    "timestamp": "2026-11-21T10:15:30Z",
+    "sequence_no": 10542,
+    "metrics": {"temperature": 72.45, "is_active": True},
+}
+_EXAMPLES: Final = {
+    "one reading": {"value": _READING},
+    "one metric": {"value": {"client_id": "PUMP-7", "metric_name": "temperature", "value_numeric": 72.45}},
+    "several": {"value": [_READING, {"device_id": "PUMP-8", "temperature": 60, "humidity": 75}]},
+}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -54,7 +65,8 @@ _BODY: Final[dict[str, Any]] = {
                         *_ONE,
                         {"type": "array", "items": {"anyOf": _ONE}, "minItems": 1, "maxItems": MAX_HTTP_READINGS},
                     ]
-                }
+                },
+                "examples": _EXAMPLES,
             }
         },
     }
