@@ -36,7 +36,7 @@ from pulse_chassis.settings import SettingsError
 from pulse_chassis.signatures import SigningKey
 from pulse_contracts.operations import Operation, OperationOutcome
 from pulse_contracts.sync import AppliedConfig, ServiceKeys
-from pulse_sync.http import key_routes
+from pulse_sync.http import key_routes, sync_routes
 from pulse_sync.http.use_case_set import UseCases
 from pulse_sync.messaging.change_feed import READERS, ChangeFeed
 from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
@@ -45,14 +45,18 @@ from pulse_sync.messaging.poke_board import PokeBoard
 from pulse_sync.messaging.sealed_messages import SealedMessages
 from pulse_sync.settings import SyncSettings
 from pulse_sync.storage.change_log import PostgresChangeLog
+from pulse_sync.storage.conflict_book import PostgresConflictBook
 from pulse_sync.storage.desktop_book import PostgresDesktopBook
 from pulse_sync.storage.desktop_states import PostgresStateBook
 from pulse_sync.storage.outbox import SCHEMA, outbox
 from pulse_sync.storage.scope_reader import PostgresScopeReader
+from pulse_sync.storage.sync_views import PostgresSyncViews
 from pulse_sync.use_cases.absorb_changes import AbsorbChanges
 from pulse_sync.use_cases.answer_desktop import AnswerDesktop, Desks, Strangers
+from pulse_sync.use_cases.force_sync import ForceSync
 from pulse_sync.use_cases.ports import AppliedConfigs, ConfigOwner, Desktop
 from pulse_sync.use_cases.serve_pull import ServePull
+from pulse_sync.use_cases.settle_conflict import SettleConflict
 from pulse_sync.use_cases.take_push import TakePush
 from pulse_sync.use_cases.take_report import TakeReport
 from pulse_sync.use_cases.tell_desktops import TellDesktops
@@ -225,13 +229,20 @@ def _routed_app(
         authority=authority,
         idempotency=idempotency,
     )
-    for routes in (key_routes,):
+    for routes in (key_routes, sync_routes):
         app.include_router(routes.router)
     return app
 
 
 def _use_cases(parts: Parts) -> UseCases:
-    return UseCases(keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key))
+    views, conflicts = PostgresSyncViews(parts.database), PostgresConflictBook(parts.database)
+    scopes = PostgresScopeReader(parts.pool)
+    return UseCases(
+        keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key),
+        views=views,
+        force=ForceSync(views, scopes, make_pull(parts), conflicts, parts.link.send, parts.clock),
+        settle=SettleConflict(conflicts, parts.identity, config_owner(parts), parts.news, parts.clock),
+    )
 
 
 def _keys(settings: SyncSettings) -> tuple[SigningKey, SealKey]:

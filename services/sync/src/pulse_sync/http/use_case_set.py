@@ -8,6 +8,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from pulse_contracts.sync import ServiceKeys
+from pulse_sync.use_cases.force_sync import ForceSync
+from pulse_sync.use_cases.settle_conflict import SettleConflict
+from pulse_sync.use_cases.view_ports import SyncViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,9 @@ class UseCases:
     """One of each."""
 
     keys: ServiceKeys
+    views: SyncViews
+    force: ForceSync
+    settle: SettleConflict
 
 
 def use_cases_of(request: Request) -> UseCases:

@@ -58,7 +58,7 @@ class InMemoryBook:
 
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:
         """Log outcomes and keep their conflicts; return conflict ids by operation."""
-        logged = {(line.desktop_id, line.op_id) for line in self.lines if line.op_id is not None}
+        logged = {(line.desktop_id, line.op_id) for line in self.lines}
         found: dict[UUID, UUID] = {}
         for operation, outcome in outcomes:
             op_id = None if operation is None else operation.op_id

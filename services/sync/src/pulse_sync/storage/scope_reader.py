@@ -68,8 +68,8 @@ _SCOPE: Final = f"""
 {_COLUMNS}
 from sync.membership m join sync.entry e on e.entity = m.entity and e.id = m.row_id
 where m.desktop_id = $1 and (m.entity, m.row_id) > ($2::text::sync.entity, $3)
-  and (m.cursor > $4 or (m.is_member and e.cursor > $4) or (m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint
-      and exists (
+  and (m.cursor > $4 or (m.is_member and e.cursor > $4)
+      or (m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint and exists (
           select from sync.revocation r
           where r.user_id = m.row_id and r.no > $6 and r.no <= $7 and (r.desktop_id is null or r.desktop_id = $1)
       )))))
