@@ -135,6 +135,7 @@ class World:
     verifiers: KnownVerifiers = field(default_factory=KnownVerifiers)
     signing_key: SigningKey = field(default_factory=lambda: SigningKey.generate("sync-1"))
     desktop_keys: dict[str, SigningKey] = field(default_factory=dict)
+    seal_keys: dict[str, SealKey] = field(default_factory=dict)
 
     uid = staticmethod(uid)
     user = staticmethod(user)
@@ -150,7 +151,8 @@ class World:
 
     def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = True) -> Desktop:
         key = self.desktop_keys.setdefault(device_id, SigningKey.generate(device_id))
-        return Desktop(device_id, key.public_jwk(), SealKey.generate().public_key, is_workstation, is_active)
+        seal_key = self.seal_keys.setdefault(device_id, SealKey.generate())
+        return Desktop(device_id, key.public_jwk(), seal_key.public_key, is_workstation, is_active)
 
     async def page(self, device_id: str, **asked: Any) -> Page:
         """Ask for one page."""
@@ -274,6 +276,16 @@ def settings(urls: dict[str, str], **more: Any) -> SyncSettings:
         "internal_key": "internal-key-of-a-test",
     }
     return SyncSettings(**(given | more))
+
+
+@pytest.fixture(name="eventually")
+def _eventually() -> Callable[..., Awaitable[Any]]:
+    return eventually
+
+
+@pytest.fixture(name="sync_settings")
+def _sync_settings() -> Callable[..., SyncSettings]:
+    return settings
 
 
 @pytest.fixture

@@ -60,9 +60,10 @@ where {_IN_SCOPE.format(column="c.desktop_id")}
   and (cast(:entity as text) is null or c.entity = cast(:entity as text))
   and (cast(:winner as text) is null or c.winner = cast(:winner as text))
 """
-_ONE_CONFLICT: Final = "select * from sync.sync_conflict c where c.id = :id and " + _IN_SCOPE.format(
-    column="c.desktop_id"
-)
+_ONE_CONFLICT: Final = f"""
+select c.* from sync.sync_conflict c
+where c.id = :id and {_IN_SCOPE.format(column="c.desktop_id")}
+"""
 
 
 class PostgresSyncViews:
