@@ -196,7 +196,7 @@ def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, config
     book, clock = PostgresDesktopBook(parts.database), parts.clock
     desks = Desks(
         pull=make_pull(parts),
-        push=TakePush(parts.identity, config, book, parts.news, clock),
+        push=TakePush(PostgresScopeReader(parts.pool), parts.identity, config, book, parts.news, clock),
         report=TakeReport(book, configs, parts.news, clock),
     )
     return AnswerDesktop(PostgresScopeReader(parts.pool), absorb, desks, parts.seal_key.open, Strangers(clock))
