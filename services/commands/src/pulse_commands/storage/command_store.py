@@ -23,7 +23,6 @@ from pulse_chassis.errors import ConflictError
 from pulse_commands.domain.asking import Patience
 from pulse_commands.domain.command import Batch, Changed, Command
 from pulse_commands.domain.life import OPEN
-from pulse_commands.domain.storable import storable_text
 from pulse_commands.storage.command_reads import PostgresCommandReads, declarations
 from pulse_commands.storage.command_rows import COMMAND_COLUMNS, announced, changing, command_of, new_row, step_row
 from pulse_commands.storage.directory import PostgresDirectory
@@ -206,8 +205,8 @@ class PostgresCommandUnit:
                     "code": refusal.code,
                     "minute": refusal.at.replace(second=0, microsecond=0),
                     "at": refusal.at,
-                    "detail": storable_text(refusal.detail),
-                    "jti": storable_text(refusal.jti),
+                    "detail": refusal.detail,
+                    "jti": refusal.jti,
                 },
             )
             if times == 1:

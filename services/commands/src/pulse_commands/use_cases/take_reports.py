@@ -22,7 +22,6 @@ from pulse_commands.domain.asking import Patience, closed
 from pulse_commands.domain.command import By, Changed, Command, Step
 from pulse_commands.domain.life import Word, hear
 from pulse_commands.domain.specifications import declaration_problem
-from pulse_commands.domain.storable import storable_json, storable_text
 from pulse_commands.use_cases.ports import CommandUnit, Count, Declaration, Receipts, Refusal, RefusalAudit, Work
 from pulse_contracts.commands import CapabilityReport, CommandState, RefusalReport, StatusReport
 
@@ -184,7 +183,7 @@ class TakeReports:
             taken.refusals.append(Refusal(device_id, "service", code, detail, taken.now, str(report.jti)))
             return
         taken.counted += 1
-        word = Word(CommandState(report.state), report.at, report.progress, storable_text(report.message))
+        word = Word(CommandState(report.state), report.at, report.progress, report.message)
         life = hear(command.life, word)
         if life is None:
             # Nothing new, and yet a sign of life.
@@ -201,8 +200,7 @@ class TakeReports:
         command = replace(command, life=life, updated_at=taken.now)
         if life.has_ended:
             schedule = closed(command.schedule, taken.now)
-            result = storable_json(report.result)
-            taken.held[report.jti] = replace(command, schedule=schedule, result=result, error=report.error)
+            taken.held[report.jti] = replace(command, schedule=schedule, result=report.result, error=report.error)
         else:
             taken.held[report.jti] = replace(command, schedule=self.patience.heard(command.schedule, taken.now))
 
