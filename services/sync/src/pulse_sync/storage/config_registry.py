@@ -10,9 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_sync.use_cases.config_ports import ConfigActor, Level
 
-_ACTOR: Final = text(
-    "select username, permissions from identity.user_authority where user_id = :user_id and is_active"
-)
+_ACTOR: Final = text("select username, permissions from identity.user_authority where user_id = :user_id and is_active")
 _LEVEL: Final = text("select level from identity.device_access where user_id = :user_id and device_id = :device_id")
 _GROUPS: Final = text("select groups from identity.device_registry where device_id = :device_id")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,16 +14,18 @@ from pulse_contracts.stamps import Stamp
 from pulse_contracts.value_specs import ValueSpec
 from pulse_sync.domain.config_entries import ConfigEntry, ConfigKey, built_in_keys
 
-ENTRY_COLUMNS: Final = "c.scope, c.target, c.key, c.value, c.version, c.stamp, c.updated_by, c.source, c.is_deleted"
+ENTRY_COLUMNS: Final = (
+    "c.scope, c.target, c.key, cast(c.value as text) as value, c.version, c.stamp, c.updated_by, c.source, c.is_deleted"
+)
 ONE_ENTRY: Final = text(f"select {ENTRY_COLUMNS} from sync.config_entry c where c.id = :id")  # noqa: S608
-_KEYS: Final = text("select key, spec, version, updated_at, updated_by from sync.config_key")
+_KEYS: Final = text("select key, cast(spec as text) as spec, version, updated_at, updated_by from sync.config_key")
 
 
 def entry_of(row: Row[Any]) -> ConfigEntry:
     """Return the entry of a row with `ENTRY_COLUMNS`."""
     return ConfigEntry(
         address=ConfigAddress(scope=ConfigScope(row.scope), target=row.target, key=row.key),
-        value=row.value,
+        value=None if row.value is None else json.loads(row.value),
         version=row.version,
         stamp=Stamp(row.stamp),
         updated_by=row.updated_by,
@@ -34,7 +37,9 @@ def entry_of(row: Row[Any]) -> ConfigEntry:
 async def read_keys(session: AsyncSession) -> Mapping[str, ConfigKey]:
     """Return every key, built-in and custom."""
     custom = {
-        row.key: ConfigKey(row.key, ValueSpec.model_validate(row.spec), row.version, row.updated_at, row.updated_by)
+        row.key: ConfigKey(
+            row.key, ValueSpec.model_validate_json(row.spec), row.version, row.updated_at, row.updated_by
+        )
         for row in await session.execute(_KEYS)
     }
     return {**custom, **built_in_keys()}

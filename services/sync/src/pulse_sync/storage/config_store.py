@@ -19,6 +19,7 @@ from pulse_contracts.operations import OperationOutcome
 from pulse_contracts.streams import AUDIT_STREAM, CONFIG_STREAM
 from pulse_contracts.sync import AppliedConfig
 from pulse_sync.domain.config_entries import ConfigEntry, ConfigKey
+from pulse_sync.domain.rows import LogRow
 from pulse_sync.storage.change_log import append
 from pulse_sync.storage.config_registry import PostgresConfigRegistry
 from pulse_sync.storage.config_rows import ENTRY_COLUMNS, ONE_ENTRY, entry_of, read_keys
@@ -46,7 +47,9 @@ on conflict (key) do update set spec = excluded.spec, version = excluded.version
     updated_by = excluded.updated_by
 """)
 _DELETE_KEY: Final = text("delete from sync.config_key where key = :key")
-_ANSWER: Final = text("select desktop_id, outcome from sync.config_operation where op_id = :op_id")
+_ANSWER: Final = text(
+    "select desktop_id, cast(outcome as text) as outcome from sync.config_operation where op_id = :op_id"
+)
 _KEEP_ANSWER: Final = text("""
 insert into sync.config_operation (op_id, desktop_id, op_no, outcome, at)
 values (:op_id, :desktop_id, :op_no, cast(:outcome as jsonb), :at)
@@ -68,8 +71,9 @@ class PostgresConfigUnit:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self.registry = PostgresConfigRegistry(session)
-        self.ended: list[ConfigEntry] = []
-        """What was written, for the change log at the end."""
+        self.written: list[LogRow] = []
+        """For the change log, at the end."""
+        self.written_at: datetime | None = None
 
     async def lock_key(self, key: str, *, is_shared: bool) -> None:
         """Keep a key as it is until the end."""
@@ -97,7 +101,8 @@ class PostgresConfigUnit:
         rows = [_row(before, after, at) for before, after in changes]
         await self._session.execute(_WRITE_ENTRIES, rows)
         await self._session.execute(_WRITE_HISTORY, rows)
-        self.ended += [after for _, after in changes]
+        self.written += [after.log_row() for _, after in changes]
+        self.written_at = at
         await outbox.append_many(self._session, CONFIG_STREAM, [after.changed_event() for _, after in changes])
 
     async def write_key(self, key: ConfigKey) -> None:
@@ -123,7 +128,7 @@ class PostgresConfigUnit:
         """Return the desktop and the outcome of an operation."""
         await self._session.execute(_LOCK, {"name": f"operation:{op_id}"})
         row = (await self._session.execute(_ANSWER, {"op_id": op_id})).one_or_none()
-        return None if row is None else (row.desktop_id, OperationOutcome.model_validate(row.outcome))
+        return None if row is None else (row.desktop_id, OperationOutcome.model_validate_json(row.outcome))
 
     async def keep_answer(self, desktop_id: str, outcome: OperationOutcome, at: datetime) -> None:
         """Keep an outcome."""
@@ -146,10 +151,9 @@ class PostgresConfigStore:
         async with self._database.transaction() as session:
             unit = PostgresConfigUnit(session)
             yield unit
-            if unit.ended:
+            if unit.written_at is not None:
                 # Last, because from here on until the commit nobody else writes to the log.
-                at = datetime.fromtimestamp(max(entry.updated_at.timestamp() for entry in unit.ended), UTC)
-                cursor = await append(session, [entry.log_row() for entry in unit.ended], at)
+                cursor = await append(session, unit.written, unit.written_at)
         if cursor is not None:
             self._pokes.touch({"config"}, cursor)
             self._news.note_log()

@@ -178,7 +178,7 @@ def _decide(edit: _Edit, before: ConfigEntry | None) -> Decision:
     base = edit.operation.base_version
     if before is None:
         return everything
-    if before.is_deleted and not edit.is_deletion and (base == 0 or base == before.version):
+    if before.is_deleted and not edit.is_deletion and base in {0, before.version}:
         # Set anew by somebody who knows of no former value: stands, unless the entry was deleted after that.
         return everything if edit.stamp > before.stamp else Decision(frozenset(), Winner.SERVER)
     decision = decide(base, edit.stamp, [edit.change], RowState(before.version, before.stamp, before.is_deleted))

@@ -75,7 +75,10 @@ class ConfigRegistry(Protocol):
 class ConfigUnit(Protocol):
     """One transaction on configuration."""
 
-    registry: ConfigRegistry
+    @property
+    def registry(self) -> ConfigRegistry:
+        """What identity publishes, as this sees it."""
+        ...
 
     async def lock_key(self, key: str, *, is_shared: bool) -> None:
         """Keep a key as it is until the end: shared while entries of it change, alone while it changes itself."""
@@ -133,7 +136,10 @@ class ConfigStore(Protocol):
 class ConfigViews(Protocol):
     """Reads configuration as far as somebody may see it. Raises UnavailableError."""
 
-    registry: ConfigRegistry
+    @property
+    def registry(self) -> ConfigRegistry:
+        """What identity publishes, as this sees it."""
+        ...
 
     async def keys(self) -> Mapping[str, ConfigKey]:
         """Return every key."""
@@ -161,9 +167,7 @@ class ConfigViews(Protocol):
         """Return what a desktop made of its entries."""
         ...
 
-    async def applied(
-        self, scope: DeviceScope, wanted: AppliedFilter, part: Part
-    ) -> tuple[Sequence[AppliedView], int]:
+    async def applied(self, scope: DeviceScope, wanted: AppliedFilter, part: Part) -> tuple[Sequence[AppliedView], int]:
         """Return the entries that shall be in force, by desktop and key, and how many match."""
         ...
 

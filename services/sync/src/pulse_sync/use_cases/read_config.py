@@ -45,9 +45,7 @@ class ReadConfig:
             raise NotFoundError(message, code="unknown_config_key")
         return found
 
-    async def entries(
-        self, actor: ConfigActor, wanted: EntryFilter, part: Part
-    ) -> tuple[Sequence[ConfigEntry], int]:
+    async def entries(self, actor: ConfigActor, wanted: EntryFilter, part: Part) -> tuple[Sequence[ConfigEntry], int]:
         """Return the entries that the actor may see, by id, and how many match."""
         return await self._views.entries(_scope(actor), wanted, part)
 
@@ -91,9 +89,7 @@ class ReadConfig:
         right = await self._settings(keys, other or device_id, theirs, times[1])
         return differences(left, right)
 
-    async def applied(
-        self, actor: ConfigActor, wanted: AppliedFilter, part: Part
-    ) -> tuple[Sequence[AppliedView], int]:
+    async def applied(self, actor: ConfigActor, wanted: AppliedFilter, part: Part) -> tuple[Sequence[AppliedView], int]:
         """Return which entries shall be in force on which desktops, and what these said of them."""
         return await self._views.applied(_scope(actor), wanted, part)
 
