@@ -15,7 +15,7 @@ from pulse_agent.local_access.lockout import MAX_DELAY_SECONDS, delay_after
 from pulse_agent.local_access.session import LocalSession, LoginRefusal, LoginRefusedError
 from pulse_agent.local_access.sign_in import LocalLogin
 from pulse_agent.replica.identity import DesktopIdentity
-from pulse_agent.replica.operations import EditRefusedError
+from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.replica import Replica
 from pulse_chassis.clock import ManualClock
 from pulse_chassis.sealing import SealKey
@@ -30,7 +30,8 @@ RIGHT = {"anna": "correct horse 1", "bob": "correct horse 2"}
 
 @pytest.fixture
 def trusted(peer: Any) -> DesktopIdentity:
-    return replace(peer.identity, sync_keys=peer.keys())
+    identity: DesktopIdentity = peer.identity
+    return replace(identity, sync_keys=peer.keys())
 
 
 @pytest.fixture
@@ -334,7 +335,7 @@ def test_nobody_gives_or_takes_over_what_they_lack(
 
 def test_what_cannot_be_is_refused_here_in_words(login: LocalLogin, editor: Editor, replica: Replica) -> None:
     anna = session_of(login, "anna")
-    attempts = {
+    attempts: dict[str, Callable[[], object]] = {
         "username_taken": lambda: editor.create_user(anna, "BOB", "long enough"),
         "email_taken": lambda: editor.edit_user(anna, BOB, email="Anna@example.org"),
         "bad_username": lambda: editor.create_user(anna, "no spaces", "long enough"),

@@ -16,8 +16,8 @@ from pulse_agent.commands.built_in import AgentControl, built_in_commands
 from pulse_agent.commands.command import CommandOptions, Commands, installed_commands
 from pulse_agent.commands.executor import CommandExecutor, ExecutorParts
 from pulse_agent.commands.intent_log import IntentLog
-from pulse_agent.configuration.desktop_keys import NoSyncKeysError, load_identity
-from pulse_agent.configuration.device import EnrolledDevice, load_device
+from pulse_agent.configuration.desktop_keys import load_identity
+from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError, load_device
 from pulse_agent.configuration.key_store import KeyMissingError, KeyStore, Secret, load_secret
 from pulse_agent.configuration.knobs import AgentKnobs
 from pulse_agent.configuration.live import LiveConfiguration

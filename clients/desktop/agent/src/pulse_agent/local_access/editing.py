@@ -18,7 +18,7 @@ from pulse_agent.local_access.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_
 from pulse_agent.local_access.session import LocalSession
 from pulse_agent.local_access.sign_in import LocalLogin
 from pulse_agent.replica.identity import DesktopIdentity
-from pulse_agent.replica.operations import EditRefusedError
+from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.replica import Replica
 from pulse_agent.replica.rows import ReplicaRow, name_key
 from pulse_chassis.sealing import Sealer

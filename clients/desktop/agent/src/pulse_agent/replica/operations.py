@@ -20,6 +20,7 @@ from pulse_agent.replica.database import ReplicaDatabase
 from pulse_agent.replica.identity import DesktopIdentity
 from pulse_agent.replica.journal import Journal, KeptConflict
 from pulse_agent.replica.masks import PASSWORD, checked_mask, is_deletion, merged, without_secrets
+from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.rows import base_row, delete_row, put_row, row
 from pulse_contracts.operations import (
     MAX_OPERATION_BYTES,
@@ -41,14 +42,6 @@ HOLD_MS: Final = 30_000
 """So long a row taken from an answer may be ahead of the pages: the change log hears of it a little later."""
 _MAX_FIELDS_BYTES: Final = MAX_OPERATION_BYTES * 11 // 16
 """So that the signed operation, in base 64 and with its other fields, stays within MAX_OPERATION_BYTES."""
-
-
-class EditRefusedError(Exception):
-    """An edit that cannot be made here; `code` says why, the message says it in words."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
