@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -78,11 +79,22 @@ class Stack:
 
     def pid(self, part: str) -> int:
         """The process of a server or service now, as the supervisor wrote it down."""
-        state = StackState.read(self.data / "run" / "state.json")
-        assert state is not None
-        pid = state.parts[part].pid
+        pid = self._pid(part)
         assert pid is not None, f"{part} is not running"
         return pid
+
+    async def kill(self, part: str) -> None:
+        """Kill a server or service as a crash would; one that is being started anew, as soon as it runs."""
+
+        async def running() -> int | None:
+            return self._pid(part)
+
+        os.kill(await eventually(running, what=f"{part} runs"), signal.SIGKILL)
+
+    def _pid(self, part: str) -> int | None:
+        state = StackState.read(self.data / "run" / "state.json")
+        assert state is not None
+        return state.parts[part].pid
 
     @asynccontextmanager
     async def signed_in(self, username: str, password: str) -> AsyncIterator[httpx.AsyncClient]:

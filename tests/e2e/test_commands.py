@@ -1,9 +1,7 @@
 """A thousand commands to real agents while service, broker and agents are killed: each is done once at most, and ends."""
 
 import asyncio
-import os
 import random
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -60,7 +58,7 @@ async def kill_at_random(stack, desktops: list, eventually, seed: int) -> None:
             victim.kill()
             victim.start()
         else:
-            os.kill(stack.pid(fault), signal.SIGKILL)
+            await stack.kill(fault)
 
 
 async def test_a_thousand_commands_survive_kills_of_service_broker_and_agents(

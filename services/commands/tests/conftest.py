@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,7 @@ class World:
     identity_url: str
     broker: Any
     directory: Path
+    superuser_url: str
     db: asyncpg.Connection
     redis: Redis
     http: httpx.AsyncClient
@@ -215,6 +216,14 @@ class World:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def twin(self) -> World:
+        """The same world, for another replica of the service: a port and a worker's name of its own."""
+        return replace(self, port=free_ports(1)[0], worker=f"{self.worker}-twin")
+
+    async def reconnect(self) -> None:
+        """Connect to the database again, after it was away."""
+        self.db = await asyncpg.connect(self.superuser_url)
 
     def environment(self, **more: str) -> dict[str, str]:
         username, password = self.broker.svc_commands
@@ -461,7 +470,8 @@ async def world(
     tmp_path: Path,
 ) -> AsyncIterator[World]:
     """An empty system."""
-    db = await asyncpg.connect(postgres_server.superuser_url(migrated["pulse_commands"]))
+    superuser_url = postgres_server.superuser_url(migrated["pulse_commands"])
+    db = await asyncpg.connect(superuser_url)
     await db.execute(
         "truncate identity.users, identity.devices, telemetry.presence, commands.batch, commands.command,"
         " commands.device_counter, commands.capability, commands.refusal, commands.outbox cascade"
@@ -469,11 +479,11 @@ async def world(
     redis_url = valkey_server.new_database()
     redis = connect_redis(redis_url)
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        world = World(migrated, redis_url, identity_url, mosquitto_broker, tmp_path, db, redis, http)
+        world = World(migrated, redis_url, identity_url, mosquitto_broker, tmp_path, superuser_url, db, redis, http)
         yield world
         for peer in world.peers:
             await peer.disconnect()
     for device_id in world.accounts:
         await asyncio.to_thread(mosquitto_broker.remove_device, device_id)
     await redis.aclose()
-    await db.close()
+    await world.db.close()

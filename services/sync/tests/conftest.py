@@ -45,9 +45,11 @@ create table identity.stub_desktop (device_id text primary key, sign_jwk jsonb, 
 create table identity.stub_access (user_id uuid, device_id text, level text, primary key (user_id, device_id));
 create index on identity.stub_access (device_id);
 create view identity.synced_row as select * from identity.stub_row;
+create view identity.device_registry as select device_id, 'Desktop ' || device_id as name, null::uuid as owner_id,
+    is_active, 'workstation' as kind, groups, '{}'::jsonb as metadata, now() as created_at from identity.stub_desktop;
 create view identity.desktop as select * from identity.stub_desktop;
 create view identity.device_access as select * from identity.stub_access;
-grant select on identity.synced_row, identity.desktop, identity.device_access to pulse_published;
+grant select on identity.synced_row, identity.desktop, identity.device_access, identity.device_registry to pulse_published;
 """
 
 
@@ -133,6 +135,7 @@ class World:
     verifiers: KnownVerifiers = field(default_factory=KnownVerifiers)
     signing_key: SigningKey = field(default_factory=lambda: SigningKey.generate("sync-1"))
     desktop_keys: dict[str, SigningKey] = field(default_factory=dict)
+    seal_keys: dict[str, SealKey] = field(default_factory=dict)
 
     uid = staticmethod(uid)
     user = staticmethod(user)
@@ -148,28 +151,8 @@ class World:
 
     def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = True) -> Desktop:
         key = self.desktop_keys.setdefault(device_id, SigningKey.generate(device_id))
-        return Desktop(device_id, key.public_jwk(), SealKey.generate().public_key, is_workstation, is_active)
-
-    async def put(self, *rows: LogRow) -> None:
-        raise NotImplementedError
-
-    async def drop(self, *rows: LogRow) -> None:
-        raise NotImplementedError
-
-    async def add_desktop(self, device_id: str, *groups: str, **more: bool) -> Desktop:
-        raise NotImplementedError
-
-    async def remove_desktop(self, device_id: str) -> None:
-        raise NotImplementedError
-
-    async def grant(self, username: str, *device_ids: str) -> None:
-        raise NotImplementedError
-
-    async def withdraw(self, username: str, device_id: str) -> None:
-        raise NotImplementedError
-
-    async def write_config(self, *rows: LogRow) -> int:
-        raise NotImplementedError
+        seal_key = self.seal_keys.setdefault(device_id, SealKey.generate())
+        return Desktop(device_id, key.public_jwk(), seal_key.public_key, is_workstation, is_active)
 
     async def page(self, device_id: str, **asked: Any) -> Page:
         """Ask for one page."""
@@ -293,6 +276,16 @@ def settings(urls: dict[str, str], **more: Any) -> SyncSettings:
         "internal_key": "internal-key-of-a-test",
     }
     return SyncSettings(**(given | more))
+
+
+@pytest.fixture(name="eventually")
+def _eventually() -> Callable[..., Awaitable[Any]]:
+    return eventually
+
+
+@pytest.fixture(name="sync_settings")
+def _sync_settings() -> Callable[..., SyncSettings]:
+    return settings
 
 
 @pytest.fixture

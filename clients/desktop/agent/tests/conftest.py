@@ -440,7 +440,7 @@ def identity() -> DesktopIdentity:
 
 
 @pytest.fixture
-def peer(identity: DesktopIdentity, clock: ManualClock) -> SyncPeer:
+def sync_peer(identity: DesktopIdentity, clock: ManualClock) -> SyncPeer:
     """Sync, with three permissions, two roles and two users in scope."""
     peer = SyncPeer(identity.device_id, identity, clock)
     for name in ("users:read", "users:write", "config:write", "roles:write"):
@@ -473,10 +473,10 @@ def talk_fixture() -> Callable[..., None]:
 
 
 @pytest.fixture
-def replica(tmp_path: Path, peer: SyncPeer, clock: ManualClock) -> Iterator[Replica]:
+def replica(tmp_path: Path, sync_peer: SyncPeer, clock: ManualClock) -> Iterator[Replica]:
     """A replica that has just synced and is connected."""
-    replica = Replica(tmp_path / "replica.db", replace(peer.identity, sync_keys=peer.keys()), clock)
+    replica = Replica(tmp_path / "replica.db", replace(sync_peer.identity, sync_keys=sync_peer.keys()), clock)
     replica.connected()
-    talk(replica, peer)
+    talk(replica, sync_peer)
     yield replica
     replica.close()

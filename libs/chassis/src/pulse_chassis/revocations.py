@@ -68,8 +68,10 @@ class RevokedSessions:
             if following.done():
                 following.result()
         finally:
-            for task in (following, stopping):
-                task.cancel()
+            stopping.cancel()
+            while not following.done():  # the Redis client may swallow a cancellation that comes with its answer
+                following.cancel()
+                await asyncio.wait({following}, timeout=0.2)
             await asyncio.gather(following, stopping, return_exceptions=True)
 
     async def _follow(self) -> None:

@@ -39,6 +39,15 @@ async def test_outbound_qos_2_waits_for_pubcomp(mqtt_client: Any, scripted_broke
     assert (await peer.receive()).reason_code == mqtt5.PubRelReasonCode.PACKET_ID_NOT_FOUND
 
 
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_a_publish_says_for_how_long_it_is_good(mqtt_client: Any, scripted_broker: Any, qos: int) -> None:
+    session, peer = await mqtt_client.start(scripted_broker)
+    for seconds in (90, None):
+        sending = asyncio.create_task(session.publish("t", b"x", qos=qos, expiry_seconds=seconds))
+        assert (await peer.receive()).message_expiry_interval == seconds
+        sending.cancel()
+
+
 async def test_no_more_is_in_flight_than_the_broker_takes(mqtt_client: Any, scripted_broker: Any) -> None:
     session, peer = await mqtt_client.start(scripted_broker, {"receive_max": 2})
     sending = asyncio.create_task(session.publish_many([("t", bytes([number])) for number in range(5)]))

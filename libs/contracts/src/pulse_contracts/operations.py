@@ -88,7 +88,10 @@ class OutcomeKind(StrEnum):
 
 
 class SyncedRow(BaseModel):
-    """A row as desktops keep it. Secrets are never among its fields."""
+    """A row as desktops keep it. Secrets are never among its fields.
+
+    On a page a deleted row of version 0 has left the scope of the desktop: it goes, whatever version is held.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

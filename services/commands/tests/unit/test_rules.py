@@ -111,6 +111,8 @@ def test_a_report_is_read_and_what_is_too_much_of_it_refused():
         status(state="queued"): "malformed",
         status(progress=2): "malformed",
         status(jti="nobody"): "malformed",
+        status(result=0).replace(b'": 0', b'": 1' + b"0" * 5000): "malformed",
+        status(result=0).replace(b'": 0', b'": ' + b"[" * 9000 + b"]" * 9000): "malformed",
         b"": "malformed",
         b"null": "malformed",
         b'{"type": "other"}': "malformed",

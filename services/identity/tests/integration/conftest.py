@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from pulse_chassis.mqtt import MqttEndpoint, MqttSession
 from pulse_chassis.run import Worker
+from pulse_chassis.sealing import Sealer, SealKey
+from pulse_chassis.signatures import SigningKey
+from pulse_contracts.operations import OPERATION_TYPE, Operation, OperationOutcome
+from pulse_contracts.stamps import make_stamp
+from pulse_contracts.streams import CHANGES_STREAM, RowChanged
 from pulse_identity import app as identity
 from pulse_identity.settings import IdentitySettings
+from pulse_identity.storage.tables import outbox
 
 ADMIN_PASSWORD = "correct horse battery"
+INTERNAL_KEY = "between-services-in-tests-only"
 DEADLINE = 10.0
+
+
+SERVICE = {"Authorization": f"Bearer {INTERNAL_KEY}"}
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool] | bool], seconds: float = DEADLINE) -> None:
@@ -77,6 +92,50 @@ class Service:
         return await self.sign_in(name)
 
 
+@dataclass
+class DesktopPeer:
+    """An enrolled desktop: its own keys, what it was told, and sync's way to pass on what it signs."""
+
+    http: httpx.AsyncClient
+    told: dict[str, Any]
+    signs: SigningKey
+    seals: SealKey
+    op_no: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.told["device_id"]
+
+    def seal_password(self, password: str) -> str:
+        """Seal a password to identity."""
+        return base64.b64encode(Sealer(self.told["password_key"]).seal(password.encode())).decode()
+
+    def edit(self, actor: str, entity: str, row_id: str, base: int, fields: dict[str, Any], **other: Any) -> Operation:
+        """Return an operation, made now unless `at_ms` says otherwise."""
+        self.op_no += 1
+        at_ms = other.pop("at_ms", None) or time.time_ns() // 1_000_000
+        values = {
+            "desktop_id": self.id,
+            "op_id": uuid4(),
+            "op_no": self.op_no,
+            "updated_at": make_stamp(at_ms),
+            **other,
+        }
+        return Operation(entity=entity, id=row_id, base_version=base, fields=fields, actor=actor, **values)
+
+    def sign(self, operation: Operation) -> str:
+        """Return the operation as it travels."""
+        return self.signs.sign(operation.model_dump_json().encode(), OPERATION_TYPE)
+
+    async def push(self, *operations: Operation | str, desktop_id: str | None = None) -> list[OperationOutcome]:
+        """Have operations applied and return the answers."""
+        tokens = [item if isinstance(item, str) else self.sign(item) for item in operations]
+        body = {"desktop_id": desktop_id or self.id, "operations": tokens}
+        answer = await self.http.post("/internal/operations", json=body, headers=SERVICE)
+        assert answer.status_code == 200, answer.text
+        return [OperationOutcome.model_validate(outcome) for outcome in answer.json()["outcomes"]]
+
+
 @contextlib.asynccontextmanager
 async def working(worker: Worker) -> AsyncIterator[None]:
     """Run a worker around a block."""
@@ -107,6 +166,7 @@ def identity_settings(postgres_database, valkey_server, mosquitto_broker) -> Ide
         identity_secret="a secret for tests, 24 characters",
         identity_broker_admin_username=username,
         identity_broker_admin_password=password,
+        internal_key=INTERNAL_KEY,
         identity_mqtt_public_port=mosquitto_broker.port,
         identity_mqtt_tls_port=mosquitto_broker.tls_port,
         identity_mqtt_ca_file=mosquitto_broker.ca_file,
@@ -132,6 +192,65 @@ async def service(identity_settings) -> AsyncIterator[Service]:
 @pytest.fixture
 async def admin(service) -> Person:
     return await service.sign_in()
+
+
+@pytest.fixture
+def enrol(service, admin):
+    """Enrol a desktop with a code of the admin's, who owns it; returns it, or the refusal's code and field."""
+
+    async def enrol_one(kind: str = "workstation", owner: Person = admin, device_id: str | None = None, **changes: Any):
+        code = await owner.call("POST", "/api/devices/enrolment-codes", {"kind": kind, "id": device_id}, status=201)
+        signs, seals = SigningKey.generate(), SealKey.generate()
+        body = {"code": code["code"], "sign_jwk": signs.public_jwk(), "seal_key": seals.public_key, **changes}
+        answer = await service.http.post("/api/devices/enroll", json=body)
+        if answer.status_code != 200:
+            return answer.json()["code"], answer.json().get("field")
+        return DesktopPeer(service.http, answer.json(), signs, seals)
+
+    return enrol_one
+
+
+@pytest.fixture
+async def desk(enrol) -> DesktopPeer:
+    """The admin's workstation."""
+    return await enrol()
+
+
+@pytest.fixture
+async def reader(service, postgres_database):
+    """A connection as another service."""
+    connection = await asyncpg.connect(postgres_database["pulse_gateway"])
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def row_of(reader):
+    """Return a synced row as sync reads it; None when there is none."""
+
+    async def read(entity: str, row_id: str) -> dict[str, Any] | None:
+        found = await reader.fetchrow("select * from identity.synced_row where entity = $1 and id = $2", entity, row_id)
+        if found is None:
+            return None
+        return {**found, "fields": json.loads(found["fields"]), "revoked": json.loads(found["revoked"])}
+
+    return read
+
+
+@pytest.fixture
+def changes(service):
+    """Return what was told on `pulse:changes` since the last time."""
+    seen = 0
+
+    async def read() -> list[RowChanged]:
+        nonlocal seen
+        query = sa.select(outbox.c.id, outbox.c.entry).where(outbox.c.stream == CHANGES_STREAM, outbox.c.id > seen)
+        async with service.parts.database.read() as session:
+            rows = (await session.execute(query.order_by(outbox.c.id))).all()
+        seen = rows[-1].id if rows else seen
+        return [RowChanged.model_validate_json(row.entry) for row in rows]
+
+    return read
 
 
 @pytest.fixture

@@ -20,14 +20,6 @@ VIEWS = {
 }
 
 
-@pytest.fixture
-async def reader(service, postgres_database):
-    """A connection as another service."""
-    connection = await asyncpg.connect(postgres_database["pulse_gateway"])
-    yield connection
-    await connection.close()
-
-
 async def test_the_migrations_make_what_the_tables_say(service):
     def differences(connection):
         options = {

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -21,7 +19,6 @@ from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
-from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
@@ -34,25 +31,37 @@ from pulse_chassis.sealing import SealError, SealKey
 from pulse_chassis.serve import http_worker
 from pulse_chassis.settings import SettingsError
 from pulse_chassis.signatures import SigningKey
-from pulse_contracts.operations import Operation, OperationOutcome
-from pulse_contracts.sync import AppliedConfig, ServiceKeys
-from pulse_sync.http import key_routes
+from pulse_contracts.frames import Topic
+from pulse_contracts.streams import CONFIG_STREAM
+from pulse_contracts.sync import ServiceKeys
+from pulse_sync.http import config_key_routes, config_routes, key_routes, sync_routes
 from pulse_sync.http.use_case_set import UseCases
 from pulse_sync.messaging.change_feed import READERS, ChangeFeed
 from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
 from pulse_sync.messaging.identity_link import IdentityLink
 from pulse_sync.messaging.poke_board import PokeBoard
 from pulse_sync.messaging.sealed_messages import SealedMessages
+from pulse_sync.messaging.stream_position import StreamPosition
 from pulse_sync.settings import SyncSettings
 from pulse_sync.storage.change_log import PostgresChangeLog
+from pulse_sync.storage.config_store import PostgresAppliedBook, PostgresConfigStore
+from pulse_sync.storage.config_views import PostgresConfigViews
+from pulse_sync.storage.conflict_book import PostgresConflictBook
 from pulse_sync.storage.desktop_book import PostgresDesktopBook
 from pulse_sync.storage.desktop_states import PostgresStateBook
 from pulse_sync.storage.outbox import SCHEMA, outbox
 from pulse_sync.storage.scope_reader import PostgresScopeReader
+from pulse_sync.storage.sync_views import PostgresSyncViews
 from pulse_sync.use_cases.absorb_changes import AbsorbChanges
 from pulse_sync.use_cases.answer_desktop import AnswerDesktop, Desks, Strangers
-from pulse_sync.use_cases.ports import AppliedConfigs, ConfigOwner, Desktop
+from pulse_sync.use_cases.apply_config_operation import ApplyConfigOperation
+from pulse_sync.use_cases.edit_config import EditConfig
+from pulse_sync.use_cases.edit_config_keys import EditConfigKeys
+from pulse_sync.use_cases.force_sync import ForceSync
+from pulse_sync.use_cases.ports import AppliedConfigs, ConfigOwner
+from pulse_sync.use_cases.read_config import ReadConfig
 from pulse_sync.use_cases.serve_pull import ServePull
+from pulse_sync.use_cases.settle_conflict import SettleConflict
 from pulse_sync.use_cases.take_push import TakePush
 from pulse_sync.use_cases.take_report import TakeReport
 from pulse_sync.use_cases.tell_desktops import TellDesktops
@@ -193,7 +202,7 @@ def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, config
     book, clock = PostgresDesktopBook(parts.database), parts.clock
     desks = Desks(
         pull=make_pull(parts),
-        push=TakePush(parts.identity, config, book, parts.news, clock),
+        push=TakePush(PostgresScopeReader(parts.pool), parts.identity, config, book, parts.news, clock),
         report=TakeReport(book, configs, parts.news, clock),
     )
     return AnswerDesktop(PostgresScopeReader(parts.pool), absorb, desks, parts.seal_key.open, Strangers(clock))
@@ -228,13 +237,25 @@ def _routed_app(
         idempotency=idempotency,
         edge=edge,
     )
-    for routes in (key_routes,):
+    for routes in (key_routes, sync_routes, config_key_routes, config_routes):
         app.include_router(routes.router)
     return app
 
 
 def _use_cases(parts: Parts) -> UseCases:
-    return UseCases(keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key))
+    views, conflicts = PostgresSyncViews(parts.database), PostgresConflictBook(parts.database)
+    scopes = PostgresScopeReader(parts.pool)
+    store = config_store(parts)
+    return UseCases(
+        keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key),
+        views=views,
+        force=ForceSync(views, scopes, make_pull(parts), conflicts, parts.link.send, parts.clock),
+        settle=SettleConflict(conflicts, parts.identity, config_owner(parts), parts.news, parts.clock),
+        read_config=ReadConfig(PostgresConfigViews(parts.database)),
+        edit_config=EditConfig(store, parts.clock),
+        edit_config_keys=EditConfigKeys(store, parts.clock),
+        config_position=StreamPosition(parts.redis, CONFIG_STREAM, Topic.CONFIG),
+    )
 
 
 def _keys(settings: SyncSettings) -> tuple[SigningKey, SealKey]:
@@ -250,24 +271,17 @@ def _keys(settings: SyncSettings) -> tuple[SigningKey, SealKey]:
         raise SettingsError(message) from None
 
 
-class _ConfigAway:
-    """Configuration is not served here (yet): operations on it are tried again later."""
-
-    async def apply(self, desktop: Desktop, operation: Operation) -> OperationOutcome:
-        raise UnavailableError("configuration is not served", code="config_unavailable")
-
-    async def restore(self, actor: UUID, row_id: str, fields: Mapping[str, Any]) -> None:
-        raise UnavailableError("configuration is not served", code="config_unavailable")
-
-    async def note(self, desktop_id: str, applied: Sequence[AppliedConfig], at: datetime) -> None:
-        return None
-
-
 def config_owner(parts: Parts) -> ConfigOwner:
     """Return what applies operations on configuration."""
-    return _ConfigAway()
+    store = config_store(parts)
+    return ApplyConfigOperation(store, EditConfig(store, parts.clock), parts.clock)
 
 
 def applied_configs(parts: Parts) -> AppliedConfigs:
     """Return what notes which configuration is in force where."""
-    return _ConfigAway()
+    return PostgresAppliedBook(parts.database)
+
+
+def config_store(parts: Parts) -> PostgresConfigStore:
+    """Return where configuration is kept."""
+    return PostgresConfigStore(parts.database, parts.pokes, parts.news)

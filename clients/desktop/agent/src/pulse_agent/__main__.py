@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from pulse_agent.configuration.device import NotEnrolledError
-from pulse_agent.configuration.key_store import KeyMissingError, KeyStore
-from pulse_agent.configuration.options import AgentOptions
-from pulse_agent.migrations import NewerDatabaseError
-from pulse_agent.outbox.inspection import OutboxUnreadableError
-from pulse_agent.outbox.lock import OutboxInUseError
+from pulse_agent.command_line.editing_commands import config, login, roles, users
+from pulse_agent.command_line.options import FAILED, Data, fail, guarded, options_of
+from pulse_agent.command_line.sync_commands import sync
+from pulse_agent.configuration.key_store import KeyStore
 from pulse_agent.settings import OUTBOX_FILE, agent_version
-from pulse_agent.sources.source import UnknownSourceError
-
-FAILED: Final = 1
-USAGE: Final = 2
-NOT_ENROLLED: Final = 3
-IN_USE: Final = 4
-_EXIT_CODES: Final[dict[type[Exception], int]] = {
-    NotEnrolledError: NOT_ENROLLED,
-    KeyMissingError: NOT_ENROLLED,
-    OutboxInUseError: IN_USE,
-    UnknownSourceError: USAGE,
-    OutboxUnreadableError: FAILED,
-    NewerDatabaseError: FAILED,
-}
-
-T = TypeVar("T")
 
 app = typer.Typer(
     pretty_exceptions_enable=False,  # they may print local variables, keys among them
@@ -42,7 +22,11 @@ app = typer.Typer(
     help="Keeps readings on this disk until the server has them.",
 )
 
-Data = Annotated[Path | None, typer.Option("--data", help="The agent's folder (PULSE_AGENT_DATA).")]
+app.command()(login)
+app.add_typer(users, name="users")
+app.add_typer(roles, name="roles")
+app.add_typer(config, name="config")
+app.add_typer(sync, name="sync")
 
 
 @app.command()
@@ -57,11 +41,11 @@ def enroll(
     from pulse_agent.configuration.enrolment import EnrolmentError
     from pulse_agent.configuration.enrolment import enroll as enroll_device
 
-    options = _options(data)
+    options = options_of(data)
     try:
         device = enroll_device(url, code, options.data, ca_file=ca, allow_keyring=not no_keyring)
     except (EnrolmentError, OSError) as error:
-        _fail(str(error), FAILED)
+        fail(str(error), FAILED)
     typer.echo(f"This machine is now {device.name} ({device.device_id}).")
     if device.key_store == KeyStore.KEYRING:
         typer.echo("Its key is in the keyring of this user.")
@@ -87,9 +71,9 @@ def run(
     ] = None,
 ) -> None:
     """Take readings and deliver them until stopped."""
-    from pulse_agent.command_line.run import run_agent
+    from pulse_agent.command_line.process import become_agent
 
-    options = _options(
+    options = options_of(
         data,
         sources=";".join(source) if source else None,
         interval=interval,
@@ -97,7 +81,7 @@ def run(
         log_format=log_format,
         disabled_commands=frozenset(disable_command) if disable_command else None,
     )
-    _guarded(lambda: run_agent(options))
+    guarded(lambda: become_agent(options))
 
 
 @app.command()
@@ -108,7 +92,7 @@ def status(
     """Say how the agent is doing, running or not."""
     from pulse_agent.command_line.status import collect_status, status_table
 
-    found = _guarded(lambda: collect_status(_options(data).data))
+    found = guarded(lambda: collect_status(options_of(data).data))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -126,8 +110,8 @@ def export_quarantine(
     """Write the readings that the server refused, or that were damaged on this disk, to a file."""
     from pulse_agent.outbox.inspection import export_quarantine as export
 
-    path = _options(data).data / OUTBOX_FILE
-    count = _guarded(lambda: export(path, file, clear=clear))
+    path = options_of(data).data / OUTBOX_FILE
+    count = guarded(lambda: export(path, file, clear=clear))
     typer.echo(f"{count} readings written to {file}" + (" and cleared." if clear and count else "."))
 
 
@@ -135,29 +119,6 @@ def export_quarantine(
 def version() -> None:
     """Print the version."""
     typer.echo(agent_version())
-
-
-def _options(data: Path | None, **given: str | float | frozenset[str] | None) -> AgentOptions:
-    values: dict[str, object] = {key: value for key, value in {"data": data, **given}.items() if value is not None}
-    try:
-        return AgentOptions.read(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        _fail(f"option {'.'.join(map(str, first['loc']))}: {first['msg']}", USAGE)
-
-
-def _guarded(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except tuple(_EXIT_CODES) as error:
-        _fail(str(error), _EXIT_CODES[type(error)])
-    except OSError as error:
-        _fail(str(error), FAILED)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"pulse-agent: {message}", err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

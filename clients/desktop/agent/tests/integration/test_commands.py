@@ -74,9 +74,7 @@ async def executing(
     settings = AgentSettings(folder / "outbox.db", client_id, device)
     stop = asyncio.Event()
     async with Agent(settings, downlinks=[executor], clock=clock, server_time=server_time) as agent:
-        running = asyncio.create_task(
-            run_workers([*agent.workers(), Worker("commands", executor.run)], stop=stop)
-        )
+        running = asyncio.create_task(run_workers([*agent.workers(), Worker("commands", executor.run)], stop=stop))
         try:
             known = len(peer.capabilities)
             await peer.until(lambda: len(peer.capabilities) > known or running.done(), "capabilities")
@@ -110,7 +108,7 @@ async def test_whatever_is_not_a_fresh_genuine_command_changes_nothing(
     refused: list[tuple[str, Callable[[], bytes]]] = [
         ("bad_signature", lambda: forged),
         ("unknown_key", lambda: peer.sign("COUNT", {"n": 1}, key=SigningKey.generate())[1]),
-        ("bad_signature", lambda: peer.sign("COUNT", {"n": 1}, token_type="pulse-lease+jws")[1]),  # noqa: S106
+        ("bad_signature", lambda: peer.sign("COUNT", {"n": 1}, token_type="pulse-lease+jws")[1]),
         ("wrong_audience", lambda: peer.sign("COUNT", {"n": 1}, aud="another")[1]),
         ("wrong_topic", lambda: peer.sign("COUNT", {"n": 1}, topic="command/another")[1]),
         ("malformed", lambda: b"no token"),

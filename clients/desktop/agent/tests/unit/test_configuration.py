@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pulse_agent.configuration.desktop_keys import DesktopKeys, NoSyncKeysError, load_identity
-from pulse_agent.configuration.device import EnrolledDevice, NotEnrolledError, load_device, save_device
+from pulse_agent.configuration.desktop_keys import DesktopKeys, load_identity
+from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError, NotEnrolledError, load_device, save_device
 from pulse_agent.configuration.key_store import KeyMissingError, KeyStore, Secret, load_secret, save_secrets
 from pulse_agent.configuration.options import AgentOptions
 from pulse_agent.domain.quota import Overflow

@@ -116,9 +116,7 @@ async def test_each_key_turns_what_it_says_at_once(tmp_path: Path) -> None:
         assert (plant.levels, plant.pulls) == (["DEBUG", "INFO"], [5.0, 60.0])
 
 
-async def test_a_change_of_sources_touches_only_those_that_change(
-    tmp_path: Path, eventually: Any
-) -> None:
+async def test_a_change_of_sources_touches_only_those_that_change(tmp_path: Path, eventually: Any) -> None:
     plant = Plant(tmp_path)
     async with plant.running():
         plant.say("telemetry.sources", ["valve:a=1", "valve:a=2"])

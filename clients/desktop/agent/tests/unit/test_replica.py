@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from pulse_agent.replica.operations import EditRefusedError
+from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.replica import Replica
 from pulse_chassis.clock import ManualClock
 from pulse_contracts.configuration import ConfigScope, config_id

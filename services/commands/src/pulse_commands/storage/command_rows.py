@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -121,7 +122,7 @@ def step_of(row: sa.Row[Any]) -> Step:
 
 
 def announced(changed: Changed) -> list[CommandChanged]:
-    """Return what the streams are told of a command's steps."""
+    """Return what the streams are told of a command's steps: by whom a user's step was, else who sent the command."""
     command = changed.command
     return [
         CommandChanged(
@@ -135,8 +136,8 @@ def announced(changed: Changed) -> list[CommandChanged]:
             progress=step.progress,
             message=step.detail,
             error_code=step.error_code,
-            actor_id=command.actor_id,
-            actor_name=command.actor_name,
+            actor_id=UUID(step.by.id) if step.by.kind == "user" and step.by.id else command.actor_id,
+            actor_name=step.by.name if step.by.kind == "user" else command.actor_name,
         )
         for step in changed.steps
     ]

@@ -23,7 +23,6 @@ from pulse_chassis.errors import ConflictError
 from pulse_commands.domain.asking import Patience
 from pulse_commands.domain.command import Batch, Changed, Command
 from pulse_commands.domain.life import OPEN
-from pulse_commands.domain.storable import storable_text
 from pulse_commands.storage.command_reads import PostgresCommandReads, declarations
 from pulse_commands.storage.command_rows import COMMAND_COLUMNS, announced, changing, command_of, new_row, step_row
 from pulse_commands.storage.directory import PostgresDirectory
@@ -206,8 +205,8 @@ class PostgresCommandUnit:
                     "code": refusal.code,
                     "minute": refusal.at.replace(second=0, microsecond=0),
                     "at": refusal.at,
-                    "detail": storable_text(refusal.detail),
-                    "jti": storable_text(refusal.jti),
+                    "detail": refusal.detail,
+                    "jti": refusal.jti,
                 },
             )
             if times == 1:
@@ -221,14 +220,25 @@ class PostgresCommandUnit:
     async def forget(self, commands_before: datetime, refusals_before: datetime, limit: int) -> int:
         """Delete ended commands and refusals that are older, and batches that have no command left."""
         ended = sa.text(f"state not in {_OPEN}")
-        old = sa.select(commands.c.id).where(commands.c.created_at < commands_before, ended).limit(limit)
+        old = (
+            sa.select(commands.c.id)
+            .where(commands.c.created_at < commands_before, ended)
+            .order_by(commands.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
         gone = await self._session.execute(
             sa.delete(commands).where(commands.c.id.in_(old)).returning(commands.c.batch_id)
         )
         batch_ids = list(gone.scalars())
         left = sa.select(commands.c.batch_id).where(commands.c.batch_id == batches.c.id)
         await self._session.execute(sa.delete(batches).where(batches.c.id.in_(set(batch_ids)), ~left.exists()))
-        stale = sa.select(refusals.c.id).where(refusals.c.last_at < refusals_before).limit(limit)
+        stale = (
+            sa.select(refusals.c.id)
+            .where(refusals.c.last_at < refusals_before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
         rows = await self._session.execute(sa.delete(refusals).where(refusals.c.id.in_(stale)).returning(refusals.c.id))
         return len(batch_ids) + len(rows.all())
 

@@ -22,8 +22,7 @@ from pulse_commands.domain.asking import Patience, closed
 from pulse_commands.domain.command import By, Changed, Command, Step
 from pulse_commands.domain.life import Word, hear
 from pulse_commands.domain.specifications import declaration_problem
-from pulse_commands.domain.storable import storable_json, storable_text
-from pulse_commands.use_cases.ports import CommandUnit, Count, Declaration, Receipts, Refusal, RefusalAudit, Work
+from pulse_commands.use_cases.ports import Count, Declaration, Receipts, Refusal, RefusalAudit, Work
 from pulse_contracts.commands import CapabilityReport, CommandState, RefusalReport, StatusReport
 
 BATCH_MESSAGES: Final = 200
@@ -71,6 +70,7 @@ class _Taken:
     now: datetime
     held: dict[UUID, Command]
     steps: dict[UUID, list[Step]] = field(default_factory=dict)
+    declared: dict[str, Declaration] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     counted: int = 0
 
@@ -143,7 +143,7 @@ class TakeReports:
             before = await unit.locked(ids)
             taken = _Taken(now, dict(before))
             for arrival in batch:
-                await self._one(unit, taken, arrival)
+                self._one(taken, arrival)
             await unit.save(
                 [
                     Changed(command, tuple(taken.steps.get(command_id, ())))
@@ -151,13 +151,15 @@ class TakeReports:
                     if command is not before[command_id]
                 ]
             )
+            for device_id in sorted(taken.declared):  # in one order, so that two who write the same ones take turns
+                await unit.declare(device_id, taken.declared[device_id])
             fresh = await unit.note_refusals(taken.refusals)
         self.receipts.acknowledge([arrival.receipt for arrival in batch])
         self.count("reports_taken", taken.counted)
         self._tell(taken.refusals, fresh)
         self.wake({c.device_id for i, c in taken.held.items() if c.life.has_ended and not before[i].life.has_ended})
 
-    async def _one(self, unit: CommandUnit, taken: _Taken, arrival: Arrival) -> None:
+    def _one(self, taken: _Taken, arrival: Arrival) -> None:
         match arrival.said:
             case StatusReport() as report:
                 self._status(taken, arrival.device_id, report)
@@ -166,7 +168,7 @@ class TakeReports:
                 if problem is not None:
                     taken.refusals.append(_refusal(taken, arrival, "bad_capabilities", problem))
                 else:
-                    await unit.declare(arrival.device_id, Declaration(tuple(report.commands), taken.now))
+                    taken.declared[arrival.device_id] = Declaration(tuple(report.commands), taken.now)
                     taken.counted += 1
             case RefusalReport() as report:
                 code = report.code if report.code in KNOWN_REFUSALS else "other"
@@ -184,7 +186,7 @@ class TakeReports:
             taken.refusals.append(Refusal(device_id, "service", code, detail, taken.now, str(report.jti)))
             return
         taken.counted += 1
-        word = Word(CommandState(report.state), report.at, report.progress, storable_text(report.message))
+        word = Word(CommandState(report.state), report.at, report.progress, report.message)
         life = hear(command.life, word)
         if life is None:
             # Nothing new, and yet a sign of life.
@@ -201,8 +203,7 @@ class TakeReports:
         command = replace(command, life=life, updated_at=taken.now)
         if life.has_ended:
             schedule = closed(command.schedule, taken.now)
-            result = storable_json(report.result)
-            taken.held[report.jti] = replace(command, schedule=schedule, result=result, error=report.error)
+            taken.held[report.jti] = replace(command, schedule=schedule, result=report.result, error=report.error)
         else:
             taken.held[report.jti] = replace(command, schedule=self.patience.heard(command.schedule, taken.now))
 

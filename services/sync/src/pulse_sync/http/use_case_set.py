@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from pulse_contracts.frames import LivePosition
 from pulse_contracts.sync import ServiceKeys
+from pulse_sync.use_cases.edit_config import EditConfig
+from pulse_sync.use_cases.edit_config_keys import EditConfigKeys
+from pulse_sync.use_cases.force_sync import ForceSync
+from pulse_sync.use_cases.read_config import ReadConfig
+from pulse_sync.use_cases.settle_conflict import SettleConflict
+from pulse_sync.use_cases.view_ports import SyncViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,14 @@ class UseCases:
     """One of each."""
 
     keys: ServiceKeys
+    views: SyncViews
+    force: ForceSync
+    settle: SettleConflict
+    read_config: ReadConfig
+    edit_config: EditConfig
+    edit_config_keys: EditConfigKeys
+    config_position: Callable[[], Awaitable[LivePosition | None]]
+    """Where a socket that follows `config` can go on from; None while that cannot be known."""
 
 
 def use_cases_of(request: Request) -> UseCases:

@@ -5,7 +5,7 @@ Passes the same contract suite as the adapter for PostgreSQL. Nothing here survi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -56,9 +56,14 @@ class InMemoryBook:
         """Note that a pull could not be served."""
         self.lines.append(LogLine(device_id, "down", "refused", error=code))
 
+    async def answered(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of these operations that were answered before."""
+        known = {line.op_id for line in self.lines if line.desktop_id == device_id}
+        return frozenset(op_id for op_id in op_ids if op_id in known)
+
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:
         """Log outcomes and keep their conflicts; return conflict ids by operation."""
-        logged = {(line.desktop_id, line.op_id) for line in self.lines if line.op_id is not None}
+        logged = {(line.desktop_id, line.op_id) for line in self.lines}
         found: dict[UUID, UUID] = {}
         for operation, outcome in outcomes:
             op_id = None if operation is None else operation.op_id

@@ -128,6 +128,15 @@ class InMemoryLog:
                 found.append(due)
         return sorted(found, key=lambda due: (_RANK[due.row.entity], due.row.id))[: question.limit]
 
+    async def known_rows(self, device_id: str, keys: Collection[RowKey]) -> Mapping[RowKey, bool]:
+        """Return those of these rows that are in the scope (True), or were in it and have ended (False)."""
+        found: dict[RowKey, bool] = {}
+        for key in keys:
+            member, entry = self._state.members.get((device_id, *key)), self._state.entries.get(key)
+            if member is not None and entry is not None and (member.is_member or entry.row.is_deleted):
+                found[key] = member.is_member and not entry.row.is_deleted
+        return found
+
     async def role_rights(self, role_ids: Collection[str]) -> Mapping[str, RoleRights]:
         """Return what these roles allow."""
         entries = {role_id: self._state.entries.get(("roles", role_id)) for role_id in role_ids}

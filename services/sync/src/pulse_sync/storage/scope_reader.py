@@ -16,7 +16,7 @@ from pulse_chassis.database import outages_as_unavailable
 from pulse_contracts.stamps import Stamp
 from pulse_contracts.sync import Revocation
 from pulse_sync.domain.page_position import PagePosition
-from pulse_sync.domain.rows import DueRow, LogRow
+from pulse_sync.domain.rows import DueRow, LogRow, RowKey
 from pulse_sync.use_cases.ports import Checksum, Desktop, DueQuestion, RoleRights, Standing
 
 SMALL_GAP: Final = 2_000
@@ -68,13 +68,21 @@ _SCOPE: Final = f"""
 {_COLUMNS}
 from sync.membership m join sync.entry e on e.entity = m.entity and e.id = m.row_id
 where m.desktop_id = $1 and (m.entity, m.row_id) > ($2::text::sync.entity, $3)
-  and (m.cursor > $4 or (m.is_member and e.cursor > $4) or (m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint
-      and exists (
+  and (m.cursor > $4 or (m.is_member and e.cursor > $4)
+      or (m.entity = 'users' and m.is_member and ($5 or ($6::bigint < $7::bigint and exists (
           select from sync.revocation r
           where r.user_id = m.row_id and r.no > $6 and r.no <= $7 and (r.desktop_id is null or r.desktop_id = $1)
       )))))
   and (not $9 or (m.is_member and not e.is_deleted))
 order by m.entity, m.row_id limit $8
+"""
+_KNOWN: Final = """
+select m.entity::text as entity, m.row_id, m.is_member and not e.is_deleted as is_live
+from unnest($2::text[], $3::text[]) as asked(entity, row_id)
+join sync.membership m
+    on m.desktop_id = $1 and m.entity = asked.entity::sync.entity and m.row_id = asked.row_id
+join sync.entry e on e.entity = m.entity and e.id = m.row_id
+where m.is_member or e.is_deleted
 """
 _ROLES: Final = """
 select id, fields ->> 'name' as name, array(select jsonb_array_elements_text(fields -> 'permissions')) as permissions
@@ -135,6 +143,14 @@ class PostgresScopeReader:
         else:
             records = await self._fetch(_CHANGED, *given)
         return [_due_row(record) for record in records]
+
+    async def known_rows(self, device_id: str, keys: Collection[RowKey]) -> Mapping[RowKey, bool]:
+        """Return those of these rows that are in the scope (True), or were in it and have ended (False)."""
+        if not keys:
+            return {}
+        entities, ids = zip(*keys, strict=True)
+        records = await self._fetch(_KNOWN, device_id, list(entities), list(ids))
+        return {(record["entity"], record["row_id"]): record["is_live"] for record in records}
 
     async def role_rights(self, role_ids: Collection[str]) -> Mapping[str, RoleRights]:
         """Return what these roles allow."""

@@ -181,6 +181,10 @@ class ScopeReader(Protocol):
         """
         ...
 
+    async def known_rows(self, device_id: str, keys: Collection[RowKey]) -> Mapping[RowKey, bool]:
+        """Return those of these rows that are in the scope (True), or were in it and have ended (False)."""
+        ...
+
     async def role_rights(self, role_ids: Collection[str]) -> Mapping[str, RoleRights]:
         """Return what these roles allow; one that is gone is missing."""
         ...
@@ -246,6 +250,10 @@ class DesktopBook(Protocol):
 
     async def note_refusal(self, device_id: str, code: str, at: datetime) -> None:
         """Note in the sync log that a pull could not be served."""
+        ...
+
+    async def answered(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of these operations that were answered before."""
         ...
 
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:

@@ -1,7 +1,8 @@
 """Takes a desktop's operations: each to the owner of its row, in their order, each outcome logged and answered once.
 
-Guaranteed: an operation that this desktop did not sign reaches nobody; one bad operation stops no other; a push that
-comes again gets the same outcomes, and nothing is logged twice. When identity is away nothing is lost: the desktop is
+Guaranteed: an operation that this desktop did not sign, or on a row outside its scope, reaches nobody; an answer shows
+no row outside the scope; one bad operation stops no other; a push that comes again gets the same outcomes, and nothing
+is logged twice. When identity is away nothing is lost: the desktop is
 told to try later, and what was applied by then is idempotent.
 """
 
@@ -11,7 +12,7 @@ import base64
 import binascii
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,16 @@ from pulse_contracts.operations import (
     OutcomeKind,
 )
 from pulse_contracts.sync import Push
-from pulse_sync.use_cases.ports import ConfigOwner, Desktop, DesktopBook, OutcomeNote, PeopleOwner, StateNews
+from pulse_sync.domain.rows import RowKey
+from pulse_sync.use_cases.ports import (
+    ConfigOwner,
+    Desktop,
+    DesktopBook,
+    OutcomeNote,
+    PeopleOwner,
+    ScopeReader,
+    StateNews,
+)
 
 RETRY_MS: Final = 2_000
 _log = get_logger("take_push")
@@ -47,8 +57,15 @@ class TakePush:
     """Applies pushes."""
 
     def __init__(
-        self, people: PeopleOwner, config: ConfigOwner, book: DesktopBook, news: StateNews, clock: Clock
+        self,
+        scopes: ScopeReader,
+        people: PeopleOwner,
+        config: ConfigOwner,
+        book: DesktopBook,
+        news: StateNews,
+        clock: Clock,
     ) -> None:
+        self._scopes = scopes
         self._people = people
         self._config = config
         self._book = book
@@ -58,8 +75,9 @@ class TakePush:
     async def __call__(self, desktop: Desktop, push: Push) -> dict[str, Any]:
         """Return the answer, or the refusal, without its envelope. Raises UnavailableError."""
         signed, rejected = _open_all(desktop, push.operations)
+        allowed, foreign = await self._within_scope(desktop.device_id, signed)
         try:
-            done = await self._apply_all(desktop, signed)
+            done = foreign + await self._apply_all(desktop, allowed)
         except PulseError as error:
             # Away, or (a desktop that was removed meanwhile) refused as a whole: nothing is known of any operation.
             _log.warning("push_postponed", desktop=desktop.device_id, code=error.code, reason=error.message)
@@ -73,12 +91,36 @@ class TakePush:
         notes = [*((None, outcome) for outcome in rejected), *done]
         conflicts = await self._book.note_outcomes(desktop.device_id, notes, self._clock.now())
         outcomes = sorted((outcome for _, outcome in notes), key=lambda outcome: outcome.op_no)
+        shown = await self._shown_rows(desktop.device_id, outcomes)
         self._news.note_desktop(desktop.device_id)
         return {
             "type": "answer",
             "req": push.req,
-            "outcomes": [_told(outcome, conflicts) for outcome in outcomes],
+            "outcomes": [_told(outcome, conflicts, shown) for outcome in outcomes],
         }
+
+    async def _within_scope(self, device_id: str, signed: Sequence[_Signed]) -> tuple[list[_Signed], list[OutcomeNote]]:
+        """Return the operations on rows that this desktop may edit, and rejections of those on others.
+
+        One that was answered before goes to the owner again, who repeats the answer. Config has its own rule.
+        """
+        edits = [one for one in signed if one.operation.entity is not EditableEntity.CONFIG]
+        changes = [one for one in edits if one.operation.base_version > 0]
+        known = await self._scopes.known_rows(device_id, {_key(one.operation) for one in changes})
+        doubtful = {one.operation.op_id for one in changes if _key(one.operation) not in known}
+        if not doubtful:
+            return list(signed), []
+        doubtful -= await self._book.answered(device_id, doubtful)
+        foreign: list[OutcomeNote] = [
+            (one.operation, _out_of_scope(one.operation)) for one in signed if one.operation.op_id in doubtful
+        ]
+        return [one for one in signed if one.operation.op_id not in doubtful], foreign
+
+    async def _shown_rows(self, device_id: str, outcomes: Sequence[OperationOutcome]) -> frozenset[RowKey]:
+        """Return which of the rows in these outcomes the desktop may see."""
+        keys = {(outcome.row.entity, outcome.row.id) for outcome in outcomes if outcome.row is not None}
+        known = await self._scopes.known_rows(device_id, keys)
+        return frozenset(key for key, is_live in known.items() if is_live)
 
     async def _apply_all(self, desktop: Desktop, signed: Sequence[_Signed]) -> list[OutcomeNote]:
         done: list[OutcomeNote] = []
@@ -127,8 +169,24 @@ def _rejection(desktop: Desktop, token: str, code: str, detail: str) -> list[Ope
     return [OperationOutcome(op_id=op_id, op_no=op_no, outcome=OutcomeKind.REJECTED, code=code, detail=detail[:256])]
 
 
-def _told(outcome: OperationOutcome, conflicts: Any) -> dict[str, Any]:
-    told = outcome.model_dump(mode="json", exclude={"conflict", "conflict_id"}, exclude_none=True)
+def _told(outcome: OperationOutcome, conflicts: Mapping[UUID, UUID], shown: frozenset[RowKey]) -> dict[str, Any]:
+    told = outcome.model_dump(mode="json", exclude={"conflict", "conflict_id", "row"}, exclude_none=True)
+    if outcome.row is not None and (outcome.row.entity, outcome.row.id) in shown:
+        told["row"] = outcome.row.model_dump(mode="json")
     if outcome.op_id in conflicts:
         told["conflict_id"] = str(conflicts[outcome.op_id])
     return told
+
+
+def _key(operation: Operation) -> RowKey:
+    return operation.entity.value, operation.id
+
+
+def _out_of_scope(operation: Operation) -> OperationOutcome:
+    return OperationOutcome(
+        op_id=operation.op_id,
+        op_no=operation.op_no,
+        outcome=OutcomeKind.REJECTED,
+        code="out_of_scope",
+        detail="this row is not in the scope of this desktop",
+    )

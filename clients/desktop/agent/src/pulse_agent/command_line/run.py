@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,24 +16,30 @@ from pulse_agent.commands.built_in import AgentControl, built_in_commands
 from pulse_agent.commands.command import CommandOptions, Commands, installed_commands
 from pulse_agent.commands.executor import CommandExecutor, ExecutorParts
 from pulse_agent.commands.intent_log import IntentLog
-from pulse_agent.configuration.device import EnrolledDevice, load_device
-from pulse_agent.configuration.key_store import KeyStore, Secret, load_secret
+from pulse_agent.configuration.desktop_keys import load_identity
+from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError, load_device
+from pulse_agent.configuration.key_store import KeyMissingError, KeyStore, Secret, load_secret
 from pulse_agent.configuration.knobs import AgentKnobs
 from pulse_agent.configuration.live import LiveConfiguration
 from pulse_agent.configuration.options import AgentOptions
 from pulse_agent.configuration.server_keys import ServerKeys, ServerKeysFetcher, load_server_keys
+from pulse_agent.delivery.downlink import Downlink
 from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.outbox.lock import OutboxInUseError, is_locked
+from pulse_agent.replica.database import REPLICA_FILE
+from pulse_agent.replica.live import LiveReplica
 from pulse_agent.settings import OUTBOX_FILE, AgentSettings
 from pulse_agent.sources.source import Source, SourceOptions, create_source, parse_source
 from pulse_chassis.clock import Clock, SystemClock
-from pulse_chassis.logging import configure_logging
+from pulse_chassis.logging import configure_logging, get_logger
 from pulse_chassis.run import Worker, run_process
 from pulse_chassis.signatures import TrustedKeys
 from pulse_contracts.ids import ClientId
 
 SERVICE: Final = "agent"
 COMMANDS_FILE: Final = "commands.db"
+
+_log = get_logger("run")
 
 
 def run_agent(options: AgentOptions) -> NoReturn:
@@ -98,8 +104,10 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
     known = load_server_keys(options.data)
     keys = TrustedKeys(known.commands.keys if known.commands else [])
     executor = CommandExecutor(ExecutorParts(settings.client_id, keys, log, clock, server_time))
-    agent = Agent(settings, sources, downlinks=[executor], clock=clock, server_time=server_time)
-    async with agent:
+    replica = _replica_of(plan)
+    downlinks: list[Downlink] = [executor] if replica is None else [executor, replica]
+    agent = Agent(settings, sources, downlinks=downlinks, clock=clock, server_time=server_time)
+    async with agent, nullcontext() if replica is None else replica:
         knobs = AgentKnobs(agent, options, partial(make_source, options, clock), partial(_log_at, options))
         custom = installed_commands(CommandOptions(options.data, clock))
 
@@ -110,22 +118,28 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
             await executor.flushed()
             plan.restart.request()
 
-        live = LiveConfiguration(knobs.knobs(), take_custom, lambda: ())
+        live = LiveConfiguration(knobs.knobs(), take_custom, tuple if replica is None else replica.effective)
         control = AgentControl(
             client_id=settings.client_id,
             describe=partial(_describe, agent, plan, server_time, clock.monotonic()),
             restart_sources=knobs.restart_sources,
             configuration=live,
+            replica=replica,
             restart=restart,
         )
         commands = Commands([*built_in_commands(control), *custom], options.disabled_commands)
         executor.offer(commands)
+        if replica is not None:
+            replica.on_config(live.changed)
+            live.on_applied(lambda: replica.report(live.applied()))
         await live.apply()
         state_file = StateFile(options.data / STATE_FILE, agent, clock)
 
         def take_keys(found: ServerKeys) -> None:
             if found.commands is not None:
                 executor.trust(TrustedKeys(found.commands.keys))
+            if found.sync is not None and replica is not None:
+                replica.trust(found.sync)
 
         fetcher = ServerKeysFetcher(options.data, plan.device, take_keys, clock)
         yield [
@@ -134,7 +148,21 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
             Worker("configuration", live.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),
+            *([] if replica is None else [Worker("replica", replica.run)]),
         ]
+
+
+def _replica_of(plan: _Plan) -> LiveReplica | None:
+    """Return the replica; None for a device that takes no part in sync, which says so and delivers its readings."""
+    try:
+        identity = load_identity(plan.options.data, plan.device)
+    except NoSyncKeysError as error:
+        _log.info("no_sync", reason=str(error))
+        return None
+    except KeyMissingError as error:
+        _log.error("no_sync", reason=str(error))
+        return None
+    return LiveReplica(plan.options.data / REPLICA_FILE, identity, plan.clock)
 
 
 def _describe(agent: Agent, plan: _Plan, server_time: ServerTime, started: float) -> dict[str, Any]:

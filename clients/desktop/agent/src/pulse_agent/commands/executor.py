@@ -64,7 +64,6 @@ class CommandExecutor:
     def __init__(self, parts: ExecutorParts) -> None:
         self._parts = parts
         self._commands = Commands()
-        self._keys = parts.keys
         self._disk = ThreadPoolExecutor(1, "commands")  # its thread starts with the first job
         self._reporter = Reporter(parts.client_id, self, parts.clock)
         self._inbox: asyncio.Queue[tuple[InboundMessage, MqttSession]] = asyncio.Queue(MAX_INBOX)
@@ -82,10 +81,6 @@ class CommandExecutor:
         """Do these commands, and no others; to be said before `run`."""
         self._commands = commands
         self._reporter.offer(commands.custom_specs())
-
-    def trust(self, keys: TrustedKeys) -> None:
-        """Take commands that these keys sign, and no others."""
-        self._keys = keys
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and execute until `stop`; what is being executed then gets a moment, what waits is done next time."""
@@ -173,7 +168,7 @@ class CommandExecutor:
     async def _take(self, message: InboundMessage) -> None:
         """Verify, keep, and queue or answer. Raises RefusedError, LogUnavailableError."""
         parts = self._parts
-        command = verified_command(message, self._keys, parts.client_id)
+        command = verified_command(message, parts.keys, parts.client_id)
         await self._learn_time()
         known = await self._write(parts.log.find, str(command.jti))
         if known is not None:

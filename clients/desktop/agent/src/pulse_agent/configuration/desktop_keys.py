@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pulse_agent.configuration.device import EnrolledDevice
+from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError
 from pulse_agent.configuration.key_store import KeyMissingError, KeyStore, Secret, load_secret
 from pulse_agent.configuration.server_keys import load_server_keys
 from pulse_agent.replica.identity import DesktopIdentity
@@ -16,10 +16,6 @@ from pulse_chassis.sealing import SealError, SealKey
 from pulse_chassis.signatures import SigningKey
 from pulse_contracts.ids import ClientId
 from pulse_contracts.verifiers import VERIFIER_KEY_BYTES
-
-
-class NoSyncKeysError(Exception):
-    """This device enrolled before desktops had keys: it delivers readings, and takes part in sync after enrolling anew."""
 
 
 @dataclass(frozen=True, slots=True)

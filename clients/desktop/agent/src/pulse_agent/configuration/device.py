@@ -25,6 +25,10 @@ class NotEnrolledError(Exception):
     """There is no enrolled device in this folder, or its file cannot be read."""
 
 
+class NoSyncKeysError(Exception):
+    """This device enrolled before desktops had keys: it delivers readings, and takes part in sync after enrolling anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolledDevice:
     """Who this machine is to the server. Files are names in the data folder, None for public authorities.

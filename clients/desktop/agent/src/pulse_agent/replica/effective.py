@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.replica.rows import ReplicaRow
 from pulse_contracts.configuration import BUILT_IN_KEYS, nearest, parse_config_id
 from pulse_contracts.sync import PULL_SECONDS
 from pulse_contracts.value_specs import value_problem
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveValue:
-    """The value of a key, and the entry that gives it. A key without an entry is as the agent was started."""
-
-    value: Any
-    entry_id: str
-    version: int
-    is_pending: bool
-
-
-def effective_values(entries: Mapping[str, ReplicaRow]) -> dict[str, EffectiveValue]:
-    """Return, by key, what is in force on this desktop."""
+def effective_entries(rows: Mapping[str, ReplicaRow]) -> dict[str, ConfigEntry]:
+    """Return, by key, the entry in force on this desktop; a key without one is as the agent was started."""
     found = []
-    for row in entries.values():
+    for row in rows.values():
         address = parse_config_id(row.id)
         if address is not None:
-            found.append((address, EffectiveValue(row.fields.get("value"), row.id, row.version, row.is_pending)))
-    return {key: value for key, (_, value) in nearest(found).items()}
+            found.append((address, ConfigEntry(row.id, address.key, row.fields.get("value"), row.version)))
+    return {key: entry for key, (_, entry) in nearest(found).items()}
 
 
 def pull_interval(value: Any) -> float:

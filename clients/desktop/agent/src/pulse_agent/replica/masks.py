@@ -58,6 +58,8 @@ def laid_over(entity: EditableEntity, fields: Mapping[str, Any] | None, mask: Ma
     result.update(
         {key: value for key, value in mask.items() if key != PASSWORD and not key.endswith(("_added", "_removed"))}
     )
+    if result.get("email") == "":
+        result["email"] = None
     if name is not None:
         kept = set(result.get(name) or ()) - set(mask.get(f"{name}_removed", ()))
         result[name] = sorted(kept | set(mask.get(f"{name}_added", ())))

@@ -19,7 +19,8 @@ from uuid import UUID
 from pulse_agent.replica.database import ReplicaDatabase
 from pulse_agent.replica.identity import DesktopIdentity
 from pulse_agent.replica.journal import Journal, KeptConflict
-from pulse_agent.replica.masks import checked_mask, is_deletion, merged, without_secrets
+from pulse_agent.replica.masks import PASSWORD, checked_mask, is_deletion, merged, without_secrets
+from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.rows import base_row, delete_row, put_row, row
 from pulse_contracts.operations import (
     MAX_OPERATION_BYTES,
@@ -41,14 +42,6 @@ HOLD_MS: Final = 30_000
 """So long a row taken from an answer may be ahead of the pages: the change log hears of it a little later."""
 _MAX_FIELDS_BYTES: Final = MAX_OPERATION_BYTES * 11 // 16
 """So that the signed operation, in base 64 and with its other fields, stays within MAX_OPERATION_BYTES."""
-
-
-class EditRefusedError(Exception):
-    """An edit that cannot be made here; `code` says why, the message says it in words."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +150,7 @@ class Operations:
 
     def pending(self) -> list[PendingOperation]:
         """Return all that wait, in the order in which they were made."""
-        return _read(self._database.connection, "ORDER BY position")
+        return read_operations(self._database.connection, "ORDER BY position")
 
     def next_push(self) -> list[str]:
         """Return the operations to send now, signed, in order; those sent before come first, the same bytes again."""
@@ -178,8 +171,8 @@ class Operations:
         return tokens
 
     def _sign_some(self, connection: sqlite3.Connection) -> None:
-        again = _read(connection, "WHERE token IS NULL AND op_no IS NOT NULL ORDER BY op_no")
-        fresh = sorted(_read(connection, "WHERE op_no IS NULL ORDER BY position"), key=_rank)
+        again = read_operations(connection, "WHERE token IS NULL AND op_no IS NOT NULL ORDER BY op_no")
+        fresh = sorted(read_operations(connection, "WHERE op_no IS NULL ORDER BY position"), key=_rank)
         number = self._database.number("op_no")
         rows = set(connection.execute("SELECT entity, id FROM sync_outbox WHERE op_no IS NOT NULL"))
         for made in again:
@@ -210,7 +203,7 @@ class Operations:
 
     def settle(self, connection: sqlite3.Connection, outcome: OperationOutcome, now_ms: int) -> EditableEntity | None:
         """Take an answer within the open transaction; return what it was about, None for one that settles nothing."""
-        found = _read(connection, "WHERE op_id = ? AND token IS NOT NULL", str(outcome.op_id))
+        found = read_operations(connection, "WHERE op_id = ? AND token IS NOT NULL", str(outcome.op_id))
         if not found:
             return None
         (made,) = found
@@ -224,6 +217,10 @@ class Operations:
         self, connection: sqlite3.Connection, made: PendingOperation, outcome: OperationOutcome, now_ms: int
     ) -> None:
         given = outcome.row
+        held = base_row(connection, made.entity, made.row_id)
+        if PASSWORD in made.fields and given is not None and (held is None or held.version < given.version):
+            # The old password counts no longer; how to check the new one comes with the row's next page.
+            connection.execute("DELETE FROM verifier WHERE user_id = ?", (made.row_id,))
         if given is not None and (given.entity, given.id) == (made.entity.value, made.row_id):
             put_row(connection, given, now_ms + HOLD_MS)
             self.saw(Stamp(given.updated_at))
@@ -270,7 +267,9 @@ class Operations:
         self, connection: sqlite3.Connection, made: PendingOperation, outcome: OperationOutcome, now_ms: int
     ) -> None:
         """Put later edits of the same row onto what became of this one."""
-        later = _read(connection, "WHERE entity = ? AND id = ? ORDER BY position", made.entity.value, made.row_id)
+        later = read_operations(
+            connection, "WHERE entity = ? AND id = ? ORDER BY position", made.entity.value, made.row_id
+        )
         if not later:
             return
         if outcome.outcome is OutcomeKind.APPLIED and outcome.row is not None:
@@ -298,12 +297,14 @@ class Operations:
 
     @staticmethod
     def _last_of(connection: sqlite3.Connection, entity: EditableEntity, row_id: str) -> PendingOperation | None:
-        found = _read(connection, "WHERE entity = ? AND id = ? ORDER BY position DESC LIMIT 1", entity.value, row_id)
+        found = read_operations(
+            connection, "WHERE entity = ? AND id = ? ORDER BY position DESC LIMIT 1", entity.value, row_id
+        )
         return found[0] if found else None
 
     @staticmethod
     def _is_first(connection: sqlite3.Connection, made: PendingOperation) -> bool:
-        found = _read(
+        found = read_operations(
             connection, "WHERE entity = ? AND id = ? ORDER BY position LIMIT 1", made.entity.value, made.row_id
         )
         return bool(found) and found[0].op_id == made.op_id
@@ -320,7 +321,8 @@ def _rank(made: PendingOperation) -> int:
     return 1 if made.entity is EditableEntity.USERS else 2
 
 
-def _read(connection: sqlite3.Connection, clause: str, *values: object) -> list[PendingOperation]:
+def read_operations(connection: sqlite3.Connection, clause: str, *values: object) -> list[PendingOperation]:
+    """Return the operations that a clause of ours selects."""
     found = connection.execute(
         "SELECT op_id, op_no, entity, id, base_version, fields, updated_at, actor FROM sync_outbox " + clause,  # noqa: S608 -- ours
         values,

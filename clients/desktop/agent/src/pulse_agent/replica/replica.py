@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.replica.database import ReplicaDatabase
-from pulse_agent.replica.effective import EffectiveValue, effective_values, pull_interval
+from pulse_agent.replica.effective import effective_entries, pull_interval
 from pulse_agent.replica.enrolled import adopt_identity
 from pulse_agent.replica.identity import DesktopIdentity
 from pulse_agent.replica.journal import Journal, KeptConflict, LogEntry
@@ -67,8 +68,11 @@ class Replica:
         self._last_report: bytes | None = None
         self._refusals: list[float] = []
         self.refused = 0
+        self.pulls = 0
+        self.differing: list[str] = []
+        """What the latest comparison by checksum found to differ."""
         self._requested = self.database.value("sync_requested")
-        self._config_listeners: list[Callable[[dict[str, EffectiveValue]], None]] = []
+        self._config_listeners: list[Callable[[dict[str, ConfigEntry]], None]] = []
         self._config = self.effective_config()
 
     def close(self) -> None:
@@ -130,7 +134,9 @@ class Replica:
         return messages
 
     def next_due(self) -> float | None:
-        """Return when, by the monotonic clock, `outgoing` may have something new; None while not connected."""
+        """Return when, by the monotonic clock, `outgoing` may have something new; None while it cannot have."""
+        if self._mail is None:
+            return None
         return self._questions.due_at(self._clock.monotonic(), **self._situation())
 
     # -- use --------------------------------------------------------------------------------------------------------
@@ -160,13 +166,13 @@ class Replica:
                 self.database.set_value("applied_config", text)
         self._is_report_due = True
 
-    def on_config(self, listener: Callable[[dict[str, EffectiveValue]], None]) -> None:
+    def on_config(self, listener: Callable[[dict[str, ConfigEntry]], None]) -> None:
         """Have `listener` called, in the replica's thread, with the configuration in force whenever it changed."""
         self._config_listeners.append(listener)
 
-    def effective_config(self) -> dict[str, EffectiveValue]:
+    def effective_config(self) -> dict[str, ConfigEntry]:
         """Return, by key, the configuration in force; a key without an entry is as the agent was started."""
-        return effective_values(self.rows("config"))
+        return effective_entries(self.rows("config"))
 
     def rows(self, entity: str) -> dict[str, ReplicaRow]:
         """Return the rows of users, roles, permissions or config by id, with local edits on top."""
@@ -179,6 +185,11 @@ class Replica:
     def base_rows(self, entity: str) -> dict[str, ReplicaRow]:
         """Return the rows by id as the server gave them."""
         return base_rows(self.database.connection, entity)
+
+    @property
+    def is_pulling(self) -> bool:
+        """Whether a pull is under way."""
+        return self._walk is not None
 
     @property
     def cursor(self) -> int:
@@ -269,12 +280,13 @@ class Replica:
     def _finish(self, page: Page, walk: Walk) -> None:
         now = self._clock.monotonic()
         was_snapshot = walk.mode == "snapshot"
-        is_whole = self._swapping.swap(page, walk, self._now_ms())
+        self.differing = self._swapping.swap(page, walk, self._now_ms())
+        self.pulls += 1
         if was_snapshot or walk.has_config:
             self._tell_config()
         self._drop_walk()
         self._questions.pulled(now)
-        if was_snapshot and not is_whole:
+        if was_snapshot and self.differing:
             self._questions.put_off_snapshot(now)
         if page.head > page.checkpoint or self._questions.poked > page.checkpoint:
             self._questions.want_pull()

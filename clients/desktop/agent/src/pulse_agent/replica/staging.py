@@ -123,7 +123,7 @@ class Staging:
             else:
                 statement = (
                     f"SELECT held.id FROM {table} held JOIN staging ON staging.entity = ? AND staging.id = held.id "  # noqa: S608 -- names of ours
-                    "WHERE staging.deleted AND staging.version >= held.version"
+                    "WHERE staging.deleted AND (staging.version = 0 OR staging.version >= held.version)"
                 )
             for (row_id,) in connection.execute(statement, (entity,)).fetchall():
                 delete_row(connection, entity, row_id)

@@ -47,8 +47,8 @@ class Swapping:
                 self._journal.note(now_ms, "revocation", "applied", made.reason, ("users", made.user_id))
             self._database.set_value("revocation_no", fresh[-1].no)
 
-    def swap(self, page: Page, walk: Walk, now_ms: int) -> bool:
-        """Make what was staged the replica; False when it does not add up to the server's checksum then."""
+    def swap(self, page: Page, walk: Walk, now_ms: int) -> list[str]:
+        """Make what was staged the replica; return the entities that do not add up to the server's checksum then."""
         with self._database.transaction() as connection:
             gone = self._staging.swap(connection, walk)
             self._operations.saw(walk.newest_stamp)
@@ -68,7 +68,7 @@ class Swapping:
                 self._journal.note(now_ms, "checksum", "failed", f"{walk.mode}: {', '.join(differing)}")
         if gone:
             self._database.scrub()
-        return not differing
+        return differing
 
     def heard(self, server_ms: int) -> None:
         """Note the server's time from a fresh message, within the open transaction."""

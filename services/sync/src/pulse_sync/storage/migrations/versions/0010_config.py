@@ -37,7 +37,7 @@ create table sync.config_entry (
     check (id = scope || '/' || target || '/' || key),
     check ((value is null) = is_deleted)
 );
-comment on table sync.config_entry is 'One row per entry that ever was: a deleted one keeps its version, so that it can only go up.';
+comment on table sync.config_entry is 'One row per entry that ever was: a deleted one keeps its version, which only goes up.';
 create index config_entry_key on sync.config_entry (key) where not is_deleted;
 create index config_entry_target on sync.config_entry (scope, target) where not is_deleted;
 
