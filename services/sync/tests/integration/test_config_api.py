@@ -91,23 +91,20 @@ async def test_an_entry_lives_through_versions_and_its_history_has_every_one(con
         ("all/-/telemetry.interval_ms", True, (422, "invalid_config_value", "body.value")),
         ("all/-/telemetry.interval_ms", None, (422, "invalid_config_value", "body.value")),
         ("all/-/log.level", "LOUD", (422, "invalid_config_value", "body.value")),
+        ("all/-/telemetry.sources", ["x" * 500] * 30, (422, "invalid_config_value", "body.value")),
         ("all/-/telemetry.sources", ["a\x00b"], (422, "invalid_config_value", "body.value")),
         ("all/-/telemetry.sources", ["\ud800"], (422, "invalid_config_value", "body.value")),
         ("all/hall/log.level", "INFO", (422, "invalid_address", "path.target")),
         ("group/a%00b/log.level", "INFO", (422, "invalid_address", "path.target")),
         ("device/a+b/log.level", "INFO", (422, "invalid_address", "path.target")),
         ("all/-/LOG", "INFO", (422, "invalid_address", "path.key")),
-        ("some/-/log.level", "INFO", (422, "invalid", "path.scope")),
+        ("some/-/log.level", "INFO", (422, "invalid_request", None)),
         ("device/nobody/log.level", "INFO", (404, "unknown_device", "device_id")),
     ],
 )
 async def test_what_is_wrong_is_named_with_its_field(config_world, path: str, value: Any, expected: Any) -> None:
     admin = await config_world.person("admin")
-    found = problem(await admin.put(path, value))
-    if expected[1] == "invalid":
-        assert found[0] == 422
-    else:
-        assert found == expected
+    assert problem(await admin.put(path, value)) == expected
     assert (await admin.ask("PUT", "/api/config/all/-/log.level", {"worth": 1})).status_code == 422
     assert (await admin.get())["total"] == 0
     assert (await config_world.http.get("/api/config?search=%00", headers=admin.headers)).status_code == 422

@@ -80,6 +80,8 @@ def test_only_values_make_a_difference_and_true_is_not_one() -> None:
         (None, {"type": "integer", "minimum": 1, "maximum": 1, "default": 1}),
         (None, {"type": "text_list", "choices": ["a", "b"], "default": ["a"]}),
         ("maximum", {"type": "integer", "minimum": 2, "maximum": 1}),
+        ("minimum", {"type": "number", "minimum": "NaN"}),
+        ("maximum", {"type": "number", "maximum": "Infinity"}),
         ("choices", {"type": "boolean", "choices": ["a"]}),
         ("choices", {"type": "text", "choices": ["\ud800"]}),
         ("description", {"type": "text", "description": "\x00"}),
