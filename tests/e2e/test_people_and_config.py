@@ -16,7 +16,7 @@ async def create_user(http, name: str, *roles: str, password: str = PASSWORD) ->
 
 
 async def share(http, desktop, user: dict) -> None:
-    wish = {"user_id": user["id"], "level": "control"}
+    wish = {"user": user["username"], "level": "control"}
     answer = await http.post(f"/api/devices/{desktop.device_id}/shares", json=wish)
     assert answer.status_code == 201, answer.text
 
@@ -105,6 +105,11 @@ async def test_a_person_made_on_an_offline_workstation_signs_in_on_the_web_after
             return bool(answer.status_code == 200)
 
         await eventually(signs_in, what="the new user signs in on the web")
+
+        async def signs_in_there() -> bool:
+            return await sign_in(workstation, name, OTHER) == 0
+
+        await eventually(signs_in_there, what="the new user signs in where they were made")
         (found,) = (await http.get("/api/users", params={"search": name})).json()["items"]
         assert found["roles"] == ["viewer"]
         events = (await http.get("/api/audit", params={"action": "user.created", "limit": 200})).json()["items"]
@@ -166,7 +171,7 @@ async def test_a_lease_that_was_tampered_with_opens_nothing(stack, workstation) 
 async def test_a_changed_interval_changes_the_rate_and_nothing_else_restarts(stack, workstation, eventually) -> None:
     device = workstation.device_id
     async with stack.admin() as http:
-        before = (await workstation.status())["pid"]
+        before = (await workstation.status())["delivery"]["pid"]
         url = f"/api/config/device/{device}/telemetry.interval_ms"
         assert (await http.put(url, json={"value": 100})).status_code in (200, 201)
 
@@ -178,7 +183,7 @@ async def test_a_changed_interval_changes_the_rate_and_nothing_else_restarts(sta
             return await stored() >= 15
 
         await eventually(is_faster, what="ten samples a second arrive")
-        assert (await workstation.status())["pid"] == before
+        assert (await workstation.status())["delivery"]["pid"] == before
 
         async def is_applied() -> bool:
             effective = (await http.get(f"/api/config/effective/{device}")).text

@@ -346,14 +346,11 @@ def migrated(postgres_server: Any) -> dict[str, str]:
     urls: dict[str, str] = postgres_server.new_database()
 
     async def migrate() -> None:
-        schemas = {"identity": "identity", "ingest": "telemetry", "sync": "sync", "gateway": "gateway"}
-        for service, schema in schemas.items():
+        for service in ("identity", "ingest", "sync", "commands", "gateway"):
+            schema = "telemetry" if service == "ingest" else service
             scripts = SERVICES / service / "src" / f"pulse_{service}" / "storage" / "migrations"
             await upgrade(urls[f"pulse_{service}"], scripts, schema)
         db = await asyncpg.connect(postgres_server.superuser_url(urls["pulse_gateway"]))
-        await db.execute("create view commands.command_view as select null::uuid as id where false")
-        await db.execute("grant usage on schema commands to pulse_published")
-        await db.execute("grant select on commands.command_view to pulse_published")
         await db.executemany(
             "insert into identity.permissions values ($1, '') on conflict do nothing", [(str(p),) for p in Permission]
         )

@@ -43,6 +43,9 @@ class ConfigAddress(BaseModel):
     key: str
 
 
+_SCOPES: Final = frozenset(scope.value for scope in ConfigScope)
+
+
 def config_id(scope: ConfigScope, target: str, key: str) -> str:
     """Return the entry's id as a synced row: `device/D-1/telemetry.interval_ms`, `all//log.level`."""
     return f"{scope.value}/{target}/{key}"
@@ -52,8 +55,7 @@ def parse_config_id(row_id: str) -> ConfigAddress | None:
     """Read an id; None when it names no possible entry."""
     scope_text, _, rest = row_id.partition("/")
     target, slash, key = rest.rpartition("/")
-    is_scope = scope_text in {scope.value for scope in ConfigScope}
-    if not slash or not is_scope or len(key) > MAX_KEY_CHARS or _KEY.fullmatch(key) is None:
+    if not slash or scope_text not in _SCOPES or len(key) > MAX_KEY_CHARS or _KEY.fullmatch(key) is None:
         return None
     scope = ConfigScope(scope_text)
     is_fit = {

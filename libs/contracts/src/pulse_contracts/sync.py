@@ -204,9 +204,13 @@ class ServiceKeys(BaseModel):
 # -- checksum -----------------------------------------------------------------------------------------------------------
 
 
+# Made once: json.dumps would make one for each row.
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def row_digest(entity: str, row_id: str, version: int, fields: dict[str, Any]) -> int:
     """Return a row's 63-bit digest: what both sides sum up to see whether they hold the same."""
-    text = json.dumps([entity, row_id, version, fields], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _CANONICAL.encode([entity, row_id, version, fields])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

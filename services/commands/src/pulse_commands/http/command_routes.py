@@ -43,7 +43,9 @@ async def read_keys(given: Given) -> ServiceKeys:
     return given.keys
 
 
-@router.post("", status_code=202, summary="Send a command")
+@router.post(
+    "", status_code=202, summary="Send a command", responses={404: {"description": "There is no such device in scope"}}
+)
 async def send_command(
     body: SendBody,
     principal: Sender,
@@ -67,7 +69,11 @@ async def list_commands(principal: Reader, given: Given, asked: Annotated[Comman
     )
 
 
-@router.get("/catalogue", summary="Which commands there are")
+@router.get(
+    "/catalogue",
+    summary="Which commands there are",
+    responses={404: {"description": "There is no such device in scope"}},
+)
 async def read_catalogue(
     principal: Reader, given: Given, device_id: Annotated[ClientIdField | None, Query()] = None
 ) -> CatalogueAnswer:

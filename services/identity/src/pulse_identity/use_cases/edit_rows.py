@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from pulse_chassis.errors import ForbiddenError, InvalidError, NotFoundError, UnauthorizedError
+from pulse_chassis.errors import ForbiddenError, InvalidError, NotFoundError
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.edits import OWN_KEYS
 from pulse_identity.domain.fields import RoleEdit, UserEdit
@@ -40,11 +40,11 @@ class NewPassword:
 
 
 async def acting(unit: UnitOfWork, user_id: UUID) -> Actor:
-    """Return who acts, with the rights of now; raises UnauthorizedError when there is no such active user."""
+    """Return who acts, with the rights of now; raises ForbiddenError when there is no such active user."""
     user = await unit.people.user(user_id)
     if user is None or not user.is_active:
         message = "who edited is not an active user any more"
-        raise UnauthorizedError(message, code="unknown_actor")
+        raise ForbiddenError(message, code="unknown_actor")
     return Actor(user.id, user.username, user.permissions)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -171,6 +172,9 @@ def differences(left: Iterable[Setting], right: Iterable[Setting]) -> list[Diffe
 
 def spec_problem(spec: ValueSpec) -> tuple[str, str] | None:
     """Return which field of a new key's spec is wrong, and why; None when it makes sense."""
+    for name, bound in (("minimum", spec.minimum), ("maximum", spec.maximum)):
+        if bound is not None and not math.isfinite(bound):
+            return name, "must be a finite number"
     if spec.minimum is not None and spec.maximum is not None and spec.minimum > spec.maximum:
         return "maximum", "must not be below minimum"
     if spec.choices is not None and spec.type not in {ValueType.TEXT, ValueType.TEXT_LIST}:

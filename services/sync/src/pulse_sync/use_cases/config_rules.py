@@ -6,7 +6,8 @@ somebody does not see is answered like one that is not there.
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Final
 
 from pulse_chassis.errors import ForbiddenError, InvalidError, NotFoundError
 from pulse_contracts.configuration import ConfigAddress, ConfigScope, config_id, parse_config_id
@@ -14,6 +15,9 @@ from pulse_contracts.permissions import Permission
 from pulse_contracts.value_specs import value_problem
 from pulse_sync.domain.config_entries import ConfigKey
 from pulse_sync.use_cases.config_ports import ConfigActor, ConfigRegistry
+
+MAX_VALUE_BYTES: Final = 12 * 1024
+"""So that every entry fits into a desktop's operation, a page and a frame of the live socket."""
 
 
 def checked_address(scope: ConfigScope, target: str, key: str) -> ConfigAddress:
@@ -57,5 +61,7 @@ def check_value(key: ConfigKey | None, value: Any) -> None:
         message = "there is no such key; keys under custom. are to be declared first"
         raise InvalidError(message, code="unknown_config_key", field="path.key")
     problem = value_problem(key.spec, value)
+    if problem is None and len(json.dumps(value, ensure_ascii=False).encode()) > MAX_VALUE_BYTES:
+        problem = f"must take at most {MAX_VALUE_BYTES} bytes as JSON"
     if problem is not None:
         raise InvalidError(f"{key.key} {problem}", code="invalid_config_value", field="body.value")

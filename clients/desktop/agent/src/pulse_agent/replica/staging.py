@@ -18,6 +18,7 @@ from pulse_contracts.stamps import NO_STAMP, Stamp
 from pulse_contracts.sync import ENTITY_ORDER, Page, PasswordVerifier, row_digest
 
 _KEYED: Final = ("users", "roles")
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make one for each row
 _SHARED: Final = "id, version, updated_at, updated_by, source, fields, digest"
 
 
@@ -73,7 +74,7 @@ class Staging:
                     given.updated_by,
                     given.source,
                     given.deleted,
-                    json.dumps(given.fields, ensure_ascii=False),
+                    _JSON.encode(given.fields),
                     0 if given.deleted else row_digest(given.entity, given.id, given.version, given.fields),
                     name_key(str(name or "")),
                 )
