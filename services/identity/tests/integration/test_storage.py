@@ -15,6 +15,7 @@ VIEWS = {
     "device_key": ["device_id", "key_prefix", "key_sha256", "expires_at"],
     "device_access": ["user_id", "device_id", "level"],
     "user_authority": ["user_id", "username", "is_active", "roles", "permissions"],
+    "audit_stored": ["event_id"],
 }
 
 
