@@ -3,8 +3,15 @@
 Guaranteed for 24 hours, for requests of one caller to one path under one key: the same body gets the same answer
 (`Idempotency-Replayed: true`), another body 422, a request that is still under way 409. Without Redis a request that
 asks for the guarantee is refused with 503 rather than done without it. Answers of 5xx, 401, 403, 408 and 429 say that
-nothing was done and are not kept. A process that dies in the middle leaves the key locked for two minutes; what it
-committed by then may be done again after that.
+nothing was done and are not kept.
+
+The doubt that is left: a process that dies, or loses Redis, between its commit and the kept answer leaves the key
+locked for two minutes, and after that the same request runs again; so it does when Redis loses its data. The key is not
+part of the transaction, because one request may take several (a device: registry, broker, registry). What is named by
+its caller (a user, a role, a device, a reading with its sequence) is then refused as being there already, or stored
+once; what is not is done again: one more enrolment code, one more key of a device, one more session. A route whose
+effect must never come twice takes the caller's id and has the database hold it unique.
+
 The caller is the verified user of an access token, else whoever holds the same credentials (device key, cookie), so
 nobody is given the answer to somebody else. Answers may hold secrets that are shown once: they are sealed before they
 leave the process, and keys and credentials are stored as digests only.

@@ -2,18 +2,25 @@
 
 `append` writes a row in the caller's transaction; `OutboxRelay` publishes the rows in order and deletes a row only
 after Redis has it. A crash in between publishes it again: consumers dedupe. Nothing is lost while Redis is away.
+
+What Redis has it may lose, and nobody would notice that an audit event is missing. So the row of one stays until the
+audit log has it (identity's view `audit_stored` says so), and is published again every few minutes until then.
+Whoever may not read that view, or reads it before identity was migrated, keeps its rows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 from redis.asyncio import Redis
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis.backoff import Backoff
@@ -22,12 +29,16 @@ from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.run import Worker
 from pulse_chassis.streams import StreamWriter
+from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import STREAM_MAXLEN
 
 POLL_SECONDS: Final = 1.0
 """How late an event can be that another process wrote; our own commits wake the relay at once."""
 BATCH_ROWS: Final = 500
 DEFAULT_MAXLEN: Final = 10_000
+AGAIN_SECONDS: Final = 300.0
+"""After how long an audit event that is not in the log is published again: rare enough not to fill the stream with them."""
+_STORED: Final = sa.text("select event_id from identity.audit_stored where event_id = any(:ids)")
 
 _log = get_logger("outbox")
 
@@ -41,7 +52,18 @@ def outbox_table(metadata: sa.MetaData, schema: str) -> sa.Table:
         sa.Column("stream", sa.Text, nullable=False),
         sa.Column("entry", sa.LargeBinary, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        # Of audit events: what the log knows them by, and when they were published last.
+        sa.Column("event_id", sa.Uuid),
+        sa.Column("published_at", sa.DateTime(timezone=True)),
         schema=schema,
+    )
+
+
+def add_confirmation(schema: str) -> str:
+    """Return the SQL that gives a table of before 2026-11 the columns of audit events."""
+    return (
+        f"alter table {schema}.outbox"
+        " add column if not exists event_id uuid, add column if not exists published_at timestamptz"
     )
 
 
@@ -61,7 +83,14 @@ async def append_many(session: AsyncSession, stream: str, events: Sequence[BaseM
         raise RuntimeError(message)
     if not events:
         return
-    rows = [{"stream": stream, "entry": event.model_dump_json().encode()} for event in events]
+    rows = [
+        {
+            "stream": stream,
+            "entry": event.model_dump_json().encode(),
+            "event_id": event.id if isinstance(event, AuditEvent) else None,
+        }
+        for event in events
+    ]
     await session.execute(sa.insert(table), rows)
     session.info[OUTBOX_WRITTEN_KEY] = True
 
@@ -79,6 +108,8 @@ class OutboxRelay:
         self._wake = asyncio.Event()
         self._lock_name = f"outbox:{table.schema}.{table.name}"
         self._is_down = False
+        self._is_log_hidden = False
+        self._looked_at = float("-inf")
         db.on_outbox_commit(self._wake.set)
 
     def worker(self) -> Worker:
@@ -94,14 +125,38 @@ class OutboxRelay:
             )
             if not has_turn:
                 return 0
-            oldest = sa.select(table.c.id, table.c.stream, table.c.entry).order_by(table.c.id).limit(BATCH_ROWS)
+            again = sa.func.now() - timedelta(seconds=AGAIN_SECONDS)
+            due = sa.or_(table.c.published_at.is_(None), table.c.published_at < again)
+            oldest = sa.select(table).where(due).order_by(table.c.id).limit(BATCH_ROWS)
             rows = (await session.execute(oldest)).all()
             for stream, entries in _runs([(row.stream, row.entry) for row in rows]):
                 writer = StreamWriter(self._redis, stream, self._maxlen.get(stream, DEFAULT_MAXLEN))
                 await writer.append_many(entries)
-            if rows:
-                await session.execute(sa.delete(table).where(table.c.id.in_([row.id for row in rows])))
+            done = [row.id for row in rows if row.event_id is None]
+            kept = [row.id for row in rows if row.event_id is not None]
+            if done:
+                await session.execute(sa.delete(table).where(table.c.id.in_(done)))
+            if kept:
+                await session.execute(sa.update(table).where(table.c.id.in_(kept)).values(published_at=sa.func.now()))
         return len(rows)
+
+    async def forget_stored(self) -> int:
+        """Delete the rows of audit events that the log has; return how many. Without its view that is none."""
+        table = self._table
+        published = sa.select(table.c.event_id).where(table.c.published_at.is_not(None)).limit(BATCH_ROWS)
+        try:
+            async with self._db.transaction() as session:
+                ids = list(await session.scalars(published.order_by(table.c.id)))
+                stored = list(await session.scalars(_STORED, {"ids": ids})) if ids else []
+                if stored:
+                    await session.execute(sa.delete(table).where(table.c.event_id.in_(stored)))
+        except ProgrammingError as error:
+            if not self._is_log_hidden:
+                _log.warning("audit_log_not_readable", reason=str(error.orig))
+            self._is_log_hidden = True
+            return 0
+        self._is_log_hidden = False
+        return len(stored)
 
     async def _run(self, stop: asyncio.Event) -> None:
         backoff = Backoff(0.2, 5.0)
@@ -124,6 +179,10 @@ class OutboxRelay:
         self._wake.clear()
         while await self.publish_pending() == BATCH_ROWS:
             pass
+        if time.monotonic() - self._looked_at >= POLL_SECONDS:
+            while await self.forget_stored() == BATCH_ROWS:
+                pass
+            self._looked_at = time.monotonic()
 
     async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
         waits = {asyncio.ensure_future(stop.wait())}

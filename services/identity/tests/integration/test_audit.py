@@ -11,6 +11,7 @@ import uuid
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 
 from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.request_origin import RequestOrigin, request_origin
@@ -90,6 +91,30 @@ async def test_a_persons_and_a_devices_life_is_in_the_log_with_before_and_after(
     assert of_user[0]["request_id"]
     sessions = await entries(admin, actor="frida", action="session.*")
     assert [item["action"] for item in sessions] == ["session.opened"]
+
+
+async def test_what_redis_lost_before_the_log_had_it_is_told_again_and_forgotten_when_it_is_there(
+    service, admin, settle, monkeypatch
+):
+    parts = service.parts
+    relay = OutboxRelay(parts.database, outbox, parts.redis)
+    await admin.call("POST", "/api/roles", {"name": "lost and found"}, status=201)
+    while await relay.publish_pending():
+        pass
+    await parts.redis.flushdb()
+    assert await relay.forget_stored() == 0
+    await settle()
+    assert await entries(admin, action="role.created") == []
+    monkeypatch.setattr("pulse_chassis.outbox.AGAIN_SECONDS", 0.0)
+    assert await relay.publish_pending() > 0
+    monkeypatch.undo()
+    await settle()
+    (told,) = await entries(admin, action="role.created")
+    assert told["after"]["name"] == "lost and found"
+    assert await relay.forget_stored() > 0
+    async with parts.database.read() as session:
+        # What is left is that somebody just read the log.
+        assert await session.scalar(sa.select(sa.func.count()).where(outbox.c.published_at.is_not(None))) == 0
 
 
 async def test_refusals_are_in_the_log_and_a_flood_of_them_is_two_rows(service, admin, settle):

@@ -195,3 +195,21 @@ async def test_a_refused_change_is_told_with_who_wanted_it(world, service) -> No
         if path.startswith(("/api/users", "/api/roles", "/api/devices")) and not path.endswith("/enroll"):
             assert (route, "unauthorized") in refused, route
             assert refused.get((route, "forbidden")) == viewer.tokens["user"]["username"], route
+
+
+async def test_a_reused_refresh_token_is_told_with_whose_it_was(world, service) -> None:
+    token, user = world.person.tokens["refresh_token"], world.person.id
+
+    async def refresh(agent: str) -> int:
+        headers = {"User-Agent": agent}
+        answer = await service.http.post("/api/auth/refresh", json={"refresh_token": token}, headers=headers)
+        return answer.status_code
+
+    assert [await refresh("owner"), await refresh("thief")] == [200, 401]
+    (event,) = [event for event in await told(service) if (event.after or {}).get("reason") == "refresh_token_reused"]
+    assert (event.action, event.after, event.actor.id) == (
+        "session.ended",
+        {"user_id": user, "reason": "refresh_token_reused"},
+        "identity",
+    )
+    assert event.address

@@ -17,6 +17,7 @@ VIEWS = {
     "user_authority": ["user_id", "username", "is_active", "roles", "permissions"],
     "synced_row": ["entity", "id", "version", "updated_at", "updated_by", "source", "fields", "revoked"],
     "desktop": ["device_id", "sign_jwk", "seal_key", "is_workstation", "is_active", "groups"],
+    "audit_stored": ["event_id"],
 }
 
 

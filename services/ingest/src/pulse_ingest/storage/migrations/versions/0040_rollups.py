@@ -1,13 +1,13 @@
 """Roll-ups by minute and by hour, kept from what arrives, and the views over them.
 
-Revision ID: 0030
-Revises: 0020
+Revision ID: 0040
+Revises: 0030
 """
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0020"
+revision = "0040"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
