@@ -311,7 +311,7 @@ class SyncPeer:
 
     def lease(self, user_id: str, **more: Any) -> str:
         fields = self.log["users", user_id][1].fields
-        held = [self.log["roles", role][1].fields for role in fields["roles"]]
+        held = [self.log["roles", role][1].fields for role in fields["roles"] if ("roles", role) in self.log]
         now = self.now_ms() // 1000
         lease = Lease(
             sub=user_id,

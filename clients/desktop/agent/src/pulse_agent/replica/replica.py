@@ -2,8 +2,8 @@
 
 Guarantees: a message that is forged, replayed, retained, too old, too large, for somebody else, or that answers nothing
 we asked, changes nothing and is noted with its reason; revocations are in force from the first page that names them;
-rows, leases and cursor change together, on the last page; an edit is sent until it is answered. Freshness hangs on
-our own random names for questions and on monotonic time, never on this desktop's wall clock.
+rows, leases and cursor change together, on the last page; an edit is sent until it is answered. Fresh is what names our
+open question, which is random and given up after a minute: no wall clock, theirs or ours, can make that old or new.
 Synchronous and without network; one thread at a time. Other processes may record edits in the same file.
 """
 
@@ -32,7 +32,16 @@ from pulse_agent.replica.time_seen import TimeSeen
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
 from pulse_contracts.operations import EditableEntity
-from pulse_contracts.sync import PULL_SECONDS, Answer, AppliedConfig, Page, PullRefused, Report, ServiceKeys
+from pulse_contracts.sync import (
+    MESSAGE_SECONDS,
+    PULL_SECONDS,
+    Answer,
+    AppliedConfig,
+    Page,
+    PullRefused,
+    Report,
+    ServiceKeys,
+)
 from pulse_contracts.topics import sync_down, sync_update
 
 FORCE: Final = "force"
@@ -64,6 +73,7 @@ class Replica:
         self._walk: Walk | None = None
         self._cut_at = 0.0
         self._forced_at = 0
+        self._heard = (0, 0.0)
         self._is_report_due = False
         self._last_report: bytes | None = None
         self._refusals: list[float] = []
@@ -91,6 +101,7 @@ class Replica:
         if self._walk is not None and now - self._cut_at > RESUME_SECONDS:
             self._drop_walk()
         self._last_report = None
+        self._heard = (0, 0.0)
         self._questions.connected(now)
 
     def disconnected(self) -> None:
@@ -228,13 +239,15 @@ class Replica:
     def _take_down(self, payload: bytes) -> None:
         if self._mail is None:
             raise MessageRefusedError("no_keys", "sync's keys were not fetched yet")
-        message = self._mail.open_down(payload, self.database.number("server_iat"))
+        message = self._mail.open_down(payload)
         if message.req == FORCE and isinstance(message, Page):
             self._force(message)
             return
         question = self._questions.open
         if question is None or message.req != question.request:
             raise MessageRefusedError("not_asked", "answers no open question")
+        if message.iat > self._server_ms():
+            self._heard = (message.iat, self._clock.monotonic())
         match message:
             case Page() if question.kind is Asking.PULL and self._walk is not None:
                 self._questions.answered()
@@ -248,7 +261,19 @@ class Replica:
             case _:
                 raise MessageRefusedError("not_asked", "the answer to another kind of question")
 
+    def _server_ms(self) -> int:
+        """Return the server's time as this connection has heard it, moved on by monotonic time; 0 before.
+
+        Forgotten with the connection: a server whose clock once ran ahead must not make all it says old for years.
+        """
+        iat, then = self._heard
+        return iat + int((self._clock.monotonic() - then) * 1000) if iat else 0
+
     def _force(self, page: Page) -> None:
+        """Do what was not asked for, if it is new: an answer proves that by our own fresh name, this by its time."""
+        age_ms = self._server_ms() - page.iat
+        if age_ms > MESSAGE_SECONDS * 1000:
+            raise MessageRefusedError("too_old", f"{age_ms // 1000} s old")
         if page.iat <= self._forced_at:
             raise MessageRefusedError("replayed", "this was asked before")
         self._forced_at = page.iat
@@ -297,7 +322,7 @@ class Replica:
         now_ms = self._now_ms()
         with self.database.transaction(durable=True) as connection:
             settled = [self.operations.settle(connection, outcome, now_ms) for outcome in answer.outcomes]
-            self._swapping.heard(answer.iat)
+            self.time_seen.hear(answer.iat)
         self._is_report_due = True
         if EditableEntity.CONFIG in settled:
             self._tell_config()

@@ -18,7 +18,7 @@ RENEW_AT_MOST_EVERY_MS: Final = 3600 * 1000
 
 
 class Swapping:
-    """Writes what pages bring. Methods expect no open transaction, but for `heard`."""
+    """Writes what pages bring. Methods that write expect no open transaction, but for `stop_holding`."""
 
     def __init__(
         self, database: ReplicaDatabase, staging: Staging, operations: Operations, journal: Journal, time_seen: TimeSeen
@@ -58,7 +58,7 @@ class Swapping:
             self._database.set_value("error", None)
             if walk.renew_leases:
                 self._database.set_value("renewed_at", now_ms)
-            self.heard(page.iat)
+            self._time_seen.hear(page.iat)
             differing = self._staging.differing(page.checksum or {}, now_ms)
             self._judge(walk, differing)
             if walk.rows or gone or walk.mode == "snapshot" or differing:
@@ -69,12 +69,6 @@ class Swapping:
         if gone:
             self._database.scrub()
         return differing
-
-    def heard(self, server_ms: int) -> None:
-        """Note the server's time from a fresh message, within the open transaction."""
-        if server_ms > self._database.number("server_iat"):
-            self._database.set_value("server_iat", server_ms)
-        self._time_seen.hear(server_ms)
 
     def should_renew_leases(self, now_ms: int) -> bool:
         """Tell whether to ask for new leases."""
