@@ -57,7 +57,6 @@ class Plant:
     def __init__(self, folder: Path, **given: Any) -> None:
         self.diary: list[str] = []
         self.levels: list[str] = []
-        self.pulls: list[float] = []
         self.entries: dict[str, ConfigEntry] = {}
         self.options = AgentOptions.read(data=folder, **given)
         clock = SystemClock()
@@ -85,7 +84,7 @@ class Plant:
     async def running(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with self.agent:
-            knobs = AgentKnobs(self.agent, self.options, self.make_source, self.levels.append, self.pulls.append)
+            knobs = AgentKnobs(self.agent, self.options, self.make_source, self.levels.append)
             self.knobs = knobs
             self.live = LiveConfiguration(
                 knobs.knobs(), self.agent.sources.configure, lambda: list(self.entries.values())
@@ -109,11 +108,11 @@ async def test_each_key_turns_what_it_says_at_once(tmp_path: Path) -> None:
         assert set((await plant.apply()).values()) == {None}
         quota = plant.agent.outbox.quota
         assert (quota.max_bytes, quota.max_age, quota.overflow) == (2**21, timedelta(hours=1), Overflow.THIN)
-        assert (plant.levels, plant.pulls) == (["DEBUG"], [5.0])
+        assert plant.levels == ["DEBUG"]
         plant.entries.clear()
         await plant.apply()
         assert plant.agent.outbox.quota == plant.options.quota()
-        assert (plant.levels, plant.pulls) == (["DEBUG", "INFO"], [5.0, 60.0])
+        assert plant.levels == ["DEBUG", "INFO"]
 
 
 async def test_a_change_of_sources_touches_only_those_that_change(tmp_path: Path, eventually: Any) -> None:
