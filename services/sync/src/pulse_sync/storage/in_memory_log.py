@@ -121,7 +121,8 @@ class InMemoryLog:
             entry = self._state.entries.get((entity, row_id))
             if desktop_id != device_id or entry is None or (_RANK[entity], row_id) <= begin:
                 continue
-            due = DueRow(entry.row, member.is_member)
+            size = len(json.dumps(dict(entry.row.fields), ensure_ascii=False).encode())
+            due = DueRow(entry.row, member.is_member, size)
             is_new = member.cursor > question.since or (member.is_member and entry.cursor > question.since)
             is_again = entity == "users" and member.is_member and (place.renews_leases or row_id in revoked)
             if (is_new or is_again) and not (question.is_live_only and due.is_gone):
