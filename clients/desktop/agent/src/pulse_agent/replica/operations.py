@@ -201,7 +201,7 @@ class Operations:
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def settle(self, connection: sqlite3.Connection, outcome: OperationOutcome, now_ms: int) -> EditableEntity | None:
+    def settle(self, connection: sqlite3.Connection, outcome: OperationOutcome, now_ms: int) -> PendingOperation | None:
         """Take an answer within the open transaction; return what it was about, None for one that settles nothing."""
         found = read_operations(connection, "WHERE op_id = ? AND token IS NOT NULL", str(outcome.op_id))
         if not found:
@@ -211,7 +211,7 @@ class Operations:
         self._take_row(connection, made, outcome, now_ms)
         self._note(made, outcome, now_ms)
         self._rebase(connection, made, outcome, now_ms)
-        return made.entity
+        return made
 
     def _take_row(
         self, connection: sqlite3.Connection, made: PendingOperation, outcome: OperationOutcome, now_ms: int
@@ -275,7 +275,7 @@ class Operations:
         if outcome.outcome is OutcomeKind.APPLIED and outcome.row is not None:
             # Ours was one step; what others did since is not what the person saw, and stays a conflict to be decided.
             version = outcome.row.version
-            if outcome.conflict_id is None:
+            if outcome.conflict_id is None and made.base_version > 0:
                 version = min(version, made.base_version + 1)
             connection.execute(
                 "UPDATE sync_outbox SET base_version = ? WHERE entity = ? AND id = ?",

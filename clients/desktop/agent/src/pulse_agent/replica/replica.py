@@ -31,7 +31,7 @@ from pulse_agent.replica.swapping import Swapping
 from pulse_agent.replica.time_seen import TimeSeen
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
-from pulse_contracts.operations import EditableEntity
+from pulse_contracts.operations import EditableEntity, OutcomeKind
 from pulse_contracts.sync import (
     MESSAGE_SECONDS,
     PULL_SECONDS,
@@ -56,12 +56,15 @@ _log = get_logger("replica")
 
 
 class Replica:
-    """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened."""
+    """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened.
 
-    def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock) -> None:
+    `is_suspect`: look through the whole file first, and set it aside if it is damaged.
+    """
+
+    def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock, *, is_suspect: bool = False) -> None:
         self._identity = identity
         self._clock = clock
-        self.database = ReplicaDatabase(path)
+        self.database = ReplicaDatabase(path, is_suspect=is_suspect)
         self.journal = Journal(self.database.connection)
         self.operations = Operations(self.database, identity)
         self.time_seen = TimeSeen(self.database)
@@ -324,7 +327,9 @@ class Replica:
             settled = [self.operations.settle(connection, outcome, now_ms) for outcome in answer.outcomes]
             self.time_seen.hear(answer.iat)
         self._is_report_due = True
-        if EditableEntity.CONFIG in settled:
+        if any(outcome.outcome is not OutcomeKind.APPLIED for outcome in answer.outcomes):
+            self._questions.want_pull()  # the row as it is now may not have been ours to see in the answer
+        if any(made is not None and made.entity is EditableEntity.CONFIG for made in settled):
             self._tell_config()
 
     def _take_refusal(self, refused: PullRefused, kind: Asking) -> None:

@@ -61,6 +61,8 @@ class Swapping:
             self._time_seen.hear(page.iat)
             differing = self._staging.differing(page.checksum or {}, now_ms)
             self._judge(walk, differing)
+            if walk.mode == "delta":
+                self._journal.note_applied(now_ms)
             if walk.rows or gone or walk.mode == "snapshot" or differing:
                 detail = f"{walk.mode} up to {page.checkpoint}: {walk.rows} rows, {gone} gone"
                 self._journal.note(now_ms, "swap", "applied", detail)
