@@ -211,7 +211,8 @@ async def test_entries_that_change_are_applied_by_themselves(tmp_path: Path, eve
         task = asyncio.create_task(plant.live.run(stop))
         plant.say("log.level", "WARNING")
         plant.live.changed()
-        await eventually(lambda: plant.levels == ["WARNING"] and told == [1], what="applied and told")
+        await eventually(lambda: plant.levels and told, what="applied and told")
+        assert (plant.levels, told) == (["WARNING"], [1])
         stop.set()
         await task
 
