@@ -32,11 +32,19 @@ class PostgresRoleStore:
     async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
         query = sa.select(roles).where(roles.c.id == role_id)
-        row = (await self._session.execute(query.with_for_update() if for_update else query)).one_or_none()
+        return await self._read(query.with_for_update() if for_update else query)
+
+    async def get_kept(self, role_id: UUID) -> Role | None:
+        """Return a role that nobody changes or deletes until the transaction ends; meanwhile it may be given."""
+        # Not as strong as for an end of its own: who is given it holds a lock on a user that the heir's maker waits for.
+        return await self._read(sa.select(roles).where(roles.c.id == role_id).with_for_update(key_share=True))
+
+    async def _read(self, query: sa.Select[Any]) -> Role | None:
+        row = (await self._session.execute(query)).one_or_none()
         if row is None:
             return None
         allowed = await self._session.execute(
-            sa.select(role_permissions.c.permission).where(role_permissions.c.role_id == role_id)
+            sa.select(role_permissions.c.permission).where(role_permissions.c.role_id == row.id)
         )
         return Role(row.id, row.name, row.description, row.is_built_in, frozenset(allowed.scalars()), row.version)
 
