@@ -17,18 +17,15 @@ from uuid import UUID
 
 from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.replica.database import ReplicaDatabase
-from pulse_agent.replica.effective import effective_entries, pull_interval
+from pulse_agent.replica.effective import pull_interval
 from pulse_agent.replica.enrolled import adopt_identity
 from pulse_agent.replica.identity import DesktopIdentity
-from pulse_agent.replica.journal import Journal, KeptConflict, LogEntry
 from pulse_agent.replica.messages import Mail, MessageRefusedError, new_request, read_poke
-from pulse_agent.replica.operations import Operations, PendingOperation
 from pulse_agent.replica.questions import REFUSED_SECONDS, TRY_LATER_SECONDS, Asking, Questions
-from pulse_agent.replica.rows import ReplicaRow, base_rows, row, rows
 from pulse_agent.replica.staging import Staging, Walk
-from pulse_agent.replica.status import ReplicaStatus, read_status
 from pulse_agent.replica.swapping import Swapping
 from pulse_agent.replica.time_seen import TimeSeen
+from pulse_agent.replica.view import ReplicaView
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
 from pulse_contracts.operations import EditableEntity, OutcomeKind
@@ -55,7 +52,7 @@ _POKES: Final = frozenset(sync_update(entity) for entity in ("users", "roles", "
 _log = get_logger("replica")
 
 
-class Replica:
+class Replica(ReplicaView):
     """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened.
 
     `is_suspect`: look through the whole file first, and set it aside if it is damaged.
@@ -64,9 +61,7 @@ class Replica:
     def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock, *, is_suspect: bool = False) -> None:
         self._identity = identity
         self._clock = clock
-        self.database = ReplicaDatabase(path, is_suspect=is_suspect)
-        self.journal = Journal(self.database.connection)
-        self.operations = Operations(self.database, identity)
+        super().__init__(ReplicaDatabase(path, is_suspect=is_suspect), identity)
         self.time_seen = TimeSeen(self.database)
         adopt_identity(self.database, identity, self._now_ms())
         self._staging = Staging(self.database)
@@ -184,51 +179,10 @@ class Replica:
         """Have `listener` called, in the replica's thread, with the configuration in force whenever it changed."""
         self._config_listeners.append(listener)
 
-    def effective_config(self) -> dict[str, ConfigEntry]:
-        """Return, by key, the configuration in force; a key without an entry is as the agent was started."""
-        return effective_entries(self.rows("config"))
-
-    def rows(self, entity: str) -> dict[str, ReplicaRow]:
-        """Return the rows of users, roles, permissions or config by id, with local edits on top."""
-        return rows(self.database.connection, entity)
-
-    def row(self, entity: str, row_id: str) -> ReplicaRow | None:
-        """Return one row with local edits on top."""
-        return row(self.database.connection, entity, row_id)
-
-    def base_rows(self, entity: str) -> dict[str, ReplicaRow]:
-        """Return the rows by id as the server gave them."""
-        return base_rows(self.database.connection, entity)
-
     @property
     def is_pulling(self) -> bool:
         """Whether a pull is under way."""
         return self._walk is not None
-
-    @property
-    def cursor(self) -> int:
-        """Up to where in the server's log this replica is."""
-        return self.database.number("cursor")
-
-    def pending(self) -> list[PendingOperation]:
-        """Return the edits that the server has not answered."""
-        return self.operations.pending()
-
-    def conflicts(self) -> list[KeptConflict]:
-        """Return the edits that met another's, or were refused."""
-        return self.journal.conflicts()
-
-    def notices(self) -> list[KeptConflict]:
-        """Return those of them that nobody was told of yet; each has its `sentence`."""
-        return self.journal.conflicts(only_unread=True)
-
-    def log(self) -> list[LogEntry]:
-        """Return what happened."""
-        return self.journal.log()
-
-    def status(self) -> ReplicaStatus:
-        """Return how sync stands."""
-        return read_status(self.database.connection)
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
