@@ -9,7 +9,7 @@ from alembic.config import Config
 from pulse_identity import app as identity
 from pulse_identity.storage.tables import SCHEMA
 
-STEP, BEFORE = "0030", "0010"
+BEFORE, NOW = "0010", "head"
 
 
 async def _migrate(database, direction, revision):
@@ -32,7 +32,7 @@ async def test_rows_of_before_get_a_stamp_of_when_they_were_changed(service, adm
         await session.execute(
             sa.text("update identity.users set updated_at = '2024-03-01T12:00:00.123Z' where username = 'old'")
         )
-    await _migrate(database, command.upgrade, STEP)
+    await _migrate(database, command.upgrade, NOW)
     row = await row_of("users", user["id"])
     assert (row["version"], row["updated_at"], row["source"]) == (1, "1709294400123-0000", "web")
     await identity.prepare(service.parts)
