@@ -15,7 +15,7 @@ import pytest
 
 from pulse_agent.app import Agent
 from pulse_agent.command_line.run import make_source
-from pulse_agent.commands.built_in import AgentControl, built_in_commands
+from pulse_agent.commands.built_in import AgentControl, SyncFailedError, built_in_commands
 from pulse_agent.commands.command import CommandFailedError, Invocation
 from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.configuration.knobs import AgentKnobs
@@ -57,6 +57,7 @@ class Plant:
     def __init__(self, folder: Path, **given: Any) -> None:
         self.diary: list[str] = []
         self.levels: list[str] = []
+        self.away = False
         self.entries: dict[str, ConfigEntry] = {}
         self.options = AgentOptions.read(data=folder, **given)
         clock = SystemClock()
@@ -75,6 +76,11 @@ class Plant:
     async def edit_config(self, key: str, value: Any, actor: UUID) -> None:
         assert actor == ACTOR
         self.say(key, value, "device/d1")
+
+    async def compare_all(self) -> Mapping[str, Any]:
+        if self.away:
+            raise SyncFailedError("no_answer", "the server did not answer in time")
+        return {"differed": ["users"]}
 
     async def apply(self) -> dict[str, str | None]:
         await self.live.apply()
@@ -243,6 +249,11 @@ async def test_commands_edit_this_devices_configuration_and_answer_what_is_in_fo
             with pytest.raises(CommandFailedError) as failed:
                 await handlers["UPDATE_CONFIG"](invocation(key=key, value_json=value_json))
             assert failed.value.code == code
+        assert await handlers["FORCE_SYNC"](invocation()) == {"differed": ["users"]}
+        plant.away = True
+        with pytest.raises(CommandFailedError) as failed:
+            await handlers["FORCE_SYNC"](invocation())
+        assert failed.value.code == "no_answer"
         with pytest.raises(CommandFailedError) as failed:
             await handlers["RESTART_AGENT"](invocation())
         assert failed.value.code == "not_supported"
