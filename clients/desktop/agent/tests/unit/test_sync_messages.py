@@ -147,6 +147,27 @@ def test_a_force_compares_now_and_only_once(replica: Replica, peer: Any, talk: T
     assert replica.log()[-1].detail.startswith("replayed:")
 
 
+def test_a_page_that_no_file_can_hold_does_not_end_the_agent_and_is_not_asked_for_at_once(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    good = peer.log["users", BOB]
+    peer.put("users", BOB, username="bobby", email=None, is_active=True, roles=[])
+    peer.log["users", BOB] = (peer.cursor, peer.log["users", BOB][1].model_copy(update={"version": 2**70}))
+    clock.advance(60)
+    talk(replica, peer)
+    assert replica.log()[-1].detail.startswith("cannot_be_kept:")
+    assert replica.rows("users")[BOB].fields["username"] == "bob"
+    asked = len(peer.pulls)
+    clock.advance(30)
+    talk(replica, peer)
+    assert len(peer.pulls) == asked
+    peer.log["users", BOB] = good
+    peer.put("users", BOB, username="bobby", email=None, is_active=True, roles=[])
+    clock.advance(60)
+    talk(replica, peer)
+    assert replica.rows("users")[BOB].fields["username"] == "bobby"
+
+
 # -- masks --------------------------------------------------------------------------------------------------------------
 
 ROLES = st.sets(st.sampled_from([str(UUID(int=n)) for n in range(20, 24)]), max_size=3)

@@ -45,6 +45,8 @@ FORCE: Final = "force"
 """The name under which the server, unasked, tells a desktop to compare everything now."""
 MAX_NOTED_REFUSALS: Final = 30
 """Refused messages that are noted within a minute; overflow policy: the rest is only counted."""
+MAX_REPORTED: Final = 500
+"""Config entries of one report."""
 RESUME_SECONDS: Final = 60.0
 """A pull that was cut goes on where it was when the link is back within this time."""
 _POKES: Final = frozenset(sync_update(entity) for entity in ("users", "roles", "permissions", "config"))
@@ -120,6 +122,12 @@ class Replica(ReplicaView):
                 raise MessageRefusedError("wrong_topic", "no topic of sync")
         except MessageRefusedError as refusal:
             self._note_refusal(refusal, topic)
+        except (ValueError, TypeError, OverflowError) as error:
+            # Signed, and yet nothing that can be kept: a number too large for the file, for instance. Not at once again.
+            self._drop_walk()
+            for kind in Asking:
+                self._questions.put_off(kind, REFUSED_SECONDS, self._clock.monotonic())
+            self._note_refusal(MessageRefusedError("cannot_be_kept", f"{type(error).__name__}: {error}"), topic)
 
     def outgoing(self) -> list[bytes]:
         """Return what is to be sent now to `sync/{id}/up`, in order."""
@@ -169,7 +177,8 @@ class Replica(ReplicaView):
 
     def config_applied(self, applied: Sequence[AppliedConfig]) -> None:
         """Tell the server which entries are in force here, or why not."""
-        text = json.dumps([made.model_dump(mode="json") for made in applied])
+        reported = sorted(applied, key=lambda made: made.error is None)[:MAX_REPORTED]  # what failed comes first
+        text = json.dumps([made.model_dump(mode="json") for made in reported])
         if text != self.database.value("applied_config"):
             with self.database.transaction():
                 self.database.set_value("applied_config", text)
@@ -349,7 +358,7 @@ class Replica(ReplicaView):
             cursor=self.cursor,
             revocation_no=self.database.number("revocation_no"),
             pending=self.operations.count(),
-            applied_config=[AppliedConfig.model_validate(made) for made in applied][:500],
+            applied_config=[AppliedConfig.model_validate(made) for made in applied],
             error=self.database.value("error"),
         )
         return report.model_dump_json(exclude_none=True).encode()
