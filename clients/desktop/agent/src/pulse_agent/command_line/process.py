@@ -36,7 +36,9 @@ def become_agent(options: AgentOptions) -> NoReturn:
     from pulse_agent.configuration.options import PREFIX
 
     given = options.model_dump(mode="json", include=options.model_fields_set, exclude_none=True)
-    environment = ALLOCATION | os.environ | {f"{PREFIX}{name.upper()}": _as_text(value) for name, value in given.items()}
+    environment = (
+        ALLOCATION | os.environ | {f"{PREFIX}{name.upper()}": _as_text(value) for name, value in given.items()}
+    )
     # Without positions within a line, code takes 1 MB less; errors still name the line.
     command = [sys.executable, "-X", "no_debug_ranges", "-m", MODULE]
     os.execve(sys.executable, command, environment)  # noqa: S606 # this program's own interpreter

@@ -163,6 +163,8 @@ class CommandExecutor:
             except LogUnavailableError as error:
                 # Nothing is said of it, so the server goes on publishing it: it may be done once the disk works.
                 _log.error("command_not_kept", reason=str(error))
+            except Exception:  # noqa: BLE001 # a message boundary: what one message breaks must not end the agent
+                _log.exception("command_broke_the_executor", bytes=len(message.payload))
             session.ack(message)
 
     async def _take(self, message: InboundMessage) -> None:
