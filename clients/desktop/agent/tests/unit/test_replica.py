@@ -12,7 +12,7 @@ from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.replica import Replica
 from pulse_chassis.clock import ManualClock
 from pulse_contracts.configuration import ConfigScope, config_id
-from pulse_contracts.operations import EditableEntity
+from pulse_contracts.operations import ConflictReport, EditableEntity
 from pulse_contracts.sync import AppliedConfig, PullRefused
 
 Talk = Callable[..., None]
@@ -176,6 +176,43 @@ def test_a_lost_conflict_is_undone_kept_whole_and_told_once(replica: Replica, pe
     replica.journal.mark_read([conflict.number])
     assert replica.notices() == []
     assert [entry.status for entry in replica.log() if entry.kind == "operation"] == ["conflict_lost"]
+
+
+def test_a_won_conflict_keeps_the_servers_side_whole_and_tells_nobody(replica: Replica, peer: Any, talk: Talk) -> None:
+    met = {"username": "bob", "email": "web@example.org", "is_active": True, "roles": []}
+
+    def won(operation: Any) -> Any:
+        report = ConflictReport(
+            winner="desktop",
+            desktop_fields=operation.fields,
+            desktop_stamp=operation.updated_at,
+            server_fields=met,
+            server_stamp="1770459330000-0000",
+        )
+        row = peer.put("users", BOB, **{**met, "email": "desk@example.org"})
+        return peer.outcome(operation, "applied", row=row, conflict=report, conflict_id=UUID(int=9))
+
+    peer.judge = won
+    replica.record(UUID(ANNA), "users", BOB, {"email": "desk@example.org"})
+    talk(replica, peer)
+    (kept,) = replica.conflicts()
+    assert (kept.outcome, kept.conflict_id) == ("won", str(UUID(int=9)))
+    assert kept.server_row == {"fields": met, "updated_at": "1770459330000-0000", "updated_by": None}
+    assert replica.notices() == []
+
+
+def test_an_answer_that_answers_nothing_is_not_asked_for_in_a_circle(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    peer.judge = lambda operation: peer.outcome(operation, "applied").model_copy(update={"op_id": UUID(int=5)})
+    replica.record(UUID(ANNA), "users", BOB, {"email": "desk@example.org"})
+    talk(replica, peer)
+    assert len(replica.pending()) == 1
+    peer.answered.clear()
+    peer.judge = lambda operation: None
+    clock.advance(61)
+    talk(replica, peer)
+    assert replica.pending() == []
 
 
 def test_a_rejected_new_user_is_undone_with_the_edits_that_wait_behind(replica: Replica, peer: Any, talk: Talk) -> None:

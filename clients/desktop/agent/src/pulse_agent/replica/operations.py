@@ -30,7 +30,6 @@ from pulse_contracts.operations import (
     Operation,
     OperationOutcome,
     OutcomeKind,
-    SyncedRow,
 )
 from pulse_contracts.reconciliation import DELETED
 from pulse_contracts.stamps import NO_STAMP, Stamp, next_stamp
@@ -233,12 +232,11 @@ class Operations:
         self._journal.note(now_ms, "operation", status, detail, (made.entity.value, made.row_id))
         is_applied = outcome.outcome is OutcomeKind.APPLIED
         if not is_applied or outcome.conflict_id is not None:
-            self._keep(made, outcome.row, outcome, now_ms, "won" if is_applied else status)
+            self._keep(made, outcome, now_ms, "won" if is_applied else status)
 
     def _keep(
         self,
         made: PendingOperation,
-        server: SyncedRow | None,
         outcome: OperationOutcome | None,
         now_ms: int,
         status: str,
@@ -257,7 +255,7 @@ class Operations:
                 actor=made.actor,
                 desktop_fields=without_secrets(made.fields),
                 desktop_stamp=made.updated_at,
-                server_row=None if server is None else server.model_dump(mode="json"),
+                server_row=None if outcome is None else _server_side(outcome),
                 conflict_id=str(outcome.conflict_id) if outcome and outcome.conflict_id else None,
                 is_read=status == "won",
             )
@@ -286,7 +284,7 @@ class Operations:
                 connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (lost.op_id,))
                 detail = "the row that it edits was refused"
                 self._journal.note(now_ms, "operation", "rejected", detail, (lost.entity.value, lost.row_id))
-                self._keep(lost, None, None, now_ms, "rejected", "row_refused")
+                self._keep(lost, None, now_ms, "rejected", "row_refused")
 
     def saw(self, stamp: Stamp) -> None:
         """Note the highest stamp seen, within the open transaction: the next edit's comes after it."""
@@ -308,6 +306,16 @@ class Operations:
             connection, "WHERE entity = ? AND id = ? ORDER BY position LIMIT 1", made.entity.value, made.row_id
         )
         return bool(found) and found[0].op_id == made.op_id
+
+
+def _server_side(outcome: OperationOutcome) -> dict[str, Any] | None:
+    """Return what the edit met: the row before, as its owner reports it, else the row that stands."""
+    met = outcome.conflict
+    if met is not None:
+        return {"fields": met.server_fields, "updated_at": met.server_stamp, "updated_by": met.server_updated_by}
+    if outcome.row is None or outcome.outcome is OutcomeKind.APPLIED:
+        return None
+    return outcome.row.model_dump(mode="json")
 
 
 def _check_size(fields: dict[str, Any]) -> None:

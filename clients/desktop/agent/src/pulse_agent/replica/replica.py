@@ -290,6 +290,9 @@ class Replica(ReplicaView):
             settled = [self.operations.settle(connection, outcome, now_ms) for outcome in answer.outcomes]
             self.time_seen.hear(answer.iat)
         self._is_report_due = True
+        if not any(settled):
+            # An answer that answers nothing we sent: sent again later, or it would go round in a circle.
+            self._questions.put_off(Asking.PUSH, REFUSED_SECONDS, self._clock.monotonic())
         if any(outcome.outcome is not OutcomeKind.APPLIED for outcome in answer.outcomes):
             self._questions.want_pull()  # the row as it is now may not have been ours to see in the answer
         if any(made is not None and made.entity is EditableEntity.CONFIG for made in settled):
