@@ -56,8 +56,8 @@ def decide_edit(edit: ConfigEdit, before: ConfigEntry | None) -> Decision:
 
 
 def edited(edit: ConfigEdit, before: ConfigEntry | None) -> ConfigEntry:
-    """Return the entry after an edit that stands."""
-    stamp, version = edit.stamp, edit.base_version + 1
+    """Return the entry after an edit that stands. Which version that is, is counted here: a desktop may claim any."""
+    stamp, version = edit.stamp, 1
     if before is not None:
         version = before.version + 1
         # A slow clock's edit of what it had seen is later all the same.
