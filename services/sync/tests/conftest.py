@@ -200,6 +200,10 @@ class MemoryWorld(World):
     async def withdraw(self, username: str, device_id: str) -> None:
         self.owned.access.discard((uid(username), device_id))
 
+    async def lines(self) -> list[tuple[str, str, str | None]]:
+        """Return the sync log."""
+        return [(line.direction, line.status, line.error) for line in self.book.lines]
+
     async def write_config(self, *rows: LogRow) -> int:
         async with self.log.writing() as writer:
             await writer.append(rows, self.clock.now())
@@ -258,6 +262,11 @@ class PostgresWorld(World):
     async def withdraw(self, username: str, device_id: str) -> None:
         statement = "delete from identity.stub_access where user_id = $1 and device_id = $2"
         await self.execute(statement, [(uid(username), device_id)])
+
+    async def lines(self) -> list[tuple[str, str, str | None]]:
+        """Return the sync log."""
+        found = await self.pool.fetch("select direction, status, error from sync.sync_log order by id")
+        return [tuple(row) for row in found]
 
     async def set_access(self, access: Iterable[tuple[str, str]]) -> None:
         """Have exactly these users use exactly these desktops."""

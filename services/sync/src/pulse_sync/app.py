@@ -35,6 +35,7 @@ from pulse_contracts.frames import Topic
 from pulse_contracts.streams import CONFIG_STREAM
 from pulse_contracts.sync import ServiceKeys
 from pulse_sync.http import config_key_routes, config_routes, key_routes, sync_routes
+from pulse_sync.http.instruments import CountedAnswers
 from pulse_sync.http.use_case_set import UseCases
 from pulse_sync.messaging.change_feed import READERS, ChangeFeed
 from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
@@ -177,7 +178,7 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         await absorb.compare()
 
     return [
-        parts.link.worker(answer),
+        parts.link.worker(CountedAnswers(answer, parts.registry, parts.clock.monotonic)),
         parts.pokes.worker(),
         parts.news.worker(),
         *(ChangeFeed(parts.redis, stream, absorb).worker() for stream in READERS),
