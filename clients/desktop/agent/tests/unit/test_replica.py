@@ -108,7 +108,9 @@ def test_offline_edits_of_a_row_are_one_step_and_a_row_made_and_deleted_never_wa
         replica.record(UUID(ANNA), "users", BOB, {"email": email})
     replica.record(UUID(ANNA), "users", BOB, {"roles_removed": [READERS], "roles_added": [ADMINS]})
     replica.record(UUID(ANNA), "users", BOB, {"roles_added": [READERS]})
-    replica.record(UUID(ANNA), "roles", NEW, {"name": "temporary"})
+    replica.record(UUID(ANNA), "roles", NEW, {"name": "temporary", "permissions_added": ["users:read"]})
+    replica.record(UUID(ANNA), "roles", NEW, {"permissions_removed": ["users:read"]})
+    assert replica.pending()[-1].fields == {"name": "temporary"}
     replica.record(UUID(ANNA), "roles", NEW, {"deleted": True})
     replica.connected()
     talk(replica, peer)
@@ -227,7 +229,7 @@ def test_a_rejected_new_user_is_undone_with_the_edits_that_wait_behind(replica: 
     assert replica.pending() == []
     assert [(kept.outcome, kept.code) for kept in replica.conflicts()] == [
         ("rejected", "username_taken"),
-        ("rejected", "row_refused"),
+        ("rejected", "row_not_here"),
     ]
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,18 @@ def test_a_damaged_file_is_set_aside_and_everything_is_pulled_again(
     assert peer.operations[-1].op_no > 1_000_000_000
     assert list(path.parent.glob("replica.db.damaged-*"))
     fresh.close()
+
+
+def test_what_left_the_scope_is_gone_from_the_files_log_as_soon_as_nobody_reads_it(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    path = replica.database.path
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM users").fetchone()
+        peer.remove("users", BOB)
+        clock.advance(60)
+        talk(replica, peer)
+        assert b'"bob"' in path.read_bytes() + path.with_name("replica.db-wal").read_bytes()
+    replica.outgoing()
+    assert b'"bob"' not in path.read_bytes() + path.with_name("replica.db-wal").read_bytes()

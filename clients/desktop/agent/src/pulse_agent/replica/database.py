@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -88,10 +88,16 @@ class ReplicaDatabase:
         before, self._seen_version = self._seen_version, self._data_version()
         return before != self._seen_version
 
-    def scrub(self) -> None:
-        """Empty the write-ahead log, so that overwritten rows do not live on in it; readers elsewhere may delay that."""
-        with suppress(sqlite3.OperationalError):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, so that overwritten rows do not live on in it; False: a reader elsewhere is in the way."""
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            (is_busy, _, _) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        return not is_busy
 
     # -- single values ----------------------------------------------------------------------------------------------
 

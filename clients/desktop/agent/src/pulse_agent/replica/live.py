@@ -185,7 +185,9 @@ class LiveReplica:
                 try:
                     due = await self._turn()
                     backoff.reset()
-                except ReplicaAwayError:
+                except Exception as error:  # noqa: BLE001 # the supervisor of sync: what breaks in it must not end delivery
+                    if not isinstance(error, ReplicaAwayError):
+                        _log.exception("replica_turn_failed")
                     sleeping = asyncio.ensure_future(self._clock.sleep(backoff.next_delay() + LOOK_SECONDS))
                     await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
                     sleeping.cancel()

@@ -97,9 +97,11 @@ class Operations:
         self, connection: sqlite3.Connection, waiting: PendingOperation, mask: dict[str, Any], stamp: Stamp
     ) -> None:
         fields = merged(waiting.entity, waiting.fields, mask)
-        if is_deletion(fields) and waiting.base_version == 0 and self._is_first(connection, waiting):
-            connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
-            return  # nobody but us ever knew of it
+        if waiting.base_version == 0 and self._is_first(connection, waiting):
+            if is_deletion(fields):
+                connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
+                return  # nobody but us ever knew of it
+            fields = {key: value for key, value in fields.items() if not key.endswith("_removed")}
         if {"username", "name", "roles_added", DELETED} & mask.keys():
             # It may rely on what was edited after the operation was begun: a role made, a name freed.
             connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
@@ -282,9 +284,9 @@ class Operations:
         elif made.base_version == 0:
             for lost in later:  # edits of a row that never came to be
                 connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (lost.op_id,))
-                detail = "the row that it edits was refused"
+                detail = "the row that it edits is not here"
                 self._journal.note(now_ms, "operation", "rejected", detail, (lost.entity.value, lost.row_id))
-                self._keep(lost, None, now_ms, "rejected", "row_refused")
+                self._keep(lost, None, now_ms, "rejected", "row_not_here")
 
     def saw(self, stamp: Stamp) -> None:
         """Note the highest stamp seen, within the open transaction: the next edit's comes after it."""

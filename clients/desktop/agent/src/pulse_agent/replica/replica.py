@@ -133,6 +133,8 @@ class Replica(ReplicaView):
         """Return what is to be sent now to `sync/{id}/up`, in order."""
         now = self._clock.monotonic()
         self.time_seen.note(self._now_ms())
+        if self._swapping.needs_scrub:
+            self._swapping.needs_scrub = not self.database.scrub()
         self._look_at_others()
         messages = []
         match self._questions.next_kind(now, **self._situation()):

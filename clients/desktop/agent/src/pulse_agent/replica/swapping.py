@@ -28,6 +28,8 @@ class Swapping:
         self._operations = operations
         self._journal = journal
         self._time_seen = time_seen
+        self.needs_scrub = False
+        """Whether rows went away that the file's log may still hold."""
 
     def revoke(self, revocations: Sequence[Revocation], now_ms: int) -> None:
         """Put revocations in force, durably, before any row."""
@@ -69,7 +71,7 @@ class Swapping:
             if differing:
                 self._journal.note(now_ms, "checksum", "failed", f"{walk.mode}: {', '.join(differing)}")
         if gone:
-            self._database.scrub()
+            self.needs_scrub = True
         return differing
 
     def should_renew_leases(self, now_ms: int) -> bool:
