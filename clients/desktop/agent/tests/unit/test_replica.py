@@ -298,6 +298,22 @@ def test_a_cursor_that_is_too_old_pushes_first_and_then_takes_a_snapshot(
     assert [pull.mode for pull in peer.pulls][-2:].count("snapshot") >= 1
 
 
+def test_a_push_that_needs_a_snapshot_first_waits_for_it(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    peer.refuse = lambda message: (
+        PullRefused(req=message.req, code="snapshot_needed", **peer.signed())
+        if hasattr(message, "operations") and peer.pulls[-1].mode == "delta"
+        else None
+    )
+    replica.record(UUID(ANNA), "users", ANNA, {"email": "a@example.org"})
+    talk(replica, peer)
+    assert peer.pulls[-1].mode == "snapshot"
+    clock.advance(5)
+    talk(replica, peer)
+    assert replica.pending() == []
+
+
 def test_a_row_from_an_answer_is_not_taken_for_drift_but_leaves_when_it_is_out_of_scope(
     replica: Replica, peer: Any, talk: Talk, clock: ManualClock
 ) -> None:

@@ -310,6 +310,8 @@ class Replica(ReplicaView):
                 self.database.set_value("error", f"{kind.value}: {refused.code} {refused.detail}".strip()[:256])
         if refused.code == "snapshot_needed":
             self._drop_walk()
+            if kind is Asking.PUSH:  # then the snapshot goes first
+                self._questions.put_off(kind, TRY_LATER_SECONDS, now)
             return
         usual = TRY_LATER_SECONDS if refused.code == "try_later" else REFUSED_SECONDS
         asked_ms = refused.retry_after_ms
