@@ -341,7 +341,7 @@ async def _fresh_world(urls: dict[str, str]) -> AsyncIterator[World]:
     identity = await asyncpg.connect(urls["pulse_identity"])
     await identity.execute("truncate identity.stub_row, identity.stub_desktop, identity.stub_access")
     database = Database(urls["pulse_sync"], pool_size=24, application_name="test", outbox=outbox)
-    pool = await asyncpg_pool(urls["pulse_sync"], application_name="test", min_size=0, max_size=4)
+    pool = await asyncpg_pool(urls["pulse_sync"], application_name="test", min_size=0, max_size=4, is_stateless=True)
     await pool.execute(EMPTY)
     try:
         yield PostgresWorld(urls, identity, database, pool)

@@ -118,6 +118,7 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
         application_name=f"{SERVICE}-{settings.sync_worker_id}",
         min_size=0,
         max_size=settings.sync_concurrency,
+        is_stateless=True,
     )
     identity = IdentityLink(settings.identity_url, settings.internal_key.get_secret_value())
     options = LinkOptions(
