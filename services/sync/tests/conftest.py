@@ -149,7 +149,7 @@ class World:
             self.scopes, self.verifiers, self.book, self.signing_key.sign, self.clock, timedelta(days=7)
         )
 
-    def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = True) -> Desktop:
+    def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = False) -> Desktop:
         key = self.desktop_keys.setdefault(device_id, SigningKey.generate(device_id))
         seal_key = self.seal_keys.setdefault(device_id, SealKey.generate())
         return Desktop(device_id, key.public_jwk(), seal_key.public_key, is_workstation, is_active)
@@ -246,7 +246,7 @@ class PostgresWorld(World):
         given = (json.dumps(made.sign_jwk), made.seal_key, made.is_workstation, made.is_active, list(groups))
         await self.execute(
             "insert into identity.stub_desktop values ($1, $2, $3, $4, $5, $6) on conflict (device_id) do update"
-            " set is_active = excluded.is_active, groups = excluded.groups",
+            " set is_active = excluded.is_active, groups = excluded.groups, is_workstation = excluded.is_workstation",
             [(device_id, *given)],
         )
         return made
