@@ -2,7 +2,7 @@
 
 The role is changed over REST as an administrator would. Each desktop is enrolled with keys of its own, has its own
 connection and opens and verifies its own page. Time runs from the moment before the request is sent until a desktop
-has swapped the row in. What is far behind catches up by snapshot: configuration entries for that desktop alone.
+has swapped the row in. Who is far behind is a workstation that catches up from nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ ENVIRONMENT: Final = {"PULSE_RATE_LIMITS": "off"}
 _ENROLLING: Final = 8
 _ANSWER_SECONDS: Final = 60.0
 _CATCH_UP_SECONDS: Final = 300.0
-_ENTRIES: Final = """
-insert into sync.config_entry (id, scope, target, key, value, version, stamp, updated_by, source)
-select 'device/' || $1 || '/custom.k' || n, 'device', $1, 'custom.k' || n, to_jsonb(n), 1,
-       '1700000000000-0000', 'bench', 'web'
-from generate_series(1, $2) as n
+_ROLES: Final = """
+insert into identity.roles
+    (id, name, name_key, description, is_built_in, version, created_at, updated_at, stamp, updated_by, source, revoked)
+select gen_random_uuid(), 'bench ' || n, 'bench ' || n, 'Made by a benchmark', false, 1, now(), now(),
+       '1700000000000-0000', 'bench', 'web', '{}'
+from generate_series(1, $1) as n
 """
 
 
@@ -77,27 +78,27 @@ async def measure_spread(stack: Stack, *, desktops: int, changes: int) -> list[S
 
 
 async def measure_catch_up(stack: Stack, *, rows: int) -> CatchUpFigure:
-    """Give one desktop `rows` configuration entries while it is away, and time its first pull. Raises BenchError."""
+    """Make `rows` roles while a workstation, which has them all, is away; time its first pull. Raises BenchError."""
     async with sign_in(stack) as session:
-        (desktop,) = await _enrol(session, ["bench-behind"])
+        try:
+            (desktop,) = await _enrol(session, ["bench-behind"], "workstation")
+        except GatewayError as error:
+            raise BenchError(f"the desktop could not be enrolled: {error}") from error
         connection = await asyncpg.connect(stack.database_url)
         try:
-            await connection.execute(_ENTRIES, "bench-behind", rows)
+            await connection.execute(_ROLES, rows)
+            await _all_logged(connection, rows)
         finally:
             await connection.close()
-        await _logged(stack, rows)
         started = time.perf_counter()
         await desktop.connect()
         try:
             async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await desktop.wait_for("config", f"device/bench-behind/custom.k{rows}", 1)
+                await desktop.wait_for_rows("roles", rows)
         except TimeoutError as error:
             raise BenchError(f"{rows} rows were not there within {_CATCH_UP_SECONDS:g} s") from error
         seconds = time.perf_counter() - started
         await desktop.disconnect()
-        held = sum(1 for entity, _ in desktop.versions if entity == "config")
-        if held < rows:
-            raise BenchError(f"{held} of {rows} entries arrived")
         return CatchUpFigure(rows, desktop.pages, seconds)
 
 
@@ -110,13 +111,13 @@ async def _role_of_admin(session: GatewaySession) -> dict[str, Any]:
     return dict(role)
 
 
-async def _enrol(session: GatewaySession, ids: list[str]) -> list[SimulatedDesktop]:
+async def _enrol(session: GatewaySession, ids: list[str], kind: str = "desktop") -> list[SimulatedDesktop]:
     keys = (await session.request("GET", "/api/sync/keys"))["keys"]
     places = asyncio.Semaphore(_ENROLLING)
 
     async def one(device_id: str) -> SimulatedDesktop:
         async with places:
-            return await enrol_desktop(session, device_id, keys)
+            return await enrol_desktop(session, device_id, kind, keys)
 
     return list(await asyncio.gather(*(one(device_id) for device_id in ids)))
 
@@ -155,17 +156,17 @@ async def _all_have(fleet: list[SimulatedDesktop], role_id: str, version: int) -
         raise BenchError(f"{late} desktops had not heard of the change within {_ANSWER_SECONDS:g} s") from error
 
 
-async def _logged(stack: Stack, rows: int) -> None:
-    """Wait until sync's own comparison has taken the entries into its log."""
-    connection = await asyncpg.connect(stack.database_url)
+async def _all_logged(connection: asyncpg.Connection[asyncpg.Record], rows: int) -> None:
+    """Wait until sync's own comparison has taken the roles into its log and the desktop's scope."""
+    in_scope = (
+        "select count(*) from sync.membership where desktop_id = 'bench-behind' and entity = 'roles' and is_member"
+    )
     try:
         async with asyncio.timeout(_CATCH_UP_SECONDS):
-            while await connection.fetchval("select count(*) from sync.entry where entity = 'config'") < rows:
+            while await connection.fetchval(in_scope) < rows:
                 await asyncio.sleep(0.5)
     except TimeoutError as error:
-        raise BenchError("the entries did not reach the change log") from error
-    finally:
-        await connection.close()
+        raise BenchError("the roles did not reach the change log") from error
 
 
 def raise_file_limit(files: int) -> None:

@@ -347,9 +347,8 @@ def migrated(postgres_server: Any) -> dict[str, str]:
 
     async def migrate() -> None:
         for service in ("identity", "ingest", "sync", "commands", "gateway"):
-            schema = "telemetry" if service == "ingest" else service
             scripts = SERVICES / service / "src" / f"pulse_{service}" / "storage" / "migrations"
-            await upgrade(urls[f"pulse_{service}"], scripts, schema)
+            await upgrade(urls[f"pulse_{service}"], scripts, "telemetry" if service == "ingest" else service)
         db = await asyncpg.connect(postgres_server.superuser_url(urls["pulse_gateway"]))
         await db.executemany(
             "insert into identity.permissions values ($1, '') on conflict do nothing", [(str(p),) for p in Permission]

@@ -149,7 +149,7 @@ class World:
             self.scopes, self.verifiers, self.book, self.signing_key.sign, self.clock, timedelta(days=7)
         )
 
-    def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = True) -> Desktop:
+    def make_desktop(self, device_id: str, *, is_active: bool = True, is_workstation: bool = False) -> Desktop:
         key = self.desktop_keys.setdefault(device_id, SigningKey.generate(device_id))
         seal_key = self.seal_keys.setdefault(device_id, SealKey.generate())
         return Desktop(device_id, key.public_jwk(), seal_key.public_key, is_workstation, is_active)
@@ -200,6 +200,10 @@ class MemoryWorld(World):
     async def withdraw(self, username: str, device_id: str) -> None:
         self.owned.access.discard((uid(username), device_id))
 
+    async def lines(self) -> list[tuple[str, str, str | None]]:
+        """Return the sync log."""
+        return [(line.direction, line.status, line.error) for line in self.book.lines]
+
     async def write_config(self, *rows: LogRow) -> int:
         async with self.log.writing() as writer:
             await writer.append(rows, self.clock.now())
@@ -210,8 +214,9 @@ class MemoryWorld(World):
 class PostgresWorld(World):
     """The adapters of production over PostgreSQL."""
 
-    def __init__(self, urls: dict[str, str], database: Database, pool: Any) -> None:
+    def __init__(self, urls: dict[str, str], identity: Any, database: Database, pool: Any) -> None:
         self.urls = urls
+        self.identity = identity
         self.database = database
         self.pool = pool
         super().__init__(
@@ -219,11 +224,7 @@ class PostgresWorld(World):
         )
 
     async def execute(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        connection = await asyncpg.connect(self.urls["pulse_identity"])
-        try:
-            await connection.executemany(statement, rows)
-        finally:
-            await connection.close()
+        await self.identity.executemany(statement, rows)
 
     async def put(self, *rows: LogRow) -> None:
         given = [
@@ -245,7 +246,7 @@ class PostgresWorld(World):
         given = (json.dumps(made.sign_jwk), made.seal_key, made.is_workstation, made.is_active, list(groups))
         await self.execute(
             "insert into identity.stub_desktop values ($1, $2, $3, $4, $5, $6) on conflict (device_id) do update"
-            " set is_active = excluded.is_active, groups = excluded.groups",
+            " set is_active = excluded.is_active, groups = excluded.groups, is_workstation = excluded.is_workstation",
             [(device_id, *given)],
         )
         return made
@@ -261,6 +262,22 @@ class PostgresWorld(World):
     async def withdraw(self, username: str, device_id: str) -> None:
         statement = "delete from identity.stub_access where user_id = $1 and device_id = $2"
         await self.execute(statement, [(uid(username), device_id)])
+
+    async def lines(self) -> list[tuple[str, str, str | None]]:
+        """Return the sync log."""
+        found = await self.pool.fetch("select direction, status, error from sync.sync_log order by id")
+        return [tuple(row) for row in found]
+
+    async def set_access(self, access: Iterable[tuple[str, str]]) -> None:
+        """Have exactly these users use exactly these desktops."""
+        await self.identity.execute("delete from identity.stub_access")
+        statement = "insert into identity.stub_access values ($1, $2, 'read')"
+        await self.execute(statement, [(uid(username), device_id) for username, device_id in access])
+
+    async def again(self, check: Callable[[World], Awaitable[None]]) -> None:
+        """Run a check on the emptied database, in the loop at hand."""
+        async for fresh in _fresh_world(self.urls):
+            await check(fresh)
 
     async def write_config(self, *rows: LogRow) -> int:
         async with self.database.transaction() as session:
@@ -316,19 +333,22 @@ update sync.head set cursor = 0, revocation_no = 0, horizon = 0;
 
 @pytest.fixture
 async def postgres_world(published_database: dict[str, str]) -> AsyncIterator[World]:
-    urls = published_database
-    for role_name, statement in (
-        ("pulse_identity", "truncate identity.stub_row, identity.stub_desktop, identity.stub_access"),
-        ("pulse_sync", EMPTY),
-    ):
-        connection = await asyncpg.connect(urls[role_name])
-        await connection.execute(statement)
-        await connection.close()
+    async for fresh in _fresh_world(published_database):
+        yield fresh
+
+
+async def _fresh_world(urls: dict[str, str]) -> AsyncIterator[World]:
+    identity = await asyncpg.connect(urls["pulse_identity"])
+    await identity.execute("truncate identity.stub_row, identity.stub_desktop, identity.stub_access")
     database = Database(urls["pulse_sync"], pool_size=24, application_name="test", outbox=outbox)
-    pool = await asyncpg_pool(urls["pulse_sync"], application_name="test", min_size=0, max_size=4)
-    yield PostgresWorld(urls, database, pool)
-    await pool.close()
-    await database.dispose()
+    pool = await asyncpg_pool(urls["pulse_sync"], application_name="test", min_size=0, max_size=4, is_stateless=True)
+    await pool.execute(EMPTY)
+    try:
+        yield PostgresWorld(urls, identity, database, pool)
+    finally:
+        await pool.close()
+        await database.dispose()
+        await identity.close()
 
 
 @pytest.fixture(params=["memory", "postgres"])

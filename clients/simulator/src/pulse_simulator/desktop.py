@@ -63,6 +63,12 @@ class SimulatedDesktop:
             self._changed.clear()
             await self._changed.wait()
 
+    async def wait_for_rows(self, entity: str, count: int) -> None:
+        """Return once so many rows of an entity are swapped in."""
+        while sum(1 for held, _ in self.versions if held == entity) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
     def _receive(self, message: InboundMessage) -> None:
         if self._session is not None:
             self._session.ack(message)
@@ -104,9 +110,11 @@ class SimulatedDesktop:
             task.add_done_callback(self._asking.discard)
 
 
-async def enrol_desktop(session: GatewaySession, device_id: str, server_keys: list[dict[str, Any]]) -> SimulatedDesktop:
+async def enrol_desktop(
+    session: GatewaySession, device_id: str, kind: str, server_keys: list[dict[str, Any]]
+) -> SimulatedDesktop:
     """Enrol a desktop with keys of its own; `server_keys` is what `GET /api/sync/keys` gave. Raises GatewayError."""
-    code = await session.request("POST", "/api/devices/enrolment-codes", json={"id": device_id, "kind": "desktop"})
+    code = await session.request("POST", "/api/devices/enrolment-codes", json={"id": device_id, "kind": kind})
     seal_key = SealKey.generate()
     request = EnrolmentRequest(
         code=code["code"], sign_jwk=SigningKey.generate().public_jwk(), seal_key=seal_key.public_key

@@ -295,10 +295,12 @@ class StateFrame(Frame):
 class EventItem(Frame):
     """One event of a log topic."""
 
-    id: str
-    ts: int
-    kind: str
-    data: dict[str, Any]
+    id: Annotated[str, Field(description="names the event for ever: one that comes again is the same")]
+    ts: Annotated[int, Field(description="when it happened, Unix ms")]
+    kind: Annotated[str, Field(description="`command`: a step of a command's life")]
+    data: Annotated[
+        dict[str, Any], Field(description="`command`: the fields of `stream.command-changed` but v, event_id and at")
+    ]
 
 
 class EventFrame(Frame):

@@ -136,5 +136,7 @@ class OperationOutcome(BaseModel):
     ] = None
     detail: str | None = None
     row: SyncedRow | None = None
-    conflict: Annotated[ConflictReport | None, Field(description="between services; desktops get conflict_id")] = None
+    conflict: Annotated[
+        ConflictReport | None, Field(description="for desktops only together with the row: while it is in their scope")
+    ] = None
     conflict_id: UUID | None = None

@@ -18,11 +18,11 @@ async def test_a_command_whose_device_never_came_expires_and_is_never_published(
     async with world.service():
         peer = await world.peer(user, connects=False)
         (command,) = await world.send(user, peer.device_id, ttl_s=1)
-        await world.until_state(command["id"], "expired")
+        await world.expect_state(command["id"], "expired")
         await peer.connect()
         await world.online(peer.device_id)
         (later,) = await world.send(user, peer.device_id)
-        await world.until_state(later["id"], "succeeded")
+        await world.expect_state(later["id"], "succeeded")
         assert [str(jti) for jti in peer.executed] == [later["id"]]
         assert await world.steps(command["id"]) == ["queued", "expired"]
 
@@ -30,15 +30,15 @@ async def test_a_command_whose_device_never_came_expires_and_is_never_published(
 async def test_an_unanswered_command_becomes_unknown_and_the_devices_later_word_corrects_it(world):
     user = await world.user()
     async with world.service(commands_grace_seconds=0.5):
-        peer = await world.peer(user, is_mute=True)
-        (command,) = await world.send(user, peer.device_id, ttl_s=1)
+        peer = await world.peer(user, is_mute=True, clock_behind=3600.0)
+        (command,) = await world.send(user, peer.device_id, ttl_s=2)
         (following,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "unknown")
-        await world.until_state(following["id"], "published")
+        await world.expect_state(command["id"], "unknown")
+        await world.expect_state(following["id"], "published")
         peer.is_mute = False  # it is asked again, and tells
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
         assert list(peer.executed.values()) == [1, 1]
-        await world.until_state(following["id"], "succeeded")
+        await world.expect_state(following["id"], "succeeded")
 
 
 async def test_a_device_that_gets_it_too_late_says_that_it_expired(world):
@@ -46,26 +46,26 @@ async def test_a_device_that_gets_it_too_late_says_that_it_expired(world):
     async with world.service(commands_grace_seconds=0.5):
         peer = await world.peer(user, connects=False)
         await world.online(peer.device_id)  # so it seems: it is not on the broker
-        (command,) = await world.send(user, peer.device_id, ttl_s=1)
-        await world.until_state(command["id"], "unknown")
+        (command,) = await world.send(user, peer.device_id, ttl_s=2)
+        await world.expect_state(command["id"], "unknown")
         await peer.connect()
         await world.online(peer.device_id)
-        await world.until_state(command["id"], "expired")
+        await world.expect_state(command["id"], "expired")
         assert not peer.executed
 
 
 async def test_a_command_that_runs_and_falls_silent_becomes_unknown_until_the_device_tells(world):
     user = await world.user()
     async with world.service(commands_silence_seconds=0.5):
-        peer = await world.peer(user, script=lambda _command: [{"state": "started"}])
-        (command,) = await world.send(user, peer.device_id, ttl_s=1)
-        await world.until_state(command["id"], "started")
+        peer = await world.peer(user, script=lambda _command: [{"state": "started"}], clock_behind=3600.0)
+        (command,) = await world.send(user, peer.device_id, ttl_s=2)
+        await world.expect_state(command["id"], "started")
         peer.is_mute = True
-        await world.until_state(command["id"], "unknown")
+        await world.expect_state(command["id"], "unknown")
         await peer.report(command["id"], "expired")  # it ran: whoever says so has forgotten
         await peer.report(command["id"], "unknown", message="the agent died")
         await peer.report(command["id"], "failed", error={"code": "died"})
-        await world.until_state(command["id"], "failed")
+        await world.expect_state(command["id"], "failed")
 
 
 async def test_presence_that_nobody_told_is_seen_all_the_same(world):
@@ -75,7 +75,7 @@ async def test_presence_that_nobody_told_is_seen_all_the_same(world):
         (command,) = await world.send(user, peer.device_id)
         await peer.connect()
         await world.online(peer.device_id, is_told=False)
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
 
 
 async def test_a_report_that_came_while_the_service_was_away_is_taken_when_it_is_back(world):
@@ -83,12 +83,12 @@ async def test_a_report_that_came_while_the_service_was_away_is_taken_when_it_is
     async with world.service(commands_session="durable"):
         peer = await world.peer(user, script=lambda _command: [{"state": "started"}])
         (command,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "started")
+        await world.expect_state(command["id"], "started")
     try:
         await peer.report(command["id"], "succeeded")
         await peer.disconnect()
         async with world.service(commands_session="durable"):
-            await world.until_state(command["id"], "succeeded")
+            await world.expect_state(command["id"], "succeeded")
     finally:
         username, password = world.broker.svc_commands
         endpoint = MqttEndpoint(world.broker.host, world.broker.port, username, password)
@@ -117,7 +117,7 @@ async def test_a_broker_that_is_killed_and_loses_everything_costs_nothing(world,
             sent += [c["id"] for c in await world.send(user, *(p.device_id for p in peers))]
             await asyncio.to_thread(world.broker.start)
             for command_id in sent:
-                await world.until_state(command_id, "succeeded", seconds=60)
+                await world.expect_state(command_id, "succeeded", seconds=60)
         finally:
             for task in staying:
                 task.cancel()
@@ -131,13 +131,13 @@ async def test_a_database_that_goes_away_is_waited_for(world, postgres_server):
     async with world.service():
         peer = await world.peer(user, script=lambda _command: [{"state": "received"}])
         (command,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "received")
+        await world.expect_state(command["id"], "received")
         await world.db.close()
         await asyncio.to_thread(postgres_server.kill)
         await peer.report(command["id"], "succeeded")
         await asyncio.to_thread(postgres_server.start)
         await world.reconnect()
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
 
 
 @pytest.mark.parametrize("seed", [20261121])

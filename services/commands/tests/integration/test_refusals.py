@@ -15,7 +15,7 @@ async def test_forged_foreign_unknown_and_oversized_reports_are_refused_with_a_l
         victim = await world.peer(user, script=lambda _command: [{"state": "received"}])
         intruder = await world.peer(user)
         (command,) = await world.send(user, victim.device_id)
-        await world.until_state(command["id"], "received")
+        await world.expect_state(command["id"], "received")
         before = await world.db.fetchrow("select * from commands.command")
         bad = {
             "foreign_command": {"type": "status", "jti": command["id"], "state": "succeeded", "at": 1},
@@ -45,7 +45,7 @@ async def test_forged_foreign_unknown_and_oversized_reports_are_refused_with_a_l
 
         await wait_until(told)
         await victim.report(command["id"], "succeeded")
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
 
 
 async def test_what_a_device_refused_is_written_down_and_changes_nothing(world, wait_until):
@@ -53,7 +53,7 @@ async def test_what_a_device_refused_is_written_down_and_changes_nothing(world, 
     async with world.service() as service:
         peer = await world.peer(user, is_mute=True)
         (command,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "published")
+        await world.expect_state(command["id"], "published")
         for code in ("bad_signature", "replayed", "made_up_code"):
             await peer.say({"type": "refused", "code": code, "detail": "no", "jti": command["id"], "at": 1})
         await wait_until(lambda: service.counted("commands_refused") == 3)
@@ -79,7 +79,7 @@ async def test_reports_that_come_twice_or_late_change_nothing(world, wait_until)
     async with world.service() as service:
         peer = await world.peer(user, script=lambda _command: [{"state": "succeeded", "result": [1]}])
         (command,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
         taken = service.counted("reports_taken")
         for state in ("received", "started", "succeeded", "failed", "expired", "rejected", "unknown"):
             await peer.report(command["id"], state)
@@ -96,7 +96,7 @@ async def test_words_that_a_database_cannot_keep_are_mended(world, wait_until):
     async with world.service() as service:
         peer = await world.peer(user, script=lambda _command: reports)
         (command,) = await world.send(user, peer.device_id)
-        await world.until_state(command["id"], "failed")
+        await world.expect_state(command["id"], "failed")
         argument = {"type": "text", "description": "\x00", "default": {"\x00": float("nan")}}
         await peer.declare({"name": "ODD", "description": "\x00", "arguments": {"x": argument}})
         await peer.say({"type": "refused", "code": "\x00", "detail": "\x00", "jti": "\x00", "at": 1})

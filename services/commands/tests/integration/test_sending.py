@@ -15,7 +15,7 @@ async def test_a_command_goes_through_every_step_and_each_has_its_time_and_actor
         peer = await world.peer(user)
         (command,) = await world.send(user, peer.device_id, name="PING")
         assert command["state"] == "queued"
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
         detail = (await world.ask(user, "GET", f"/api/commands/{command['id']}")).json()
         assert [step["state"] for step in detail["steps"]] == [
             "queued",
@@ -51,7 +51,7 @@ async def test_a_command_for_a_device_that_is_away_waits_and_goes_out_when_it_co
         await peer.connect()
         await world.online(peer.device_id)
         for command_id in sent:
-            await world.until_state(command_id, "succeeded")
+            await world.expect_state(command_id, "succeeded")
         assert [str(jti) for jti in peer.order] == sent
 
 
@@ -60,13 +60,13 @@ async def test_commands_of_a_device_run_in_the_order_in_which_they_were_sent_one
     async with world.service():
         peer = await world.peer(user, script=lambda _command: [{"state": "received"}, {"state": "started"}])
         first, second = [(await world.send(user, peer.device_id))[0]["id"] for _ in range(2)]
-        await world.until_state(first, "started")
+        await world.expect_state(first, "started")
         assert await world.state(second) == "queued"
         await peer.report(first, "started", progress=0.5, message="half")
         await wait_until(lambda: _progress(world, first))
         assert await world.state(second) == "queued"
         await peer.report(first, "failed", error={"code": "broken", "message": "it broke"})
-        await world.until_state(second, "started")
+        await world.expect_state(second, "started")
         detail = (await world.ask(user, "GET", f"/api/commands/{first}")).json()
         assert (detail["state"], detail["progress"], detail["error"]["code"]) == ("failed", 0.5, "broken")
         assert [step["progress"] for step in detail["steps"]] == [None, None, None, None, 0.5, None]
@@ -120,7 +120,7 @@ async def test_what_was_never_published_can_be_cancelled_and_nothing_else(world)
         answer = await world.ask(user, "POST", f"/api/commands/{waiting['id']}/cancel")
         assert (answer.status_code, answer.json()["code"]) == (409, "already_ended")
         (running,) = await world.send(user, peer.device_id)
-        await world.until_state(running["id"], "received")
+        await world.expect_state(running["id"], "received")
         answer = await world.ask(user, "POST", f"/api/commands/{running['id']}/cancel")
         assert (answer.status_code, answer.json()["code"]) == (409, "already_published")
         await world.online(away)
@@ -175,7 +175,7 @@ async def test_a_command_of_its_own_must_be_declared_by_the_device(world, wait_u
             ["commands:send", "config:write"],
         )
         (command,) = await world.send(user, peer.device_id, name="BLINK", args={"times": 3})
-        await world.until_state(command["id"], "succeeded")
+        await world.expect_state(command["id"], "succeeded")
         answer = await world.ask(user, "POST", "/api/commands", body | {"args": {"times": 11}})
         assert (answer.status_code, answer.json()["field"]) == (422, "body.args.times")
 

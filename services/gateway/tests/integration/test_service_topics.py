@@ -245,6 +245,26 @@ async def test_snapshots_are_what_sync_publishes_and_then_what_changes(world, wa
         await wait_until(lambda: client.state("sync") == {})
 
 
+async def test_a_stream_that_was_lost_is_a_gap_and_a_new_snapshot_of_what_has_a_state(world, wait_until) -> None:
+    mine, _ = await two_users(world)
+    async with world.gateway() as gateway, gateway.socket(mine) as client:
+        for topic in TOPICS:
+            await client.subscribe(topic, topic, interval_ms=0)
+        first, _ = await step(world, "mine-1")
+        await synced(world, "mine-1")
+        await setting(world, "all", "", "INFO")
+        await wait_until(lambda: events(client, "commands") and client.state("sync") and client.state("config"))
+        # What the streams told is nowhere else here: after their loss the database is what holds.
+        await world.redis.flushdb()
+        for topic in TOPICS:
+            gap = await client.one(lambda f, t=topic: f["type"] == "gap" and f["sub"] == t)
+            assert gap["reason"] == "epoch"
+        await wait_until(lambda: client.state("sync") == {} == client.state("config"))
+        again, _ = await step(world, "mine-1")
+        await wait_until(lambda: events(client, "commands") == [first, again])
+        assert not client.of("snapshot", "commands")
+
+
 async def test_a_resume_after_the_scope_changed_is_a_snapshot(world, wait_until) -> None:
     mine, _ = await two_users(world)
     async with world.gateway() as gateway:

@@ -228,8 +228,7 @@ async def prepare(parts: Parts) -> None:
         await ensure_signing_key(unit, parts.box, now)
         await ensure_password_box(unit, parts.box, now)
 
-    settings = parts.settings
-    first_admin = FirstAdmin(settings.identity_admin_username, settings.identity_admin_password)
+    first_admin = FirstAdmin(parts.settings.identity_admin_username, parts.settings.identity_admin_password)
     made_up = await PrepareStart(parts.work, parts.hasher, parts.clock, ensure_keys)(first_admin)
     if made_up is not None:
         line = "=" * 64
@@ -346,8 +345,8 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
 def _use_cases(parts: Parts) -> UseCases:
     settings, work, clock, broker = parts.settings, parts.work, parts.clock, parts.broker
     times = SessionTimes(settings.session_idle, settings.session_longest)
-    bucket = Bucket(settings.identity_sign_in_burst, settings.identity_sign_in_refill)
-    limits = RedisLimits(parts.redis, sign_in=bucket, enrolment=ENROLMENT_BUCKET)
+    sign_in = Bucket(settings.identity_sign_in_burst, settings.identity_sign_in_refill)
+    limits = RedisLimits(parts.redis, sign_in=sign_in, enrolment=ENROLMENT_BUCKET)
     register, hand_over = RegisterDevices(work, broker, clock), HandOverKey(work, broker, clock)
 
     return UseCases(
@@ -398,16 +397,14 @@ def _use_cases(parts: Parts) -> UseCases:
 async def _live_position(redis: Redis) -> LivePosition | None:
     try:
         epoch = await streams.epoch(redis, DEVICES_STREAM)
-        offset = await streams.position(redis, DEVICES_STREAM)
+        return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=await streams.position(redis, DEVICES_STREAM))
     except UnavailableError:
         return None
-    return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=offset)
 
 
 def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:
     client = parts.settings.oidc_client
     if client is None:
         return None
-    provider = OidcProvider(client, parts.clock)
     rules = ExternalRules(times, parts.settings.oidc_roles)
-    return SignInExternally(provider, parts.work, parts.box, parts.keys, parts.clock, rules)
+    return SignInExternally(OidcProvider(client, parts.clock), parts.work, parts.box, parts.keys, parts.clock, rules)

@@ -91,13 +91,19 @@ async def test_somebody_new_gets_an_account_with_the_roles_of_their_groups(door,
     assert password.status_code == 401
 
 
-async def test_the_same_person_comes_back_to_the_same_account_and_follows_the_groups(door, provider):
+async def test_the_same_person_comes_back_to_the_same_account_and_follows_the_groups(door, provider, changes, row_of):
+    await changes()
     provider.person["groups"] = ["watchers"]
     _, first = await _sign_in(door)
     provider.person |= {"preferred_username": "renamed", "groups": []}
     _, second = await _sign_in(door)
-    assert first["user"]["id"] == second["user"]["id"]
+    user_id = first["user"]["id"]
+    assert user_id == second["user"]["id"]
     assert (second["user"]["username"], second["user"]["roles"]) == ("grace", [])
+    assert [(news.id, news.version) for news in await changes()] == [(user_id, 1), (user_id, 2)]
+    row = await row_of("users", user_id)
+    assert (row["version"], row["updated_by"], row["fields"]["roles"]) == (2, "identity", [])
+    assert list(row["revoked"].values()) == [2]
 
 
 async def test_a_name_or_address_of_somebody_here_does_not_open_their_account(door, provider, admin):

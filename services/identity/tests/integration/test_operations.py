@@ -91,6 +91,12 @@ async def test_a_user_made_on_a_desktop_signs_in_on_the_web(service, admin, desk
     assert (event.actor.id, event.actor.name, event.address) == (admin.id, "admin", None)
     assert (event.after["source"], event.after["desktop_id"]) == ("desktop", desk.id)
 
+    # Lent the desktop, they can sign in where they were made.
+    shares = (await admin.call("GET", f"/api/devices/{desk.id}/shares", status=200))["items"]
+    assert [(share["user_id"], share["level"]) for share in shares] == [(new_id, "read")]
+    (event,) = await audit_of(service, "device.shared")
+    assert (event.actor.id, event.after["user"], event.after["desktop_id"]) == (admin.id, "made-offline", desk.id)
+
     # The same operation again: the same answer, and nothing happens.
     assert await desk.push(operation) == [outcome]
     assert await changes() == []
@@ -257,6 +263,12 @@ async def test_only_an_active_workstation_and_an_actor_with_the_right_of_now_edi
     assert await code_of(chief.id, "users", plain["id"], {"roles_added": [roles["admin"]]}) == "grant_beyond_own_rights"
     assert await code_of(chief.id, "users", chief.id, {"roles_removed": [role["id"]]}) == "cannot_demote_self"
     assert await code_of(chief.id, "users", plain["id"], change) is None
+
+    # Who may not share the desktop does not share it by adding somebody.
+    fields = {"username": "newcomer", "password": desk.seal_password(FRESH)}
+    assert await code_of(chief.id, "users", str(uuid4()), fields, 0) is None
+    shared_with = [share["user"] for share in (await admin.call("GET", f"/api/devices/{desk.id}/shares"))["items"]]
+    assert sorted(shared_with) == ["chief", "no-right"]
 
     # Of oneself everybody may change name, address and password.
     own = {"email": "own@here.test", "password": desk.seal_password(FRESH)}

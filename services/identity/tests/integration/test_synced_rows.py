@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from uuid import UUID
 
@@ -164,6 +165,24 @@ async def test_every_change_of_a_role_moves_the_row_once_and_its_holders_where_t
     assert (dead.state.is_deleted, dead.state.version) == (True, 4)
     await service.sign_in("one-a")
     assert (await admin.call("GET", f"/api/users/{people[0]['id']}"))["version"] == 2
+
+
+async def test_a_role_is_handed_over_while_its_holders_change(admin, row_of):
+    roles = [await admin.call("POST", "/api/roles", {"name": name}, status=201) for name in ("old-one", "new-one")]
+    body = {"password": PASSWORD, "roles": ["old-one"]}
+    people = [await admin.call("POST", "/api/users", {"username": f"p-{n}", **body}, status=201) for n in range(4)]
+    gifts = [
+        admin.ask("PATCH", f"/api/users/{person['id']}", {"roles": ["old-one", "new-one"]}, If_Match="*")
+        for person in people
+    ]
+    path = f"/api/roles/{roles[0]['id']}?reassign_to={roles[1]['id']}"
+    handed, *given = await asyncio.gather(admin.ask("DELETE", path, If_Match="*"), *gifts)
+    assert handed.status_code == 204
+    assert {answer.status_code for answer in given} <= {200, 409, 422}, "whoever came too late is told so"
+    for person in people:
+        row = await row_of("users", person["id"])
+        assert row["fields"]["roles"] == [roles[1]["id"]]
+        assert row["revoked"] == {f"roles:{roles[0]['id']}": row["version"]}
 
 
 async def test_who_registers_themselves_is_told(service, changes, moved):

@@ -35,6 +35,7 @@ from pulse_contracts.frames import Topic
 from pulse_contracts.streams import CONFIG_STREAM
 from pulse_contracts.sync import ServiceKeys
 from pulse_sync.http import config_key_routes, config_routes, key_routes, sync_routes
+from pulse_sync.http.instruments import CountedAnswers
 from pulse_sync.http.use_case_set import UseCases
 from pulse_sync.messaging.change_feed import READERS, ChangeFeed
 from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
@@ -117,6 +118,7 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
         application_name=f"{SERVICE}-{settings.sync_worker_id}",
         min_size=0,
         max_size=settings.sync_concurrency,
+        is_stateless=True,
     )
     identity = IdentityLink(settings.identity_url, settings.internal_key.get_secret_value())
     options = LinkOptions(
@@ -178,7 +180,7 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         await absorb.compare()
 
     return [
-        parts.link.worker(answer),
+        parts.link.worker(CountedAnswers(answer, parts.registry, parts.clock.monotonic)),
         parts.pokes.worker(),
         parts.news.worker(),
         *(ChangeFeed(parts.redis, stream, absorb).worker() for stream in READERS),

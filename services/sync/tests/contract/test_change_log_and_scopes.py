@@ -18,7 +18,7 @@ def named(pages: list[Page]) -> list[tuple[str, str, bool]]:
 async def small_site(world: Any) -> None:
     """Ann (operator) may use D-1, Bob (viewer) D-2."""
     for device_id, group in (("D-1", "hall"), ("D-2", "yard")):
-        await world.add_desktop(device_id, group)
+        await world.add_desktop(device_id, group, is_workstation=False)
     await world.put(
         world.permission("devices:read"),
         world.role("operator", permissions=["devices:read", "commands:send"]),
@@ -43,6 +43,36 @@ async def test_a_desktop_gets_its_scope_and_nothing_else_in_the_order_of_referen
         ("roles", world.uid("viewer"), False),
         ("users", world.uid("bob"), False),
     ]
+
+
+async def test_a_workstation_has_every_role_because_people_are_given_them_there(world: Any) -> None:
+    await small_site(world)
+    since = (await world.pull_all("D-1"))[-1].checkpoint
+    viewer, operator = world.uid("viewer"), world.uid("operator")
+
+    await world.add_desktop("D-1", "hall", is_workstation=True)
+    await world.absorb(Hints(desktops=frozenset({"D-1"})))
+    assert named(await world.pull_all("D-1", since=since)) == [("roles", viewer, False)]
+
+    await world.put(world.role("guest", permissions=[]))
+    await world.absorb(Hints(rows=frozenset({("roles", world.uid("guest"))})))
+    found = {row_id for entity, row_id, _ in named(await world.pull_all("D-1")) if entity == "roles"}
+    assert found == {viewer, operator, world.uid("guest")}
+
+    since = (await world.pull_all("D-1"))[-1].checkpoint
+    await world.add_desktop("D-1", "hall", is_workstation=False)
+    await world.absorb(Hints(desktops=frozenset({"D-1"})))
+    left = named(await world.pull_all("D-1", since=since))
+    assert sorted(left) == sorted([("roles", viewer, True), ("roles", world.uid("guest"), True)])
+
+
+async def test_a_workstation_has_every_role_because_people_are_given_them_there(world: Any) -> None:
+    await small_site(world)
+    await world.add_desktop("W-1", is_workstation=True)
+    await world.absorb(Hints(desktops=frozenset({"W-1"})))
+    told = named(await world.pull_all("W-1"))
+    assert {row_id for entity, row_id, _ in told if entity == "roles"} == {world.uid("operator"), world.uid("viewer")}
+    assert not [row_id for entity, row_id, _ in told if entity == "users"]
 
 
 async def test_cursors_are_given_without_gaps_and_a_pull_goes_on_where_it_ended(world: Any) -> None:
@@ -190,7 +220,7 @@ async def test_config_reaches_those_it_is_for_and_leaves_with_its_end(world: Any
     await world.absorb.compare()
     assert named(await world.pull_all("D-1", since=since)) == [("config", "all//log.level", True)]
 
-    await world.add_desktop("D-1", "yard")
+    await world.add_desktop("D-1", "yard", is_workstation=False)
     await world.absorb(Hints(desktops=frozenset({"D-1"})))
     pages = await world.pull_all("D-1", since=since + 2)
     assert named(pages) == [("config", ids[2], True), ("config", ids[3], False)]

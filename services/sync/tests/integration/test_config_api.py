@@ -266,9 +266,11 @@ async def test_the_nearest_entry_holds_and_it_shows_who_lags(config_world) -> No
     reports = [
         AppliedConfig(id="group/a/log.level", version=1),
         AppliedConfig(id="all//outbox.policy", version=1, error="not on this disk"),
+        AppliedConfig(id="all//never.was", version=1),
     ]
     await app.applied_configs(config_world.parts).note("dev-1", reports, now)
     await app.applied_configs(config_world.parts).note("dev-1", reports, now + timedelta(seconds=9))
+    assert await config_world.db.fetchval("select count(*) from sync.applied_config") == 2
     level = await setting("dev-1", "log.level")
     assert (level["is_in_force"], level["applied_version"], level["error"]) == (True, 1, None)
     assert datetime.fromisoformat(level["applied_at"]) == now

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from pulse_agent.command_line.editing_commands import config, login, roles, users
-from pulse_agent.command_line.options import FAILED, Data, fail, guarded, options_of
+from pulse_agent.command_line.failures import FAILED
+from pulse_agent.command_line.options import Data, fail, guarded, options_of
 from pulse_agent.command_line.sync_commands import sync
 from pulse_agent.configuration.key_store import KeyStore
 from pulse_agent.settings import OUTBOX_FILE, agent_version

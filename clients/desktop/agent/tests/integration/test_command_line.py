@@ -105,6 +105,7 @@ async def test_enroll_run_status_and_stop(
         assert status["running"] is True
         assert status["state"] in ("Online", "Draining")
         assert "cpu_percent" in status["outbox"]["latest"]
+        assert status["sync"] == {"note": "this device enrolled without keys for sync: enrol it again to take part"}
     finally:
         process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(process.wait, 20)

@@ -20,7 +20,7 @@ from pulse_chassis.clock import SystemClock
 from pulse_chassis.mqtt import MqttEndpoint
 from pulse_chassis.run import Worker, run_workers
 from pulse_chassis.signatures import SigningKey, TrustedKeys
-from pulse_contracts.commands import MAX_COMMAND_BYTES, MAX_RESULT_BYTES, CommandSpec
+from pulse_contracts.commands import MAX_COMMAND_BYTES, MAX_RESULT_BYTES, Command, CommandSpec
 from pulse_contracts.ids import ClientId
 from pulse_contracts.value_specs import ValueSpec, ValueType
 
@@ -241,3 +241,26 @@ async def test_without_its_log_the_agent_does_not_let_old_commands_in_again(
         ended = await peer.run("COUNT", {"n": 8}, iat=int(time.time()) + 1)
         assert ended.state == "succeeded"
     assert pump.done == [7, 8]
+
+
+async def test_what_a_crash_left_unjudged_is_judged_by_the_next_start(
+    peer: Any, device: MqttEndpoint, tmp_path: Path
+) -> None:
+    """Between the log's commit and the check of the arguments the process may die."""
+    pump, now = Pump(), int(time.time())
+    log = IntentLog(tmp_path / "commands.db")
+    log.open("now")
+    log.date(now)
+    wrong = [("COUNT", {"n": "text"}, now + 300), ("NOTHING", {}, now + 300), ("COUNT", {"n": 1}, now - 1)]
+    kept: list[str] = []
+    for counter, (name, args, exp) in enumerate(wrong, 1):
+        jti = uuid.UUID(int=counter)
+        log.admit(Command(
+            iss="commands", aud=peer.client_id, topic="t", jti=jti, cnt=counter, iat=now, exp=exp, name=name, args=args
+        ), 0)  # fmt: skip
+        kept.append(str(jti))
+    log.close()
+    async with executing(peer, device, tmp_path, pump.commands()):
+        await peer.until(lambda: all(map(peer.has_ended, kept)), "judged")
+    assert [peer.last(jti).state for jti in kept] == ["rejected", "rejected", "expired"]
+    assert pump.done == []

@@ -145,6 +145,31 @@ async def test_forged_and_retained_messages_change_nothing_and_hold_nothing_up(
         assert agent.status().counts.connections == 1
 
 
+async def test_a_replica_that_is_damaged_while_it_runs_is_set_aside_and_pulled_again(
+    device: MqttEndpoint, server: Any, mosquitto_broker: Any, sync_peer: Any, outbox_path: Path, eventually: Wait
+) -> None:
+    identity = replace(sync_peer.identity, sync_keys=sync_peer.keys())
+    async with hub_of(mosquitto_broker, sync_peer), running(device, outbox_path, identity) as (agent, replica):
+        await eventually(lambda: sync_peer.reports, 30, "the first report")
+        await asyncio.get_running_loop().run_in_executor(replica._disk, _damage, replica)
+        asked = len(sync_peer.pulls)
+        await eventually(lambda: list(outbox_path.parent.glob("replica.db.damaged-*")), 60, "set aside")
+        await eventually(lambda: len(sync_peer.pulls) > asked, 60, "pulled again")
+        await agent.put(Reading(1_760_000_000_000_000, {"n": 1}, "test"))
+        await eventually(lambda: agent.outbox.stats.rows == 0, 30, "delivered")
+
+
+def _damage(replica: LiveReplica) -> None:
+    assert replica._replica is not None
+    replica._replica.database.scrub()
+    path = replica._path
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    replica._replica.database.connection.execute("PRAGMA shrink_memory")
+
+
 @pytest.fixture
 def enrolment_server(device: MqttEndpoint, sync_peer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Enrolment with keys for sync; the keys of the services are there once `seen["is_up"]` is set."""

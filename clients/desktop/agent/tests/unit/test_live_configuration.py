@@ -15,7 +15,7 @@ import pytest
 
 from pulse_agent.app import Agent
 from pulse_agent.command_line.run import make_source
-from pulse_agent.commands.built_in import AgentControl, built_in_commands
+from pulse_agent.commands.built_in import AgentControl, SyncFailedError, built_in_commands
 from pulse_agent.commands.command import CommandFailedError, Invocation
 from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.configuration.knobs import AgentKnobs
@@ -57,7 +57,7 @@ class Plant:
     def __init__(self, folder: Path, **given: Any) -> None:
         self.diary: list[str] = []
         self.levels: list[str] = []
-        self.pulls: list[float] = []
+        self.away = False
         self.entries: dict[str, ConfigEntry] = {}
         self.options = AgentOptions.read(data=folder, **given)
         clock = SystemClock()
@@ -77,6 +77,11 @@ class Plant:
         assert actor == ACTOR
         self.say(key, value, "device/d1")
 
+    async def compare_all(self) -> Mapping[str, Any]:
+        if self.away:
+            raise SyncFailedError("no_answer", "the server did not answer in time")
+        return {"differed": ["users"]}
+
     async def apply(self) -> dict[str, str | None]:
         await self.live.apply()
         return {entry.id: entry.error for entry in self.live.applied()}
@@ -85,7 +90,7 @@ class Plant:
     async def running(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with self.agent:
-            knobs = AgentKnobs(self.agent, self.options, self.make_source, self.levels.append, self.pulls.append)
+            knobs = AgentKnobs(self.agent, self.options, self.make_source, self.levels.append)
             self.knobs = knobs
             self.live = LiveConfiguration(
                 knobs.knobs(), self.agent.sources.configure, lambda: list(self.entries.values())
@@ -109,11 +114,11 @@ async def test_each_key_turns_what_it_says_at_once(tmp_path: Path) -> None:
         assert set((await plant.apply()).values()) == {None}
         quota = plant.agent.outbox.quota
         assert (quota.max_bytes, quota.max_age, quota.overflow) == (2**21, timedelta(hours=1), Overflow.THIN)
-        assert (plant.levels, plant.pulls) == (["DEBUG"], [5.0])
+        assert plant.levels == ["DEBUG"]
         plant.entries.clear()
         await plant.apply()
         assert plant.agent.outbox.quota == plant.options.quota()
-        assert (plant.levels, plant.pulls) == (["DEBUG", "INFO"], [5.0, 60.0])
+        assert plant.levels == ["DEBUG", "INFO"]
 
 
 async def test_a_change_of_sources_touches_only_those_that_change(tmp_path: Path, eventually: Any) -> None:
@@ -212,7 +217,8 @@ async def test_entries_that_change_are_applied_by_themselves(tmp_path: Path, eve
         task = asyncio.create_task(plant.live.run(stop))
         plant.say("log.level", "WARNING")
         plant.live.changed()
-        await eventually(lambda: plant.levels == ["WARNING"] and told == [1], what="applied and told")
+        await eventually(lambda: plant.levels and told, what="applied and told")
+        assert (plant.levels, told) == (["WARNING"], [1])
         stop.set()
         await task
 
@@ -243,6 +249,11 @@ async def test_commands_edit_this_devices_configuration_and_answer_what_is_in_fo
             with pytest.raises(CommandFailedError) as failed:
                 await handlers["UPDATE_CONFIG"](invocation(key=key, value_json=value_json))
             assert failed.value.code == code
+        assert await handlers["FORCE_SYNC"](invocation()) == {"differed": ["users"]}
+        plant.away = True
+        with pytest.raises(CommandFailedError) as failed:
+            await handlers["FORCE_SYNC"](invocation())
+        assert failed.value.code == "no_answer"
         with pytest.raises(CommandFailedError) as failed:
             await handlers["RESTART_AGENT"](invocation())
         assert failed.value.code == "not_supported"

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +12,7 @@ from pulse_agent.replica.refusals import EditRefusedError
 from pulse_agent.replica.replica import Replica
 from pulse_chassis.clock import ManualClock
 from pulse_contracts.configuration import ConfigScope, config_id
-from pulse_contracts.operations import EditableEntity
+from pulse_contracts.operations import ConflictReport, EditableEntity
 from pulse_contracts.sync import AppliedConfig, PullRefused
 
 Talk = Callable[..., None]
@@ -88,54 +81,6 @@ def test_pages_show_only_after_the_last_one_and_revocations_at_once(
     assert fields_of(replica, "users") == peer.rows("users")
 
 
-def test_a_process_killed_between_staging_and_swap_leaves_the_old_rows_whole(
-    replica: Replica, peer: Any, talk: Talk, clock: ManualClock, tmp_path: Path
-) -> None:
-    before = {entity: fields_of(replica, entity) for entity in ("users", "roles", "permissions")}
-    cursor = replica.cursor
-    peer.page_rows = 1
-    peer.put("users", NEW, username="carol", email=None, is_active=True, roles=[])
-    peer.put("users", ANNA, username="anna2", email=None, is_active=True, roles=[ADMINS])
-    clock.advance(60)
-    (pull,) = replica.outgoing()
-    replica.receive("sync/D-1/down", *peer.answer(pull))
-    # Not closed: what a killed process leaves is its file and the file's log.
-    copy = tmp_path / "copy.db"
-    for suffix in ("", "-wal"):
-        part = replica.database.path.with_name(replica.database.path.name + suffix)
-        copy.with_name(copy.name + suffix).write_bytes(part.read_bytes())
-    reopened = Replica(copy, replace(peer.identity, sync_keys=peer.keys()), clock)
-    assert {entity: fields_of(reopened, entity) for entity in before} == before
-    assert reopened.cursor == cursor
-    reopened.connected()
-    talk(reopened, peer)
-    assert fields_of(reopened, "users") == peer.rows("users")
-    reopened.close()
-
-
-def test_a_killed_swap_leaves_the_old_or_the_new_rows(tmp_path: Path) -> None:
-    program = Path(__file__).parent / "swapping_process.py"
-    for generations in range(2, 6):
-        path = tmp_path / "killed.db"
-        process = subprocess.Popen([sys.executable, str(program), str(path)], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, b"")
-        for _ in range(generations):
-            next(lines)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        connection = sqlite3.connect(path)
-        found = connection.execute("SELECT DISTINCT json_extract(fields, '$.value') FROM system_config").fetchall()
-        (cursor,) = connection.execute("SELECT value FROM sync_state WHERE key = 'cursor'").fetchone()
-        (count,) = connection.execute("SELECT count(*) FROM system_config").fetchone()
-        connection.close()
-        assert count == 2000
-        assert found == [(int(cursor) // 2000,)], "rows of two generations"
-        assert int(cursor) >= generations * 2000
-        path.unlink()
-
-
 def test_an_edit_shows_at_once_is_pushed_once_answered_and_then_is_the_servers(
     replica: Replica, peer: Any, talk: Talk
 ) -> None:
@@ -163,7 +108,9 @@ def test_offline_edits_of_a_row_are_one_step_and_a_row_made_and_deleted_never_wa
         replica.record(UUID(ANNA), "users", BOB, {"email": email})
     replica.record(UUID(ANNA), "users", BOB, {"roles_removed": [READERS], "roles_added": [ADMINS]})
     replica.record(UUID(ANNA), "users", BOB, {"roles_added": [READERS]})
-    replica.record(UUID(ANNA), "roles", NEW, {"name": "temporary"})
+    replica.record(UUID(ANNA), "roles", NEW, {"name": "temporary", "permissions_added": ["users:read"]})
+    replica.record(UUID(ANNA), "roles", NEW, {"permissions_removed": ["users:read"]})
+    assert replica.pending()[-1].fields == {"name": "temporary"}
     replica.record(UUID(ANNA), "roles", NEW, {"deleted": True})
     replica.connected()
     talk(replica, peer)
@@ -233,6 +180,43 @@ def test_a_lost_conflict_is_undone_kept_whole_and_told_once(replica: Replica, pe
     assert [entry.status for entry in replica.log() if entry.kind == "operation"] == ["conflict_lost"]
 
 
+def test_a_won_conflict_keeps_the_servers_side_whole_and_tells_nobody(replica: Replica, peer: Any, talk: Talk) -> None:
+    met = {"username": "bob", "email": "web@example.org", "is_active": True, "roles": []}
+
+    def won(operation: Any) -> Any:
+        report = ConflictReport(
+            winner="desktop",
+            desktop_fields=operation.fields,
+            desktop_stamp=operation.updated_at,
+            server_fields=met,
+            server_stamp="1770459330000-0000",
+        )
+        row = peer.put("users", BOB, **{**met, "email": "desk@example.org"})
+        return peer.outcome(operation, "applied", row=row, conflict=report, conflict_id=UUID(int=9))
+
+    peer.judge = won
+    replica.record(UUID(ANNA), "users", BOB, {"email": "desk@example.org"})
+    talk(replica, peer)
+    (kept,) = replica.conflicts()
+    assert (kept.outcome, kept.conflict_id) == ("won", str(UUID(int=9)))
+    assert kept.server_row == {"fields": met, "updated_at": "1770459330000-0000", "updated_by": None}
+    assert replica.notices() == []
+
+
+def test_an_answer_that_answers_nothing_is_not_asked_for_in_a_circle(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    peer.judge = lambda operation: peer.outcome(operation, "applied").model_copy(update={"op_id": UUID(int=5)})
+    replica.record(UUID(ANNA), "users", BOB, {"email": "desk@example.org"})
+    talk(replica, peer)
+    assert len(replica.pending()) == 1
+    peer.answered.clear()
+    peer.judge = lambda operation: None
+    clock.advance(61)
+    talk(replica, peer)
+    assert replica.pending() == []
+
+
 def test_a_rejected_new_user_is_undone_with_the_edits_that_wait_behind(replica: Replica, peer: Any, talk: Talk) -> None:
     peer.judge = lambda operation: peer.outcome(operation, "rejected", code="username_taken")
     replica.record(UUID(ANNA), "users", NEW, {"username": "carol"})
@@ -245,7 +229,7 @@ def test_a_rejected_new_user_is_undone_with_the_edits_that_wait_behind(replica: 
     assert replica.pending() == []
     assert [(kept.outcome, kept.code) for kept in replica.conflicts()] == [
         ("rejected", "username_taken"),
-        ("rejected", "row_refused"),
+        ("rejected", "row_not_here"),
     ]
 
 
@@ -314,6 +298,22 @@ def test_a_cursor_that_is_too_old_pushes_first_and_then_takes_a_snapshot(
     assert [pull.mode for pull in peer.pulls][-2:].count("snapshot") >= 1
 
 
+def test_a_push_that_needs_a_snapshot_first_waits_for_it(
+    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
+) -> None:
+    peer.refuse = lambda message: (
+        PullRefused(req=message.req, code="snapshot_needed", **peer.signed())
+        if hasattr(message, "operations") and peer.pulls[-1].mode == "delta"
+        else None
+    )
+    replica.record(UUID(ANNA), "users", ANNA, {"email": "a@example.org"})
+    talk(replica, peer)
+    assert peer.pulls[-1].mode == "snapshot"
+    clock.advance(5)
+    talk(replica, peer)
+    assert replica.pending() == []
+
+
 def test_a_row_from_an_answer_is_not_taken_for_drift_but_leaves_when_it_is_out_of_scope(
     replica: Replica, peer: Any, talk: Talk, clock: ManualClock
 ) -> None:
@@ -370,53 +370,6 @@ def test_config_in_force_is_the_nearest_and_what_was_applied_is_reported(
     replica.record(UUID(ANNA), "config", INTERVAL, {"deleted": True})
     talk(replica, peer)
     assert replica.effective_config()["telemetry.interval_ms"].value == 2000
-
-
-def test_an_edit_by_another_process_is_noticed(replica: Replica, peer: Any, talk: Talk, clock: ManualClock) -> None:
-    other = Replica(replica.database.path, peer.identity, clock)
-    other.record(UUID(ANNA), "users", BOB, {"email": "other@example.org"})
-    other.request_sync()
-    other.close()
-    talk(replica, peer)
-    assert peer.rows("users")[BOB]["email"] == "other@example.org"
-
-
-def test_another_devices_replica_is_emptied_and_new_keys_keep_the_edits(
-    replica: Replica, peer: Any, clock: ManualClock
-) -> None:
-    replica.record(UUID(ANNA), "users", BOB, {"email": "b@example.org"})
-    replica.outgoing()
-    again = replace(peer.identity, signing_key=type(peer.identity.signing_key).generate(), sync_keys=peer.keys())
-    same = Replica(replica.database.path, again, clock)
-    assert [made.op_no for made in same.pending()] == [1]
-    assert same.status().needs_snapshot
-    peer.identity = again
-    same.connected()
-    (push,) = same.outgoing()
-    peer.answer(push)
-    assert peer.operations[-1].op_no == 1
-    same.close()
-    stranger = Replica(replica.database.path, replace(again, device_id="D-2"), clock)
-    assert stranger.rows("users") == {}
-    assert stranger.pending() == []
-    stranger.close()
-
-
-def test_a_damaged_file_is_set_aside_and_everything_is_pulled_again(
-    replica: Replica, peer: Any, talk: Talk, clock: ManualClock
-) -> None:
-    path = replica.database.path
-    replica.close()
-    path.write_bytes(b"nonsense" * 1000)
-    fresh = Replica(path, replace(peer.identity, sync_keys=peer.keys()), clock)
-    fresh.connected()
-    talk(fresh, peer)
-    assert fields_of(fresh, "users") == peer.rows("users")
-    fresh.record(UUID(ANNA), "users", BOB, {"email": "b@example.org"})
-    talk(fresh, peer)
-    assert peer.operations[-1].op_no > 1_000_000_000
-    assert list(path.parent.glob("replica.db.damaged-*"))
-    fresh.close()
 
 
 def test_an_edit_of_what_is_not_there_or_of_an_unknown_field_is_refused(replica: Replica) -> None:

@@ -23,6 +23,7 @@ from pulse_chassis.errors import ConflictError
 from pulse_commands.domain.asking import Patience
 from pulse_commands.domain.command import Batch, Changed, Command
 from pulse_commands.domain.life import OPEN
+from pulse_commands.domain.specifications import needed_permissions
 from pulse_commands.storage.command_reads import PostgresCommandReads, declarations
 from pulse_commands.storage.command_rows import COMMAND_COLUMNS, announced, changing, command_of, new_row, step_row
 from pulse_commands.storage.directory import PostgresDirectory
@@ -65,6 +66,14 @@ _IS_TIME: Final = (
 )
 _DUE_ANYWHERE: Final = sa.text(_DUE.format(devices="true", is_time=_IS_TIME))
 _DUE_OF: Final = sa.text(_DUE.format(devices="s.client_id = any(cast(:device_ids as text[]))", is_time=_IS_TIME))
+_SENDERS: Final = sa.text("""
+select c.id, c.name, u.permissions,
+       coalesce('devices:all' = any(u.permissions) or a.level in ('control', 'owner'), false) as has_access
+from commands.command c
+left join identity.user_authority u on u.user_id = c.actor_id and u.is_active
+left join identity.device_access a on a.user_id = c.actor_id and a.device_id = c.device_id
+where c.id = any(cast(:ids as uuid[]))
+""")
 _NOTE_REFUSAL: Final = sa.text("""
 insert into commands.refusal as held (device_id, side, code, minute, first_at, last_at, detail, jti)
 values (:device_id, :side, :code, :minute, :at, :at, :detail, :jti)
@@ -170,6 +179,17 @@ class PostgresCommandUnit:
         else:
             rows = await self._session.execute(_DUE_OF, {**asked, "device_ids": list(device_ids)})
         return [Due(row.id, row.device_id, row.token, row.expires_at, row.published_at) for row in rows]
+
+    async def barred(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of these commands whose sender may not send them any more."""
+        if not ids:
+            return set()
+        rows = await self._session.execute(_SENDERS, {"ids": list(ids)})
+        return {
+            row.id
+            for row in rows
+            if not row.has_access or not {*needed_permissions(row.name)} <= {*(row.permissions or ())}
+        }
 
     async def overdue(self, now: datetime, patience: Patience, limit: int) -> list[Command]:
         """Return, held, the open commands whose time is over."""

@@ -154,6 +154,10 @@ class CommandUnit(Protocol):
         """Return what is to be published to devices that are there (of these, or any)."""
         ...
 
+    async def barred(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of these commands whose sender may not send them any more."""
+        ...
+
     async def overdue(self, now: datetime, patience: Patience, limit: int) -> list[Command]:
         """Return, held, the open commands whose time is over; those that somebody holds are left out."""
         ...

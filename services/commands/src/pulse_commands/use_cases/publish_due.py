@@ -20,7 +20,7 @@ from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_commands.domain.asking import Patience, broker_keeps_seconds, closed
 from pulse_commands.domain.command import BY_SERVICE, Changed, Command, stepped
-from pulse_commands.domain.life import expire, give_up, publish
+from pulse_commands.domain.life import cancel, expire, give_up, publish
 from pulse_commands.use_cases.ports import Count, Downlink, Due, Moment, Work
 from pulse_contracts.commands import CommandState
 
@@ -125,8 +125,20 @@ class PublishDue:
             due = await unit.due(Moment(now, connected_at, self.patience.retry), device_ids, PASS_COMMANDS)
             held = await unit.locked([one.command_id for one in due], skip=True)
             taken = [one for one in due if _is_still_due(one, held.get(one.command_id))]
-            await unit.save([self._published(held[one.command_id], now) for one in taken])
-        await self._send(taken, now)
+            # Signed when it was sent; whoever has lost the right since then must not have it done now.
+            barred = await unit.barred([one.command_id for one in taken if one.published_at is None])
+            await unit.save(
+                [
+                    _withdrawn(held[one.command_id], now)
+                    if one.command_id in barred
+                    else self._published(held[one.command_id], now)
+                    for one in taken
+                ]
+            )
+        if barred:
+            self.count("cancelled", len(barred))
+            self.wake([one.device_id for one in taken if one.command_id in barred])
+        await self._send([one for one in taken if one.command_id not in barred], now)
         return len(due) if taken else 0
 
     async def _send(self, taken: Sequence[Due], now: datetime) -> None:
@@ -157,6 +169,14 @@ class PublishDue:
             return Changed(command)
         changed = stepped(command, life, BY_SERVICE, now, "the device has not said what became of it")
         return Changed(replace(changed.command, schedule=self.patience.given_up(command.schedule, now)), changed.steps)
+
+
+def _withdrawn(command: Command, now: datetime) -> Changed:
+    life = cancel(command.life)
+    if life is None:
+        return Changed(command)
+    changed = stepped(command, life, BY_SERVICE, now, "its sender may not send it any more")
+    return Changed(replace(changed.command, schedule=closed(command.schedule)), changed.steps)
 
 
 def _is_still_due(seen: Due, held: Command | None) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from pulse_commands.domain.specifications import (
 from pulse_commands.use_cases.authorise import authorise
 from pulse_commands.use_cases.ports import Caller, CommandUnit, Count, Sign, Target, Turn, Work
 from pulse_contracts.audit import AuditResource
-from pulse_contracts.commands import BUILT_IN_COMMANDS, COMMAND_ISSUER
+from pulse_contracts.commands import BUILT_IN_COMMANDS, COMMAND_ISSUER, MAX_COMMAND_SECONDS
 from pulse_contracts.commands import Command as SignedCommand
 from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import command as command_topic
@@ -199,7 +200,9 @@ async def _fit(unit: CommandUnit, wish: Wish, targets: Sequence[Target]) -> tupl
 
 
 def _command(batch: Batch, wish: Wish, device_id: str, turn: Turn) -> Command:
-    issued_at = int(batch.created_at.timestamp())
+    now = batch.created_at.timestamp()
+    # Whole seconds, and never fewer than were asked for, up to what a device takes.
+    expires_at = min(math.ceil(now + wish.ttl.total_seconds()), int(now) + MAX_COMMAND_SECONDS)
     return Command(
         id=uuid4(),
         batch_id=batch.id,
@@ -210,7 +213,7 @@ def _command(batch: Batch, wish: Wish, device_id: str, turn: Turn) -> Command:
         actor_id=batch.actor_id,
         actor_name=batch.actor_name,
         created_at=batch.created_at,
-        expires_at=datetime.fromtimestamp(issued_at + int(wish.ttl.total_seconds()), UTC),
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
         life=NEW,
         updated_at=batch.created_at,
     )

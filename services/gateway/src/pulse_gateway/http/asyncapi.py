@@ -48,6 +48,10 @@ Close codes: 40xx stop and tell the user, 41xx mend and back off at least 1 s, 4
 
 Resume: keep the offset of each applied frame and the epoch of the last `ack` or `snapshot`, and subscribe with
 `since{epoch,offset}`. A `snapshot` replaces the state of its subscription from its page 0 on.
+
+Keyed state (`snapshot.set`, `state`): `devices` and `sync` by device id, `system` under `summary`, `config` by entry id
+(`scope/target/key`; entries for a device only with that device in scope). Log (`event`): `commands`; its interval is at
+most 20 ms. A topic whose service is not installed or has not started yet answers `unavailable`; ask again later.
 """
 
 

@@ -131,9 +131,13 @@ class PostgresPeopleStore:
         await self._give(user, gained)
         await self._stamps.tell("users", [(str(user.id), user.version)])
 
-    async def rehash_password(self, user_id: UUID, password_hash: str) -> None:
-        """Replace the hash of the same password by one of today's parameters: nothing that anybody would notice."""
-        await self._session.execute(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+    async def rehash_password(self, user_id: UUID, old_hash: str, password_hash: str) -> None:
+        """Replace a hash by one of the same password with today's parameters, unless the password was changed since.
+
+        Nothing that anybody would notice: the row's version stays.
+        """
+        is_same = sa.and_(users.c.id == user_id, users.c.password_hash == old_hash)
+        await self._session.execute(sa.update(users).where(is_same).values(password_hash=password_hash))
 
     async def delete_user(self, user_id: UUID) -> None:
         """Delete a user; sessions, shares and codes go along, devices lose their owner. A tombstone stays."""

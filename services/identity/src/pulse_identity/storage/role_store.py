@@ -41,11 +41,20 @@ class PostgresRoleStore:
 
     async def get(self, role_id: UUID, *, for_update: bool = False) -> Role | None:
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
-        query = ROLES.where(roles.c.id == role_id)
-        if for_update:
+        query = sa.select(roles.c.id).where(roles.c.id == role_id)
+        return await self._read(role_id, query.with_for_update() if for_update else None)
+
+    async def get_kept(self, role_id: UUID) -> Role | None:
+        """Return a role that nobody changes or deletes until the transaction ends; meanwhile it may be given."""
+        # Not as strong as for an end of its own: who is given it holds a lock on a user that the heir's maker waits for.
+        query = sa.select(roles.c.id).where(roles.c.id == role_id)
+        return await self._read(role_id, query.with_for_update(key_share=True))
+
+    async def _read(self, role_id: UUID, lock: sa.Select[tuple[UUID]] | None) -> Role | None:
+        if lock is not None:
             # First alone: a locked row is read as it is then, its permissions beside it as they were before the wait.
-            await self._session.execute(sa.select(roles.c.id).where(roles.c.id == role_id).with_for_update())
-        row = (await self._session.execute(query)).one_or_none()
+            await self._session.execute(lock)
+        row = (await self._session.execute(ROLES.where(roles.c.id == role_id))).one_or_none()
         return None if row is None else role_of(row)
 
     async def page(self, wanted: RoleFilter, page: Page) -> tuple[list[Role], int]:

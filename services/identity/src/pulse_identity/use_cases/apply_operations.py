@@ -25,6 +25,7 @@ from pulse_identity.domain.desktops import Desktop
 from pulse_identity.domain.edits import Editor
 from pulse_identity.domain.fields import UserEdit
 from pulse_identity.domain.passwords import check_password
+from pulse_identity.use_cases.admit_newcomer import admit_newcomer
 from pulse_identity.use_cases.edit_rows import NewPassword, acting, change_row, check_right, create_row
 from pulse_identity.use_cases.enforce import enforce
 from pulse_identity.use_cases.open_operation import Edit, claimed_names, open_operation, read_edit
@@ -154,6 +155,8 @@ class ApplyOperations:
             raise NotFoundError(message, code="unknown_row", field="id")
         elif not edit.is_deletion:
             await create_row(unit, actor, edit, password, now)
+            if edit.entity == "users":
+                await admit_newcomer(unit, actor, operation.desktop_id, edit.row_id, now)
         return OperationOutcome(
             op_id=operation.op_id,
             op_no=operation.op_no,

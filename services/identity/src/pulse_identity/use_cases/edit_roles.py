@@ -134,7 +134,7 @@ async def delete_role_within(unit: UnitOfWork, actor: Actor, role: Role, success
 async def _successor(unit: UnitOfWork, actor: Actor, role: Role, successor_id: UUID | None) -> Role | None:
     if successor_id is None:
         return None
-    successor = None if successor_id == role.id else await unit.roles.get(successor_id, for_update=True)
+    successor = None if successor_id == role.id else await unit.roles.get_kept(successor_id)
     if successor is None:
         message = "there is no such other role"
         raise InvalidError(message, code="unknown_role", field="reassign_to")

@@ -68,8 +68,11 @@ class PeopleStore(Protocol):
         """
         ...
 
-    async def rehash_password(self, user_id: UUID, password_hash: str) -> None:
-        """Replace the hash of the same password by one of today's parameters: nothing that anybody would notice."""
+    async def rehash_password(self, user_id: UUID, old_hash: str, password_hash: str) -> None:
+        """Replace a hash by one of the same password with today's parameters, unless the password was changed since.
+
+        Nothing that anybody would notice: the row's version stays.
+        """
         ...
 
     async def delete_user(self, user_id: UUID) -> None:

@@ -20,6 +20,10 @@ class RoleStore(Protocol):
         """Return a role; locked, nobody is given it or changes it until the transaction ends."""
         ...
 
+    async def get_kept(self, role_id: UUID) -> Role | None:
+        """Return a role that nobody changes or deletes until the transaction ends; meanwhile it may be given."""
+        ...
+
     async def add(self, role: Role) -> None:
         """Add a role; raises ConflictError when its name is taken."""
         ...

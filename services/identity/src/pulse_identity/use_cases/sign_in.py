@@ -117,7 +117,7 @@ class SignIn:
             if user is None or not user.is_active:
                 raise _wrong()
             if fresh_hash is not None:
-                await unit.people.rehash_password(user.id, fresh_hash)
+                await unit.people.rehash_password(user.id, credentials.password_hash, fresh_hash)
             session = Session(uuid.uuid4(), user.id, 1, now, now + self._times.longest)
             token = RefreshToken(digest(text), session.id, 1, now + self._times.idle)
             await unit.sessions.add(session, token, client.shown())

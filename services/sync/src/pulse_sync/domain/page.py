@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -56,5 +55,4 @@ def may_sign_in(due: DueRow) -> bool:
 def _cost(due: DueRow) -> int:
     if due.is_gone:
         return ROW_BYTES
-    fields = len(json.dumps(dict(due.row.fields), ensure_ascii=False).encode())
-    return ROW_BYTES + len(due.row.id) + fields + (ACCESS_BYTES if may_sign_in(due) else 0)
+    return ROW_BYTES + len(due.row.id) + due.size + (ACCESS_BYTES if may_sign_in(due) else 0)

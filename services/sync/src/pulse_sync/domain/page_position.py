@@ -34,7 +34,7 @@ class PagePosition:
 def read_position(token: str) -> PagePosition | None:
     """Read what `token` made; None for anything else."""
     parts = token.split(".", 5)
-    if len(parts) != 6 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts[:5]):
+    if len(parts) != 6 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts[:5]):
         return None
     after, until, sent, renews, rank = map(int, parts[:5])
     if rank >= len(ENTITY_ORDER):

@@ -52,10 +52,11 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class DueRow:
-    """A row that a desktop has to hear of: in its scope, or (deleted) no longer."""
+    """A row that a desktop has to hear of: in its scope, or (deleted) no longer. `size` is its fields' JSON in bytes."""
 
     row: LogRow
     is_member: bool
+    size: int
 
     @property
     def is_gone(self) -> bool:

@@ -23,6 +23,8 @@ from pulse_sync.domain.rows import LogRow, RowKey
 from pulse_sync.storage.scope_statements import ADD_DESKTOPS, FORGET_DESKTOPS, RESCOPE, RESCOPE_ROW
 from pulse_sync.use_cases.ports import LogWriter, Rescoped
 
+MANY_ROWS: Final = 1_000
+"""After so many rows at once their statistics are taken anew: with those of before, each page would read a whole scope."""
 _TURN: Final = text("select pg_advisory_xact_lock(hashtextextended('sync.change_log', 0))")
 _HEAD: Final = text("select cursor from sync.head")
 _SET_HEAD: Final = text("update sync.head set cursor = :cursor")
@@ -95,6 +97,7 @@ _FORGET_ENDED: Final = (
 _FORGET_LOGS: Final = (
     "delete from sync.revocation where at < :at",
     "delete from sync.sync_log where at < :at",
+    "delete from sync.config_operation where at < :at",
     "delete from sync.sync_conflict where resolved_at < :at",
 )
 _HORIZON: Final = text("update sync.head set horizon = greatest(horizon, :cursor)")
@@ -188,6 +191,7 @@ class PostgresLogWriter:
         done = await self._session.execute(text(RESCOPE_ROW), {"ids": list(ids), "cursor": cursor, "at": at})
         if _rows_of(done):
             await self._session.execute(_SET_HEAD, {"cursor": cursor})
+        await self._note_many(_rows_of(done))
 
     async def holders_of(self, role_ids: Collection[str]) -> frozenset[str]:
         """Return the users who hold any of these roles."""
@@ -208,6 +212,7 @@ class PostgresLogWriter:
         moved = (await self._session.execute(text(RESCOPE), {**given, "cursor": cursor, "at": at})).all()
         if moved:
             await self._session.execute(_SET_HEAD, {"cursor": cursor})
+        await self._note_many(sum(row.rows for row in moved))
         return Rescoped(
             entities=frozenset(row.entity for row in moved),
             left=tuple((row.desktop_id, row.row_id) for row in moved if row.desktop_id is not None),
@@ -236,6 +241,10 @@ class PostgresLogWriter:
     async def head(self) -> int:
         """Return the newest cursor."""
         return int(await self._session.scalar(_HEAD) or 0)
+
+    async def _note_many(self, rows: int) -> None:
+        if rows >= MANY_ROWS:
+            await self._session.execute(text("analyze sync.entry, sync.membership"))
 
     async def _rows(self, statement: Any, keys: Collection[RowKey]) -> dict[RowKey, LogRow]:
         ids: dict[str, list[str]] = {}

@@ -58,6 +58,7 @@ _NOTE_APPLIED: Final = text("""
 insert into sync.applied_config as a (desktop_id, entry_id, version, error, at)
 select :desktop_id, g.id, max(g.version), max(g.error), :at
 from unnest(cast(:ids as text[]), cast(:versions as int[]), cast(:errors as text[])) as g(id, version, error)
+join sync.config_entry c on c.id = g.id
 group by g.id order by g.id
 on conflict (desktop_id, entry_id) do update set version = excluded.version, error = excluded.error, at = excluded.at
 where (a.version, a.error) is distinct from (excluded.version, excluded.error)
@@ -166,7 +167,7 @@ class PostgresAppliedBook:
         self._database = database
 
     async def note(self, desktop_id: str, applied: Sequence[AppliedConfig], at: datetime) -> None:
-        """Note what a desktop made of its entries."""
+        """Note what a desktop made of its entries; of entries that never were nothing is kept."""
         fit = [given for given in applied if 0 < given.version <= _MAX_VERSION and "\x00" not in given.id]
         if not fit:
             return

@@ -40,8 +40,9 @@ _LOG: Final = text(
     " values (:device, 'up', :op_id, :entity, :row_id, 'desktop', :status, :error, :at)"
     " on conflict (desktop_id, op_id) where op_id is not null do nothing"
 )
-_ANSWERED: Final = text(
+_ACCEPTED: Final = text(
     "select op_id from sync.sync_log where desktop_id = :device and op_id = any(cast(cast(:ops as text[]) as uuid[]))"
+    " and status <> 'rejected'"
 )
 _CONFLICT: Final = text("""
 insert into sync.sync_conflict (id, desktop_id, op_id, entity, row_id, actor, winner, desktop_fields, desktop_stamp,
@@ -73,11 +74,11 @@ class PostgresDesktopBook:
         async with self._database.transaction() as session:
             await session.execute(_REFUSAL, {"device": device_id, "code": code, "at": at})
 
-    async def answered(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
-        """Return those of these operations that were answered before."""
+    async def accepted(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of these operations that the owner of their row has taken before."""
         given = {"device": device_id, "ops": [str(op_id) for op_id in op_ids]}
         async with self._database.read() as session:
-            return frozenset(await session.scalars(_ANSWERED, given))
+            return frozenset(await session.scalars(_ACCEPTED, given))
 
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:
         """Log outcomes and keep their conflicts; return conflict ids by operation."""

@@ -56,9 +56,9 @@ class InMemoryBook:
         """Note that a pull could not be served."""
         self.lines.append(LogLine(device_id, "down", "refused", error=code))
 
-    async def answered(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
-        """Return those of these operations that were answered before."""
-        known = {line.op_id for line in self.lines if line.desktop_id == device_id}
+    async def accepted(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of these operations that the owner of their row has taken before."""
+        known = {line.op_id for line in self.lines if line.desktop_id == device_id and line.status != "rejected"}
         return frozenset(op_id for op_id in op_ids if op_id in known)
 
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:

@@ -121,7 +121,8 @@ class InMemoryLog:
             entry = self._state.entries.get((entity, row_id))
             if desktop_id != device_id or entry is None or (_RANK[entity], row_id) <= begin:
                 continue
-            due = DueRow(entry.row, member.is_member)
+            size = len(json.dumps(dict(entry.row.fields), ensure_ascii=False).encode())
+            due = DueRow(entry.row, member.is_member, size)
             is_new = member.cursor > question.since or (member.is_member and entry.cursor > question.since)
             is_again = entity == "users" and member.is_member and (place.renews_leases or row_id in revoked)
             if (is_new or is_again) and not (question.is_live_only and due.is_gone):
@@ -273,9 +274,10 @@ class InMemoryLogWriter:
         live = {key: entry.row for key, entry in self._state.entries.items() if not entry.row.is_deleted}
         users = [live["users", user] for user, at in self._owned.access if at == desktop_id and ("users", user) in live]
         keys = {("users", user.id) for user in users}
-        keys |= {("roles", role) for user in users for role in role_ids(user) if ("roles", role) in live}
+        desktop, groups = self._owned.desktops[desktop_id]
+        held = {role for user in users for role in role_ids(user)}
+        keys |= {key for key in live if key[0] == "roles" and (desktop.is_workstation or key[1] in held)}
         keys |= {key for key in live if key[0] == "permissions"}
-        groups = self._owned.desktops[desktop_id][1]
         keys |= {key for key in live if key[0] == "config" and _concerns(key[1], desktop_id, groups)}
         return {(desktop_id, entity, row_id) for entity, row_id in keys}
 

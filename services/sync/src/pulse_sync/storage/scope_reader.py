@@ -189,4 +189,4 @@ def _due_row(record: asyncpg.Record) -> DueRow:
         fields=json.loads(record["fields"]),
         is_deleted=record["is_deleted"],
     )
-    return DueRow(row, record["is_member"])
+    return DueRow(row, record["is_member"], len(record["fields"].encode()))

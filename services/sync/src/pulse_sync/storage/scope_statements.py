@@ -1,7 +1,8 @@
 """What is in the scope of a desktop, as SQL, and how `sync.membership` is brought to it in one statement.
 
 In scope are all permissions; the users who own the desktop or have it shared with them, directly or by a role; the
-roles that those users hold; and the config entries for all, for the desktop's groups and for itself. Who may use which
+roles that those users hold, on a workstation all roles, because people are given them there; and the config entries for
+all, for the desktop's groups and for itself. Who may use which
 desktop is read from identity's published views at that moment.
 """
 
@@ -11,11 +12,11 @@ from typing import Final
 
 _WANTED: Final = """
 desk as (
-    select device_id, groups from identity.desktop
+    select device_id, groups, is_workstation from identity.desktop
     where cast(:desktops as text[]) is null or device_id = any(cast(:desktops as text[]))
 ),
 person as (
-    select a.device_id, u.id, u.fields
+    select a.device_id, u.id, u.fields, desk.is_workstation
     from identity.device_access a
     join desk on desk.device_id = a.device_id
     join sync.entry u on u.entity = 'users' and u.id = cast(a.user_id as text) and not u.is_deleted
@@ -31,10 +32,15 @@ wanted as (
     union all
     select device_id, cast('users' as sync.entity), id from person
     union all
+    select desk.device_id, r.entity, r.id
+    from desk join sync.entry r on r.entity = 'roles' and not r.is_deleted
+    where desk.is_workstation
+    union all
     select distinct p.device_id, cast('roles' as sync.entity), r.id
     from person p
     cross join lateral jsonb_array_elements_text(coalesce(p.fields -> 'roles', cast('[]' as jsonb))) as held(role_id)
     join sync.entry r on r.entity = 'roles' and r.id = held.role_id and not r.is_deleted
+    where not p.is_workstation
     union all
     select desk.device_id, c.entity, c.id from config c cross join desk where c.scope = 'all'
     union all

@@ -63,7 +63,7 @@ where {_IN_SCOPE.format(column="c.desktop_id")}
 _ONE_CONFLICT: Final = f"""
 select c.* from sync.sync_conflict c
 where c.id = :id and {_IN_SCOPE.format(column="c.desktop_id")}
-"""
+"""  # noqa: S608 -- put together from the constant above
 
 
 class PostgresSyncViews:

@@ -252,8 +252,8 @@ class DesktopBook(Protocol):
         """Note in the sync log that a pull could not be served."""
         ...
 
-    async def answered(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
-        """Return those of these operations that were answered before."""
+    async def accepted(self, device_id: str, op_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of these operations that the owner of their row has taken before, and not rejected."""
         ...
 
     async def note_outcomes(self, device_id: str, outcomes: Sequence[OutcomeNote], at: datetime) -> Mapping[UUID, UUID]:

@@ -55,4 +55,7 @@ class SettleConflict:
 def _lost(view: ConflictView) -> dict[str, object]:
     if view.winner == "server":
         return lost_desktop_edit(view.desktop_fields, view.applied)
+    if view.entity == "config":
+        # Its whole row is one value, which is also what comes back after a deletion.
+        return dict(view.server_fields)
     return lost_server_edit(view.desktop_fields, view.server_fields, view.applied)

@@ -102,7 +102,8 @@ class TakePush:
     async def _within_scope(self, device_id: str, signed: Sequence[_Signed]) -> tuple[list[_Signed], list[OutcomeNote]]:
         """Return the operations on rows that this desktop may edit, and rejections of those on others.
 
-        One that was answered before goes to the owner again, who repeats the answer. Config has its own rule.
+        One that the owner has taken before goes there again, to have its answer repeated, also when its row has left the
+        scope since. Config has its own rule.
         """
         edits = [one for one in signed if one.operation.entity is not EditableEntity.CONFIG]
         changes = [one for one in edits if one.operation.base_version > 0]
@@ -110,7 +111,7 @@ class TakePush:
         doubtful = {one.operation.op_id for one in changes if _key(one.operation) not in known}
         if not doubtful:
             return list(signed), []
-        doubtful -= await self._book.answered(device_id, doubtful)
+        doubtful -= await self._book.accepted(device_id, doubtful)
         foreign: list[OutcomeNote] = [
             (one.operation, _out_of_scope(one.operation)) for one in signed if one.operation.op_id in doubtful
         ]
@@ -173,6 +174,8 @@ def _told(outcome: OperationOutcome, conflicts: Mapping[UUID, UUID], shown: froz
     told = outcome.model_dump(mode="json", exclude={"conflict", "conflict_id", "row"}, exclude_none=True)
     if outcome.row is not None and (outcome.row.entity, outcome.row.id) in shown:
         told["row"] = outcome.row.model_dump(mode="json")
+        if outcome.conflict is not None:
+            told["conflict"] = outcome.conflict.model_dump(mode="json")
     if outcome.op_id in conflicts:
         told["conflict_id"] = str(conflicts[outcome.op_id])
     return told

@@ -26,7 +26,7 @@ from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
 from pulse_chassis.mqtt import InboundMessage, MqttSession
 from pulse_chassis.signatures import TrustedKeys
-from pulse_contracts.commands import Command, CommandState, RefusalReport, StatusReport
+from pulse_contracts.commands import CommandState, RefusalReport, StatusReport
 from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import command as command_topic
 from pulse_contracts.value_specs import arguments_problem
@@ -163,6 +163,8 @@ class CommandExecutor:
             except LogUnavailableError as error:
                 # Nothing is said of it, so the server goes on publishing it: it may be done once the disk works.
                 _log.error("command_not_kept", reason=str(error))
+            except Exception:  # noqa: BLE001 # a message boundary: what one message breaks must not end the agent
+                _log.exception("command_broke_the_executor", bytes=len(message.payload))
             session.ack(message)
 
     async def _take(self, message: InboundMessage) -> None:
@@ -174,33 +176,38 @@ class CommandExecutor:
         if known is not None:
             self._reporter.say(known.report())
             return
-        is_expired = parts.server_time.now() >= command.exp
         try:
             intent = await self._write(parts.log.admit, command, self._now_ms())
         except NotAdmittedError as error:
-            if not is_expired:
+            if parts.server_time.now() < command.exp:
                 raise RefusedError("replayed", str(error), str(command.jti)) from error
             self._reporter.say(StatusReport(jti=command.jti, state="expired", at=self._now_ms()))
             return
-        ending = Ending(CommandState.EXPIRED) if is_expired else self._rejection(command)
-        if ending is not None:
-            await self._end(intent, ending)
-            return
         _log.info("command_received", name=intent.name, jti=intent.jti, counter=intent.counter)
-        self._reporter.say(intent.report())
+        ending = self._judge(intent)
+        if ending is None and self._waiting.qsize() >= MAX_WAITING:
+            ending = Ending.failure("queue_full", f"{MAX_WAITING} commands are waiting", CommandState.REJECTED)
+        if ending is not None:
+            with suppress(LogUnavailableError):
+                await self._end(intent, ending)
+                return
+            # It is in the log as received, as after a crash: the queue judges it again, and insists.
+        else:
+            self._reporter.say(intent.report())
         self._waiting.put_nowait((intent.counter, intent))
 
-    def _rejection(self, command: Command) -> Ending | None:
-        found = self._commands.find(command.name)
-        if self._commands.is_disabled(command.name):
+    def _judge(self, intent: Intent) -> Ending | None:
+        """Return why a command that is kept must not be executed; None: it may."""
+        if self._parts.server_time.now() >= intent.expires_at:
+            return Ending(CommandState.EXPIRED)
+        if self._commands.is_disabled(intent.name):
             return Ending.failure("disabled", "switched off on this machine", CommandState.REJECTED)
+        found = self._commands.find(intent.name)
         if found is None:
-            return Ending.failure("unknown_command", f"there is no {command.name} here", CommandState.REJECTED)
-        problem = arguments_problem(found.spec.arguments, command.args)
+            return Ending.failure("unknown_command", f"there is no {intent.name} here", CommandState.REJECTED)
+        problem = arguments_problem(found.spec.arguments, intent.arguments)
         if problem is not None:
             return Ending.failure("bad_arguments", " ".join(problem), CommandState.REJECTED)
-        if self._waiting.qsize() >= MAX_WAITING:
-            return Ending.failure("queue_full", f"{MAX_WAITING} commands are waiting", CommandState.REJECTED)
         return None
 
     async def _date_log(self, stop: asyncio.Event) -> None:
@@ -210,12 +217,12 @@ class CommandExecutor:
             await self._insist(stop, self._learn_time)
 
     async def _learn_time(self) -> None:
-        """Wait for the server's time, not for ever; see that the log is dated: by when it was opened, so that what was
-        sent to us just before it came is not too old."""
+        """Wait for the server's time, not for ever; once it is known see that the log is dated: by when it was opened."""
         parts = self._parts
         await parts.server_time.wait(TIME_PATIENCE_SECONDS)
-        age = parts.clock.monotonic() - self._opened_at
-        await self._write(parts.log.date, parts.server_time.now() - age)
+        if parts.server_time.is_known:
+            age = parts.clock.monotonic() - self._opened_at
+            await self._write(parts.log.date, parts.server_time.now() - age)
 
     # -- executing --------------------------------------------------------------------------------------------------
 
@@ -244,13 +251,9 @@ class CommandExecutor:
     async def _execute(self, intent: Intent, stop: asyncio.Event) -> None:
         parts = self._parts
         await parts.server_time.wait(TIME_PATIENCE_SECONDS)
-        command = self._commands.find(intent.name)
-        if parts.server_time.now() >= intent.expires_at:
-            await self._insist(stop, self._end, intent, Ending(CommandState.EXPIRED))
-            return
-        if command is None:  # the program was changed while it waited
-            gone = Ending.failure("unknown_command", f"there is no {intent.name} here any more", CommandState.REJECTED)
-            await self._insist(stop, self._end, intent, gone)
+        judgement, command = self._judge(intent), self._commands.find(intent.name)
+        if judgement is not None or command is None:  # time has passed, or the program is another since it came
+            await self._insist(stop, self._end, intent, judgement or Ending(CommandState.REJECTED))
             return
         started_at = self._now_ms()
         if not await self._insist(stop, self._write, parts.log.start, intent.jti, started_at):

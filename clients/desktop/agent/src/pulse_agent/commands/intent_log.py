@@ -1,10 +1,10 @@
 """What this device was told to do and what became of it: a small database of its own, written before anything is done.
 
 Guarantees: every change is on the disk (synchronous=FULL) when its method returns; a `jti` is admitted once, a new one
-only above the highest counter ever admitted, and only if it was issued after this log was made, so that a log that was
-lost does not let old commands in again. What was started and did not end before a crash is `unknown`, never started
-again. Rows are kept `KEPT`, longer than a command can be good for. Never does: execute, or asyncio; one thread at a
-time may use it.
+only above the highest counter ever admitted, and only if it was issued after this log was made (and dated, by the
+server's time), so that a log that was lost does not let old commands in again. What was started and did not end before
+a crash is `unknown`, never started again. Rows are kept `KEPT`, longer than a command can be good for. Never does:
+execute, or asyncio; one thread at a time may use it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,19 @@ MAX_ROWS: Final = 10_000
 MAX_UNREPORTED: Final = 500
 BUSY_SECONDS: Final = 5.0
 RESTART: Final = "RESTART_AGENT"
-_COLUMNS: Final = "jti, counter, name, args, actor, expires_at, state, at, result, error_code, error_message"
+_COLUMNS: Final = (
+    "jti",
+    "counter",
+    "name",
+    "args",
+    "actor",
+    "expires_at",
+    "state",
+    "at",
+    "result",
+    "error_code",
+    "error_message",
+)
 _STEPS: Final = (
     (
         """CREATE TABLE intent (
@@ -166,7 +178,10 @@ class IntentLog:
             highest = _meta(connection, "counter", 0)
             if command.cnt <= highest:
                 raise NotAdmittedError(f"counter {command.cnt} is not above {highest}")
-            if command.iat < _meta(connection, "made_at", command.iat):
+            dated = connection.execute("SELECT value FROM meta WHERE key = 'made_at'").fetchone()
+            if dated is None:
+                raise NotAdmittedError("this log has no date yet, as the server has not said the time: it may be older")
+            if command.iat < dated[0]:
                 raise NotAdmittedError("it was issued before this agent's command log was made")
             connection.execute("UPDATE meta SET value = ? WHERE key = 'counter'", (command.cnt,))
             connection.execute(
@@ -289,32 +304,21 @@ def _meta(connection: sqlite3.Connection, key: str, first: int) -> int:
 
 
 def _read(connection: sqlite3.Connection, where: str, *values: str) -> list[Intent]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM intent {where}", values).fetchall()  # noqa: S608 # `where` is ours
-    return [_intent(*row) for row in rows]
+    rows = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM intent {where}", values)  # noqa: S608 # all ours
+    return [_intent(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 
-def _intent(  # noqa: PLR0913, PLR0917 -- the columns, in their order
-    jti: str,
-    counter: int,
-    name: str,
-    args: str,
-    actor: str | None,
-    expires_at: int,
-    state: str,
-    at: int,
-    result: str | None,
-    error_code: str | None,
-    error_message: str | None,
-) -> Intent:
+def _intent(row: dict[str, Any]) -> Intent:
+    result, code = row["result"], row["error_code"]
     return Intent(
-        jti=jti,
-        counter=counter,
-        name=name,
-        arguments=json.loads(args),
-        actor=actor,
-        expires_at=expires_at,
-        state=CommandState(state),
-        at=at,
+        jti=row["jti"],
+        counter=row["counter"],
+        name=row["name"],
+        arguments=json.loads(row["args"]),
+        actor=row["actor"],
+        expires_at=row["expires_at"],
+        state=CommandState(row["state"]),
+        at=row["at"],
         result=None if result is None else json.loads(result),
-        error=None if error_code is None else CommandError(code=error_code, message=error_message or ""),
+        error=None if code is None else CommandError(code=code, message=row["error_message"] or ""),
     )

@@ -19,6 +19,7 @@ from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import command as command_topic
 
 MAX_JTI_CHARS: Final = 64
+MAX_NUMBER: Final = 2**53
 
 
 class RefusedError(Exception):
@@ -48,6 +49,8 @@ def verified_command(message: InboundMessage, keys: TrustedKeys, client_id: Clie
         raise RefusedError("wrong_audience", f"meant for {command.aud}", jti)
     if command.topic != topic or message.topic != topic:
         raise RefusedError("wrong_topic", f"signed for {command.topic[:128]}", jti)
+    if command.cnt > MAX_NUMBER or abs(command.exp) > MAX_NUMBER:
+        raise RefusedError("malformed", "a number is beyond all bounds", jti)
     if not 0 < command.exp - command.iat <= MAX_COMMAND_SECONDS:
         raise RefusedError("malformed", f"must be good for 1 to {MAX_COMMAND_SECONDS} seconds", jti)
     return command
@@ -59,6 +62,8 @@ def _signed_fields(payload: bytes, keys: TrustedKeys) -> dict[str, Any]:
     except SignatureError as error:
         code = "bad_signature" if error.code == "wrong_type" else error.code  # signed, but not as a command
         raise RefusedError(code, str(error)) from error
+    if len(text) > MAX_COMMAND_BYTES:  # a token may be deflated
+        raise RefusedError("too_large", f"{len(text)} bytes within, at most {MAX_COMMAND_BYTES}")
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:

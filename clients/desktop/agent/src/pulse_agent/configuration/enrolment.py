@@ -14,6 +14,7 @@ from pulse_agent.configuration.device import CA_FILE, SERVER_CA_FILE, EnrolledDe
 from pulse_agent.configuration.key_store import Secret, save_secrets
 from pulse_agent.configuration.server_http import ServerUnreachableError, request
 from pulse_agent.configuration.server_keys import SERVER_KEYS_FILE, fetch_server_keys
+from pulse_agent.replica.database import REPLICA_FILE
 from pulse_agent.settings import agent_version
 from pulse_contracts.enrolment import EnrolmentRequest, EnrolmentResult
 
@@ -67,6 +68,9 @@ def enroll(
     (data / SERVER_KEYS_FILE).unlink(missing_ok=True)
     if device.password_key is not None:
         fetch_server_keys(data, device)
+    else:
+        for suffix in ("", "-wal", "-shm"):  # people and rights of an earlier enrolment are none of this device's
+            (data / f"{REPLICA_FILE}{suffix}").unlink(missing_ok=True)
     return device
 
 

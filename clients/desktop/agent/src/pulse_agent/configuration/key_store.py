@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pulse_agent.configuration.device import write_private
+from pulse_agent.configuration.keyring_reader import KeyringUnavailableError, read_secret
 
 SERVICE: Final = "precisionpulse-agent"
 
@@ -77,10 +78,7 @@ def _save_in_keyring(entry: str, text: str) -> bool:
 
 
 def _load_from_keyring(entry: str) -> str | None:
-    import keyring
-    from keyring.errors import KeyringError
-
     try:
-        return keyring.get_password(SERVICE, entry)
-    except (KeyringError, RuntimeError, OSError) as error:
+        return read_secret(SERVICE, entry)
+    except KeyringUnavailableError as error:
         raise KeyMissingError(f"the keyring cannot be opened: {error}") from error

@@ -1,4 +1,4 @@
-"""The keys that an agent understands, and what each turns: timers, sources, limits of the outbox, log level, pulls."""
+"""The keys that an agent understands, and what each turns: timers, sources, limits of the outbox, log level."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MakeAtInterval = Callable[[str, float], Source]
 
 
 class AgentKnobs:
-    """What the configuration turns in one agent; `set_level` changes the log, `set_pull_interval` the replica."""
+    """What the configuration turns in one agent; `set_level` changes the log."""
 
     def __init__(
         self,
@@ -38,13 +38,11 @@ class AgentKnobs:
         options: AgentOptions,
         make: MakeAtInterval,
         set_level: Callable[[str], None],
-        set_pull_interval: Callable[[float], None] | None = None,
     ) -> None:
         self._agent = agent
         self._options = options
         self._make = make
         self._set_level = set_level
-        self._set_pull_interval = set_pull_interval
         self._interval = options.interval
 
     def make_source(self, text: str) -> Source:
@@ -103,7 +101,5 @@ class AgentKnobs:
     async def _turn_level(self, level: str) -> None:
         self._set_level(level)
 
-    async def _turn_pull_interval(self, seconds: int) -> None:
-        if self._set_pull_interval is None:
-            raise NotApplicableError("this agent does not sync")
-        self._set_pull_interval(float(seconds))
+    async def _turn_pull_interval(self, _seconds: int) -> None:
+        """The replica, which holds the configuration, takes it from there."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,17 +28,33 @@ _DAMAGE_CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = get_logger("replica")
 
 
-class ReplicaDatabase:
-    """One connection to the replica at `path`. Raises NewerDatabaseError, sqlite3.Error."""
+class DamagedReplicaError(sqlite3.DatabaseError):
+    """SQLite's own check found the file damaged."""
 
-    def __init__(self, path: Path) -> None:
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether the file itself is damaged (not full, locked or unreadable)."""
+    if isinstance(error, DamagedReplicaError):
+        return True
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGE_CODES
+
+
+class ReplicaDatabase:
+    """One connection to the replica at `path`, looked through first if `is_suspect`.
+
+    Raises NewerDatabaseError, sqlite3.Error.
+    """
+
+    def __init__(self, path: Path, *, is_suspect: bool = False) -> None:
         self.path = path
         self.was_damaged = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self.connection = _open(path)
+            if is_suspect:
+                self._look_through()
         except sqlite3.DatabaseError as error:
-            if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF not in _DAMAGE_CODES:
+            if not is_damage(error):
                 raise
             _set_aside(path)
             self.was_damaged = True
@@ -72,10 +88,16 @@ class ReplicaDatabase:
         before, self._seen_version = self._seen_version, self._data_version()
         return before != self._seen_version
 
-    def scrub(self) -> None:
-        """Empty the write-ahead log, so that overwritten rows do not live on in it; readers elsewhere may delay that."""
-        with suppress(sqlite3.OperationalError):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, so that overwritten rows do not live on in it; False: a reader elsewhere is in the way."""
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            (is_busy, _, _) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        return not is_busy
 
     # -- single values ----------------------------------------------------------------------------------------------
 
@@ -94,6 +116,15 @@ class ReplicaDatabase:
             self.connection.execute("DELETE FROM sync_state WHERE key = ?", (key,))
         else:
             self.connection.execute("INSERT OR REPLACE INTO sync_state VALUES (?, ?)", (key, str(value)))
+
+    def _look_through(self) -> None:
+        try:
+            (answer,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                raise DamagedReplicaError(answer)
+        except sqlite3.DatabaseError:
+            self.connection.close()
+            raise
 
     def _data_version(self) -> int:
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])

@@ -29,7 +29,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line: `kind` swap, operation, revocation, refused, snapshot, config; `status` applied, refused, failed, lost."""
+    """One line: `kind` apply (a row), swap, operation, revocation, checksum, pull, push, message; `status` in one word."""
 
     number: int
     at_ms: int
@@ -85,6 +85,16 @@ class Journal:
         values = (at_ms, kind, source, status, entity, row_id, detail[:MAX_DETAIL_CHARS])
         self._connection.execute(
             "INSERT INTO sync_log (at, kind, source, status, entity, id, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", values
+        )
+        self._trim("sync_log")
+
+    def note_applied(self, at_ms: int) -> None:
+        """Write a line for each row that is staged, within the transaction that swaps them in."""
+        self._connection.execute(
+            "INSERT INTO sync_log (at, kind, source, status, entity, id, detail) SELECT ?, 'apply', source, "
+            "CASE WHEN deleted THEN 'gone' ELSE 'applied' END, entity, id, 'version ' || version FROM staging "
+            "LIMIT ?",
+            (at_ms, MAX_ENTRIES),
         )
         self._trim("sync_log")
 

@@ -20,6 +20,7 @@ from uuid import UUID
 from pulse_agent.commands.built_in import SyncFailedError
 from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.migrations import NewerDatabaseError
+from pulse_agent.replica.database import is_damage
 from pulse_agent.replica.identity import DesktopIdentity
 from pulse_agent.replica.replica import Replica
 from pulse_chassis.backoff import Backoff
@@ -68,6 +69,7 @@ class LiveReplica:
         self._listeners: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_failing = False
+        self._is_suspect = False
 
     # -- the connection (Downlink) ----------------------------------------------------------------------------------
 
@@ -183,7 +185,9 @@ class LiveReplica:
                 try:
                     due = await self._turn()
                     backoff.reset()
-                except ReplicaAwayError:
+                except Exception as error:  # noqa: BLE001 # the supervisor of sync: what breaks in it must not end delivery
+                    if not isinstance(error, ReplicaAwayError):
+                        _log.exception("replica_turn_failed")
                     sleeping = asyncio.ensure_future(self._clock.sleep(backoff.next_delay() + LOOK_SECONDS))
                     await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
                     sleeping.cancel()
@@ -255,6 +259,7 @@ class LiveReplica:
             return await asyncio.get_running_loop().run_in_executor(self._disk, work, replica)
         except _FAILURES as error:
             self._fail("replica_failed", error)
+            self._is_suspect = is_damage(error)
             self._replica = None
             self._links.append(False)
             if self._session is not None:
@@ -275,7 +280,8 @@ class LiveReplica:
         self._take_config(config)
 
     def _open_here(self) -> tuple[Replica, tuple[ConfigEntry, ...]]:
-        replica = Replica(self._path, self._identity, self._clock)
+        replica = Replica(self._path, self._identity, self._clock, is_suspect=self._is_suspect)
+        self._is_suspect = False
         if self._keys is not None:
             replica.trust(self._keys)
         replica.on_config(self._from_thread)

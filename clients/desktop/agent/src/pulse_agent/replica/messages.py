@@ -1,7 +1,7 @@
 """What comes down and goes up, as bytes: sealed and signed, or refused with a reason.
 
 Guarantees: nothing is read from a message before its seal and signature were good and it was found to be for this
-desktop, on this topic, and not older than what was heard already. Never does: change anything.
+desktop, on this topic. Never does: change anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pulse_contracts.sync import (
     DOWN_TYPE,
     LEASE_TYPE,
     MAX_PAGE_ROWS,
-    MESSAGE_SECONDS,
     SEALED,
     Answer,
     Lease,
@@ -55,8 +54,8 @@ class Mail:
         self._sealer = Sealer(keys.seal_key or "")
         self._topic = sync_down(identity.device_id)
 
-    def open_down(self, payload: bytes, newest_iat: int) -> Page | Answer | PullRefused:
-        """Return a message; `newest_iat` is the server's time in the newest before. Raises MessageRefusedError."""
+    def open_down(self, payload: bytes) -> Page | Answer | PullRefused:
+        """Return a message; whether it is fresh is the caller's to tell. Raises MessageRefusedError."""
         if len(payload) > MAX_DOWN_BYTES:
             raise MessageRefusedError("too_large", f"{len(payload)} bytes")
         if not payload.startswith(SEALED):
@@ -74,8 +73,6 @@ class Mail:
             raise MessageRefusedError("wrong_audience", f"for {message.aud}")
         if message.topic != self._topic:
             raise MessageRefusedError("wrong_topic", f"for {message.topic}")
-        if message.iat < newest_iat - MESSAGE_SECONDS * 1000:
-            raise MessageRefusedError("too_old", f"{(newest_iat - message.iat) // 1000} s older than the newest")
         if isinstance(message, Page) and len(message.rows) > MAX_PAGE_ROWS:
             raise MessageRefusedError("malformed", "too many rows")
         return message

@@ -30,7 +30,6 @@ from pulse_contracts.operations import (
     Operation,
     OperationOutcome,
     OutcomeKind,
-    SyncedRow,
 )
 from pulse_contracts.reconciliation import DELETED
 from pulse_contracts.stamps import NO_STAMP, Stamp, next_stamp
@@ -98,9 +97,11 @@ class Operations:
         self, connection: sqlite3.Connection, waiting: PendingOperation, mask: dict[str, Any], stamp: Stamp
     ) -> None:
         fields = merged(waiting.entity, waiting.fields, mask)
-        if is_deletion(fields) and waiting.base_version == 0 and self._is_first(connection, waiting):
-            connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
-            return  # nobody but us ever knew of it
+        if waiting.base_version == 0 and self._is_first(connection, waiting):
+            if is_deletion(fields):
+                connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
+                return  # nobody but us ever knew of it
+            fields = {key: value for key, value in fields.items() if not key.endswith("_removed")}
         if {"username", "name", "roles_added", DELETED} & mask.keys():
             # It may rely on what was edited after the operation was begun: a role made, a name freed.
             connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (waiting.op_id,))
@@ -201,7 +202,7 @@ class Operations:
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def settle(self, connection: sqlite3.Connection, outcome: OperationOutcome, now_ms: int) -> EditableEntity | None:
+    def settle(self, connection: sqlite3.Connection, outcome: OperationOutcome, now_ms: int) -> PendingOperation | None:
         """Take an answer within the open transaction; return what it was about, None for one that settles nothing."""
         found = read_operations(connection, "WHERE op_id = ? AND token IS NOT NULL", str(outcome.op_id))
         if not found:
@@ -211,7 +212,7 @@ class Operations:
         self._take_row(connection, made, outcome, now_ms)
         self._note(made, outcome, now_ms)
         self._rebase(connection, made, outcome, now_ms)
-        return made.entity
+        return made
 
     def _take_row(
         self, connection: sqlite3.Connection, made: PendingOperation, outcome: OperationOutcome, now_ms: int
@@ -233,12 +234,11 @@ class Operations:
         self._journal.note(now_ms, "operation", status, detail, (made.entity.value, made.row_id))
         is_applied = outcome.outcome is OutcomeKind.APPLIED
         if not is_applied or outcome.conflict_id is not None:
-            self._keep(made, outcome.row, outcome, now_ms, "won" if is_applied else status)
+            self._keep(made, outcome, now_ms, "won" if is_applied else status)
 
     def _keep(
         self,
         made: PendingOperation,
-        server: SyncedRow | None,
         outcome: OperationOutcome | None,
         now_ms: int,
         status: str,
@@ -257,7 +257,7 @@ class Operations:
                 actor=made.actor,
                 desktop_fields=without_secrets(made.fields),
                 desktop_stamp=made.updated_at,
-                server_row=None if server is None else server.model_dump(mode="json"),
+                server_row=None if outcome is None else _server_side(outcome),
                 conflict_id=str(outcome.conflict_id) if outcome and outcome.conflict_id else None,
                 is_read=status == "won",
             )
@@ -275,7 +275,7 @@ class Operations:
         if outcome.outcome is OutcomeKind.APPLIED and outcome.row is not None:
             # Ours was one step; what others did since is not what the person saw, and stays a conflict to be decided.
             version = outcome.row.version
-            if outcome.conflict_id is None:
+            if outcome.conflict_id is None and made.base_version > 0:
                 version = min(version, made.base_version + 1)
             connection.execute(
                 "UPDATE sync_outbox SET base_version = ? WHERE entity = ? AND id = ?",
@@ -284,9 +284,9 @@ class Operations:
         elif made.base_version == 0:
             for lost in later:  # edits of a row that never came to be
                 connection.execute("DELETE FROM sync_outbox WHERE op_id = ?", (lost.op_id,))
-                detail = "the row that it edits was refused"
+                detail = "the row that it edits is not here"
                 self._journal.note(now_ms, "operation", "rejected", detail, (lost.entity.value, lost.row_id))
-                self._keep(lost, None, None, now_ms, "rejected", "row_refused")
+                self._keep(lost, None, now_ms, "rejected", "row_not_here")
 
     def saw(self, stamp: Stamp) -> None:
         """Note the highest stamp seen, within the open transaction: the next edit's comes after it."""
@@ -308,6 +308,16 @@ class Operations:
             connection, "WHERE entity = ? AND id = ? ORDER BY position LIMIT 1", made.entity.value, made.row_id
         )
         return bool(found) and found[0].op_id == made.op_id
+
+
+def _server_side(outcome: OperationOutcome) -> dict[str, Any] | None:
+    """Return what the edit met: the row before, as its owner reports it, else the row that stands."""
+    met = outcome.conflict
+    if met is not None:
+        return {"fields": met.server_fields, "updated_at": met.server_stamp, "updated_by": met.server_updated_by}
+    if outcome.row is None or outcome.outcome is OutcomeKind.APPLIED:
+        return None
+    return outcome.row.model_dump(mode="json")
 
 
 def _check_size(fields: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 Guarantees: a message that is forged, replayed, retained, too old, too large, for somebody else, or that answers nothing
 we asked, changes nothing and is noted with its reason; revocations are in force from the first page that names them;
-rows, leases and cursor change together, on the last page; an edit is sent until it is answered. Freshness hangs on
-our own random names for questions and on monotonic time, never on this desktop's wall clock.
+rows, leases and cursor change together, on the last page; an edit is sent until it is answered. Fresh is what names our
+open question, which is random and given up after a minute: no wall clock, theirs or ours, can make that old or new.
 Synchronous and without network; one thread at a time. Other processes may record edits in the same file.
 """
 
@@ -17,28 +17,36 @@ from uuid import UUID
 
 from pulse_agent.configuration.entries import ConfigEntry
 from pulse_agent.replica.database import ReplicaDatabase
-from pulse_agent.replica.effective import effective_entries, pull_interval
+from pulse_agent.replica.effective import pull_interval
 from pulse_agent.replica.enrolled import adopt_identity
 from pulse_agent.replica.identity import DesktopIdentity
-from pulse_agent.replica.journal import Journal, KeptConflict, LogEntry
 from pulse_agent.replica.messages import Mail, MessageRefusedError, new_request, read_poke
-from pulse_agent.replica.operations import Operations, PendingOperation
 from pulse_agent.replica.questions import REFUSED_SECONDS, TRY_LATER_SECONDS, Asking, Questions
-from pulse_agent.replica.rows import ReplicaRow, base_rows, row, rows
 from pulse_agent.replica.staging import Staging, Walk
-from pulse_agent.replica.status import ReplicaStatus, read_status
 from pulse_agent.replica.swapping import Swapping
 from pulse_agent.replica.time_seen import TimeSeen
+from pulse_agent.replica.view import ReplicaView
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
-from pulse_contracts.operations import EditableEntity
-from pulse_contracts.sync import PULL_SECONDS, Answer, AppliedConfig, Page, PullRefused, Report, ServiceKeys
+from pulse_contracts.operations import EditableEntity, OutcomeKind
+from pulse_contracts.sync import (
+    MESSAGE_SECONDS,
+    PULL_SECONDS,
+    Answer,
+    AppliedConfig,
+    Page,
+    PullRefused,
+    Report,
+    ServiceKeys,
+)
 from pulse_contracts.topics import sync_down, sync_update
 
 FORCE: Final = "force"
 """The name under which the server, unasked, tells a desktop to compare everything now."""
 MAX_NOTED_REFUSALS: Final = 30
 """Refused messages that are noted within a minute; overflow policy: the rest is only counted."""
+MAX_REPORTED: Final = 500
+"""Config entries of one report."""
 RESUME_SECONDS: Final = 60.0
 """A pull that was cut goes on where it was when the link is back within this time."""
 _POKES: Final = frozenset(sync_update(entity) for entity in ("users", "roles", "permissions", "config"))
@@ -46,15 +54,16 @@ _POKES: Final = frozenset(sync_update(entity) for entity in ("users", "roles", "
 _log = get_logger("replica")
 
 
-class Replica:
-    """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened."""
+class Replica(ReplicaView):
+    """Use it from one thread. Raises NewerDatabaseError, sqlite3.Error when the file cannot be opened.
 
-    def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock) -> None:
+    `is_suspect`: look through the whole file first, and set it aside if it is damaged.
+    """
+
+    def __init__(self, path: Path, identity: DesktopIdentity, clock: Clock, *, is_suspect: bool = False) -> None:
         self._identity = identity
         self._clock = clock
-        self.database = ReplicaDatabase(path)
-        self.journal = Journal(self.database.connection)
-        self.operations = Operations(self.database, identity)
+        super().__init__(ReplicaDatabase(path, is_suspect=is_suspect), identity)
         self.time_seen = TimeSeen(self.database)
         adopt_identity(self.database, identity, self._now_ms())
         self._staging = Staging(self.database)
@@ -64,6 +73,7 @@ class Replica:
         self._walk: Walk | None = None
         self._cut_at = 0.0
         self._forced_at = 0
+        self._heard = (0, 0.0)
         self._is_report_due = False
         self._last_report: bytes | None = None
         self._refusals: list[float] = []
@@ -91,6 +101,7 @@ class Replica:
         if self._walk is not None and now - self._cut_at > RESUME_SECONDS:
             self._drop_walk()
         self._last_report = None
+        self._heard = (0, 0.0)
         self._questions.connected(now)
 
     def disconnected(self) -> None:
@@ -111,11 +122,19 @@ class Replica:
                 raise MessageRefusedError("wrong_topic", "no topic of sync")
         except MessageRefusedError as refusal:
             self._note_refusal(refusal, topic)
+        except (ValueError, TypeError, OverflowError) as error:
+            # Signed, and yet nothing that can be kept: a number too large for the file, for instance. Not at once again.
+            self._drop_walk()
+            for kind in Asking:
+                self._questions.put_off(kind, REFUSED_SECONDS, self._clock.monotonic())
+            self._note_refusal(MessageRefusedError("cannot_be_kept", f"{type(error).__name__}: {error}"), topic)
 
     def outgoing(self) -> list[bytes]:
         """Return what is to be sent now to `sync/{id}/up`, in order."""
         now = self._clock.monotonic()
         self.time_seen.note(self._now_ms())
+        if self._swapping.needs_scrub:
+            self._swapping.needs_scrub = not self.database.scrub()
         self._look_at_others()
         messages = []
         match self._questions.next_kind(now, **self._situation()):
@@ -160,7 +179,8 @@ class Replica:
 
     def config_applied(self, applied: Sequence[AppliedConfig]) -> None:
         """Tell the server which entries are in force here, or why not."""
-        text = json.dumps([made.model_dump(mode="json") for made in applied])
+        reported = sorted(applied, key=lambda made: made.error is None)[:MAX_REPORTED]  # what failed comes first
+        text = json.dumps([made.model_dump(mode="json") for made in reported])
         if text != self.database.value("applied_config"):
             with self.database.transaction():
                 self.database.set_value("applied_config", text)
@@ -170,51 +190,10 @@ class Replica:
         """Have `listener` called, in the replica's thread, with the configuration in force whenever it changed."""
         self._config_listeners.append(listener)
 
-    def effective_config(self) -> dict[str, ConfigEntry]:
-        """Return, by key, the configuration in force; a key without an entry is as the agent was started."""
-        return effective_entries(self.rows("config"))
-
-    def rows(self, entity: str) -> dict[str, ReplicaRow]:
-        """Return the rows of users, roles, permissions or config by id, with local edits on top."""
-        return rows(self.database.connection, entity)
-
-    def row(self, entity: str, row_id: str) -> ReplicaRow | None:
-        """Return one row with local edits on top."""
-        return row(self.database.connection, entity, row_id)
-
-    def base_rows(self, entity: str) -> dict[str, ReplicaRow]:
-        """Return the rows by id as the server gave them."""
-        return base_rows(self.database.connection, entity)
-
     @property
     def is_pulling(self) -> bool:
         """Whether a pull is under way."""
         return self._walk is not None
-
-    @property
-    def cursor(self) -> int:
-        """Up to where in the server's log this replica is."""
-        return self.database.number("cursor")
-
-    def pending(self) -> list[PendingOperation]:
-        """Return the edits that the server has not answered."""
-        return self.operations.pending()
-
-    def conflicts(self) -> list[KeptConflict]:
-        """Return the edits that met another's, or were refused."""
-        return self.journal.conflicts()
-
-    def notices(self) -> list[KeptConflict]:
-        """Return those of them that nobody was told of yet; each has its `sentence`."""
-        return self.journal.conflicts(only_unread=True)
-
-    def log(self) -> list[LogEntry]:
-        """Return what happened."""
-        return self.journal.log()
-
-    def status(self) -> ReplicaStatus:
-        """Return how sync stands."""
-        return read_status(self.database.connection)
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
@@ -228,13 +207,15 @@ class Replica:
     def _take_down(self, payload: bytes) -> None:
         if self._mail is None:
             raise MessageRefusedError("no_keys", "sync's keys were not fetched yet")
-        message = self._mail.open_down(payload, self.database.number("server_iat"))
+        message = self._mail.open_down(payload)
         if message.req == FORCE and isinstance(message, Page):
             self._force(message)
             return
         question = self._questions.open
         if question is None or message.req != question.request:
             raise MessageRefusedError("not_asked", "answers no open question")
+        if message.iat > self._server_ms():
+            self._heard = (message.iat, self._clock.monotonic())
         match message:
             case Page() if question.kind is Asking.PULL and self._walk is not None:
                 self._questions.answered()
@@ -248,7 +229,19 @@ class Replica:
             case _:
                 raise MessageRefusedError("not_asked", "the answer to another kind of question")
 
+    def _server_ms(self) -> int:
+        """Return the server's time as this connection has heard it, moved on by monotonic time; 0 before.
+
+        Forgotten with the connection: a server whose clock once ran ahead must not make all it says old for years.
+        """
+        iat, then = self._heard
+        return iat + int((self._clock.monotonic() - then) * 1000) if iat else 0
+
     def _force(self, page: Page) -> None:
+        """Do what was not asked for, if it is new: an answer proves that by our own fresh name, this by its time."""
+        age_ms = self._server_ms() - page.iat
+        if age_ms > MESSAGE_SECONDS * 1000:
+            raise MessageRefusedError("too_old", f"{age_ms // 1000} s old")
         if page.iat <= self._forced_at:
             raise MessageRefusedError("replayed", "this was asked before")
         self._forced_at = page.iat
@@ -297,9 +290,14 @@ class Replica:
         now_ms = self._now_ms()
         with self.database.transaction(durable=True) as connection:
             settled = [self.operations.settle(connection, outcome, now_ms) for outcome in answer.outcomes]
-            self._swapping.heard(answer.iat)
+            self.time_seen.hear(answer.iat)
         self._is_report_due = True
-        if EditableEntity.CONFIG in settled:
+        if not any(settled):
+            # An answer that answers nothing we sent: sent again later, or it would go round in a circle.
+            self._questions.put_off(Asking.PUSH, REFUSED_SECONDS, self._clock.monotonic())
+        if any(outcome.outcome is not OutcomeKind.APPLIED for outcome in answer.outcomes):
+            self._questions.want_pull()  # the row as it is now may not have been ours to see in the answer
+        if any(made is not None and made.entity is EditableEntity.CONFIG for made in settled):
             self._tell_config()
 
     def _take_refusal(self, refused: PullRefused, kind: Asking) -> None:
@@ -312,6 +310,8 @@ class Replica:
                 self.database.set_value("error", f"{kind.value}: {refused.code} {refused.detail}".strip()[:256])
         if refused.code == "snapshot_needed":
             self._drop_walk()
+            if kind is Asking.PUSH:  # then the snapshot goes first
+                self._questions.put_off(kind, TRY_LATER_SECONDS, now)
             return
         usual = TRY_LATER_SECONDS if refused.code == "try_later" else REFUSED_SECONDS
         asked_ms = refused.retry_after_ms
@@ -365,7 +365,7 @@ class Replica:
             cursor=self.cursor,
             revocation_no=self.database.number("revocation_no"),
             pending=self.operations.count(),
-            applied_config=[AppliedConfig.model_validate(made) for made in applied][:500],
+            applied_config=[AppliedConfig.model_validate(made) for made in applied],
             error=self.database.value("error"),
         )
         return report.model_dump_json(exclude_none=True).encode()

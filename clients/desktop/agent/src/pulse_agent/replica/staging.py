@@ -85,8 +85,12 @@ class Staging:
         walk.has_config = walk.has_config or any(given.entity == "config" for given in page.rows)
         connection = self._database.connection
         connection.execute("BEGIN")  # the temporary file alone: nobody else is kept waiting
-        connection.executemany("INSERT OR REPLACE INTO staging VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-        connection.execute("COMMIT")
+        try:
+            connection.executemany("INSERT OR REPLACE INTO staging VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def swap(self, connection: sqlite3.Connection, walk: Walk) -> int:
         """Make the staged rows the replica within the open transaction; return how many rows went away."""

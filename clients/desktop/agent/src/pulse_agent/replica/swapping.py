@@ -18,7 +18,7 @@ RENEW_AT_MOST_EVERY_MS: Final = 3600 * 1000
 
 
 class Swapping:
-    """Writes what pages bring. Methods expect no open transaction, but for `heard`."""
+    """Writes what pages bring. Methods that write expect no open transaction, but for `stop_holding`."""
 
     def __init__(
         self, database: ReplicaDatabase, staging: Staging, operations: Operations, journal: Journal, time_seen: TimeSeen
@@ -28,6 +28,8 @@ class Swapping:
         self._operations = operations
         self._journal = journal
         self._time_seen = time_seen
+        self.needs_scrub = False
+        """Whether rows went away that the file's log may still hold."""
 
     def revoke(self, revocations: Sequence[Revocation], now_ms: int) -> None:
         """Put revocations in force, durably, before any row."""
@@ -58,23 +60,19 @@ class Swapping:
             self._database.set_value("error", None)
             if walk.renew_leases:
                 self._database.set_value("renewed_at", now_ms)
-            self.heard(page.iat)
+            self._time_seen.hear(page.iat)
             differing = self._staging.differing(page.checksum or {}, now_ms)
             self._judge(walk, differing)
+            if walk.mode == "delta":
+                self._journal.note_applied(now_ms)
             if walk.rows or gone or walk.mode == "snapshot" or differing:
                 detail = f"{walk.mode} up to {page.checkpoint}: {walk.rows} rows, {gone} gone"
                 self._journal.note(now_ms, "swap", "applied", detail)
             if differing:
                 self._journal.note(now_ms, "checksum", "failed", f"{walk.mode}: {', '.join(differing)}")
         if gone:
-            self._database.scrub()
+            self.needs_scrub = True
         return differing
-
-    def heard(self, server_ms: int) -> None:
-        """Note the server's time from a fresh message, within the open transaction."""
-        if server_ms > self._database.number("server_iat"):
-            self._database.set_value("server_iat", server_ms)
-        self._time_seen.hear(server_ms)
 
     def should_renew_leases(self, now_ms: int) -> bool:
         """Tell whether to ask for new leases."""

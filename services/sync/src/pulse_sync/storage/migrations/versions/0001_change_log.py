@@ -60,7 +60,8 @@ create table sync.membership (
 comment on table sync.membership is
     'Which rows are in a desktop''s scope. A row that enters or leaves gets a new cursor, for that desktop alone.';
 create index membership_cursor on sync.membership (desktop_id, cursor);
-create index membership_row on sync.membership (entity, row_id);
+-- Without the entity, so that it is never taken for the walk through one desktop's scope.
+create index membership_row on sync.membership (row_id);
 create index membership_left on sync.membership (changed_at) where not is_member;
 
 create table sync.revocation (
