@@ -66,15 +66,6 @@ async def test_a_workstation_has_every_role_because_people_are_given_them_there(
     assert sorted(left) == sorted([("roles", viewer, True), ("roles", world.uid("guest"), True)])
 
 
-async def test_a_workstation_has_every_role_because_people_are_given_them_there(world: Any) -> None:
-    await small_site(world)
-    await world.add_desktop("W-1", is_workstation=True)
-    await world.absorb(Hints(desktops=frozenset({"W-1"})))
-    told = named(await world.pull_all("W-1"))
-    assert {row_id for entity, row_id, _ in told if entity == "roles"} == {world.uid("operator"), world.uid("viewer")}
-    assert not [row_id for entity, row_id, _ in told if entity == "users"]
-
-
 async def test_cursors_are_given_without_gaps_and_a_pull_goes_on_where_it_ended(world: Any) -> None:
     await small_site(world)
     first = (await world.pull_all("D-1"))[-1]
