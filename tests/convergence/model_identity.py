@@ -28,6 +28,7 @@ from pulse_contracts.stamps import NO_STAMP, Stamp, clamped, next_stamp
 from pulse_contracts.sync import PasswordVerifier
 from pulse_sync.domain.rows import LogRow, RowKey
 from pulse_sync.storage.in_memory_log import OwnedData
+from pulse_sync.use_cases.ports import Desktop
 
 SETS = {"users": "roles", "roles": "permissions"}
 
@@ -69,7 +70,7 @@ class ModelIdentity:
         """Make the lost side stand."""
         self.edit((entity, row_id), fields)
 
-    async def verifiers(self, device_id: str, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
+    async def verifiers(self, desktop: Desktop, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
         """Return a verifier for everybody, unless identity is away."""
         if self.is_away:
             return {}

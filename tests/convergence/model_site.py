@@ -38,6 +38,7 @@ from .model_identity import ModelIdentity
 
 NAMES = UUID("00000000-0000-4000-8000-000000000002")
 DESKTOPS = tuple(ClientId(f"D-{number}") for number in range(4))
+WORKSTATIONS = DESKTOPS[:2]
 USERS = tuple(str(uuid5(NAMES, f"user {number}")) for number in range(4))
 ROLES = tuple(str(uuid5(NAMES, f"role {number}")) for number in range(2))
 PERMISSIONS = ("devices:read", "commands:send")
@@ -153,7 +154,8 @@ class Site:
         )
         self.machines: list[Machine] = []
         for device_id in DESKTOPS:
-            made = Desktop(device_id, SIGNING_KEYS[device_id].public_jwk(), SEAL_KEYS[device_id].public_key, True, True)
+            jwk, seal_key = SIGNING_KEYS[device_id].public_jwk(), SEAL_KEYS[device_id].public_key
+            made = Desktop(device_id, jwk, seal_key, device_id in WORKSTATIONS, is_active=True)
             self.owned.desktops[device_id] = (made, frozenset())
             self.machines.append(Machine(device_id, self.directory / f"{device_id}.db", replica_class))
 
@@ -223,7 +225,8 @@ class Site:
         """Return what this desktop may have, told from the owners' data alone."""
         rows = self.owned.rows
         users = {user for user, device in self.owned.access if device == device_id and ("users", user) in rows}
-        roles = {role for user in users for role in rows["users", user].fields["roles"] if ("roles", role) in rows}
+        held = {role for user in users for role in rows["users", user].fields["roles"]}
+        roles = {key[1] for key in rows if key[0] == "roles" and (device_id in WORKSTATIONS or key[1] in held)}
         config = {row_id for row_id in self.config if row_id.startswith(("all/", f"device/{device_id}/"))}
         return {
             *(key for key in rows if key[0] == "permissions"),

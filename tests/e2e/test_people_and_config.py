@@ -67,7 +67,7 @@ async def test_a_person_made_on_the_web_signs_in_on_a_workstation_that_was_cut_o
         assert await sign_in(workstation, "ines", "wrong password 3") == LOGIN_REFUSED
         assert await sign_in(workstation, stranger["username"]) == LOGIN_REFUSED
         # Revoked on the web: the workstation cannot know yet …
-        assert (await http.put(f"/api/users/{user['id']}/toggle-status")).status_code == 200
+        assert (await http.put(f"/api/users/{user['id']}/toggle-status", headers={"If-Match": "*"})).status_code == 200
         workstation.proxy.restore()
 
         async def is_refused() -> bool:
@@ -97,7 +97,7 @@ async def test_a_person_made_on_an_offline_workstation_signs_in_on_the_web_after
     done = await workstation.say(*arguments, given=f"{password}\n{OTHER}\n")
     assert done.returncode == 0, done.stderr
     async with stack.admin() as http:
-        assert name not in (await http.get("/api/users", params={"search": name})).text
+        assert name not in (await http.get("/api/users", params={"q": name})).text
         workstation.proxy.restore()
 
         async def signs_in() -> bool:
@@ -110,7 +110,7 @@ async def test_a_person_made_on_an_offline_workstation_signs_in_on_the_web_after
             return await sign_in(workstation, name, OTHER) == 0
 
         await eventually(signs_in_there, what="the new user signs in where they were made")
-        (found,) = (await http.get("/api/users", params={"search": name})).json()["items"]
+        (found,) = (await http.get("/api/users", params={"q": name})).json()["items"]
         assert found["roles"] == ["viewer"]
         events = (await http.get("/api/audit", params={"action": "user.created", "limit": 200})).json()["items"]
         (event,) = [event for event in events if event["resource"]["id"] == found["id"]]

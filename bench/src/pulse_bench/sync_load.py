@@ -22,8 +22,8 @@ from pulse_simulator.desktop import SimulatedDesktop, enrol_desktop
 from pulse_simulator.gateway_session import GatewayError, GatewaySession
 
 ENVIRONMENT: Final = {"PULSE_RATE_LIMITS": "off"}
-_ENROLLING: Final = 8
-_ANSWER_SECONDS: Final = 60.0
+ENROLLING: Final = 8
+ANSWER_SECONDS: Final = 60.0
 _CATCH_UP_SECONDS: Final = 300.0
 _ROLES: Final = """
 insert into identity.roles
@@ -43,6 +43,12 @@ class SpreadFigure:
     p99_ms: float
     max_ms: float
     cpu_s: float
+
+    @classmethod
+    def of(cls, delays: list[float], cpu_s: float) -> SpreadFigure:
+        """Return the figure of these delays in seconds, one for each desktop."""
+        ms = sorted(delay * 1000 for delay in delays)
+        return cls(len(ms), ms[len(ms) // 2], ms[min(len(ms) - 1, int(len(ms) * 0.99))], ms[-1], cpu_s)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figure for the report."""
@@ -66,7 +72,7 @@ async def measure_spread(stack: Stack, *, desktops: int, changes: int) -> list[S
     """Change one role several times and watch it arrive everywhere; one figure for each change. Raises BenchError."""
     async with sign_in(stack) as session, AsyncExitStack() as open_desktops:
         try:
-            role = await _role_of_admin(session)
+            role = await role_of_admin(session, "bench-crew")
             fleet = await _enrol(session, [f"bench-desk-{n:04}" for n in range(desktops)])
             for desktop in fleet:
                 open_desktops.push_async_callback(desktop.disconnect)
@@ -102,18 +108,18 @@ async def measure_catch_up(stack: Stack, *, rows: int) -> CatchUpFigure:
         return CatchUpFigure(rows, desktop.pages, seconds)
 
 
-async def _role_of_admin(session: GatewaySession) -> dict[str, Any]:
-    """Make a role that every desktop needs: the administrator owns them all and holds it."""
+async def role_of_admin(session: GatewaySession, name: str) -> dict[str, Any]:
+    """Make a role that every desktop needs: the administrator owns them all and holds it. Raises GatewayError."""
     profile = await session.request("GET", "/api/profile")
-    role = await session.request("POST", "/api/roles", json={"name": "bench-crew", "permissions": ["devices:read"]})
-    roles = [*profile["roles"], "bench-crew"]
+    role = await session.request("POST", "/api/roles", json={"name": name, "permissions": ["devices:read"]})
+    roles = [*profile["roles"], name]
     await session.request("PATCH", f"/api/users/{profile['id']}", json={"roles": roles}, if_match="*")
     return dict(role)
 
 
 async def _enrol(session: GatewaySession, ids: list[str], kind: str = "desktop") -> list[SimulatedDesktop]:
     keys = (await session.request("GET", "/api/sync/keys"))["keys"]
-    places = asyncio.Semaphore(_ENROLLING)
+    places = asyncio.Semaphore(ENROLLING)
 
     async def one(device_id: str) -> SimulatedDesktop:
         async with places:
@@ -122,25 +128,20 @@ async def _enrol(session: GatewaySession, ids: list[str], kind: str = "desktop")
     return list(await asyncio.gather(*(one(device_id) for device_id in ids)))
 
 
-async def _change(session: GatewaySession, fleet: list[SimulatedDesktop], role_id: str, turn: int) -> SpreadFigure:
+async def change_role(session: GatewaySession, role_id: str, turn: int) -> None:
+    """Give the role another permission, or take it away again. Raises GatewayError, BenchError."""
     permissions = ["devices:read", "telemetry:read"] if turn % 2 == 0 else ["devices:read"]
-    cpu = time.process_time()
-    started = time.perf_counter()
-    change = asyncio.create_task(
-        session.request("PATCH", f"/api/roles/{role_id}", json={"permissions": permissions}, if_match="*")
-    )
-    version = turn + 2
-    arrivals = await _all_have(fleet, role_id, version)
-    if (await change)["version"] != version:
+    changed = await session.request("PATCH", f"/api/roles/{role_id}", json={"permissions": permissions}, if_match="*")
+    if changed["version"] != turn + 2:
         raise BenchError("somebody else changed the role")
-    delays = sorted((at - started) * 1000 for at in arrivals)
-    return SpreadFigure(
-        desktops=len(fleet),
-        p50_ms=delays[len(delays) // 2],
-        p99_ms=delays[min(len(delays) - 1, int(len(delays) * 0.99))],
-        max_ms=delays[-1],
-        cpu_s=time.process_time() - cpu,
-    )
+
+
+async def _change(session: GatewaySession, fleet: list[SimulatedDesktop], role_id: str, turn: int) -> SpreadFigure:
+    cpu, started = time.process_time(), time.perf_counter()
+    change = asyncio.create_task(change_role(session, role_id, turn))
+    arrivals = await _all_have(fleet, role_id, turn + 2)
+    await change
+    return SpreadFigure.of([at - started for at in arrivals], time.process_time() - cpu)
 
 
 async def _all_have(fleet: list[SimulatedDesktop], role_id: str, version: int) -> list[float]:
@@ -149,11 +150,11 @@ async def _all_have(fleet: list[SimulatedDesktop], role_id: str, version: int) -
         return time.perf_counter()
 
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(ANSWER_SECONDS):
             return list(await asyncio.gather(*(arrival(desktop) for desktop in fleet)))
     except TimeoutError as error:
         late = sum(1 for desktop in fleet if desktop.versions.get(("roles", role_id), -1) < version)
-        raise BenchError(f"{late} desktops had not heard of the change within {_ANSWER_SECONDS:g} s") from error
+        raise BenchError(f"{late} desktops had not heard of the change within {ANSWER_SECONDS:g} s") from error
 
 
 async def _all_logged(connection: asyncpg.Connection[asyncpg.Record], rows: int) -> None:

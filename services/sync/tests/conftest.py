@@ -116,7 +116,7 @@ class KnownVerifiers:
     def __init__(self) -> None:
         self.is_away = False
 
-    async def verifiers(self, device_id: str, versions: dict[str, int]) -> dict[str, PasswordVerifier | None]:
+    async def verifiers(self, desktop: Desktop, versions: dict[str, int]) -> dict[str, PasswordVerifier | None]:
         if self.is_away:
             return {}
         made = PasswordVerifier(salt="c2FsdA==", time_cost=1, memory_kib=8, parallelism=1, hash_bytes=32, mac="bWFj")

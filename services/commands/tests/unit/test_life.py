@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -102,6 +102,7 @@ class ACommandsLife(RuleBasedStateMachine):
 
 
 TestACommandsLife = ACommandsLife.TestCase
+TestACommandsLife.settings = settings(max_examples=60, stateful_step_count=25)
 
 HONEST = [
     [Word(CommandState.RECEIVED, 1), Word(CommandState.STARTED, 2), Word(CommandState.SUCCEEDED, 5)],

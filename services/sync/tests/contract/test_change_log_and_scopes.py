@@ -45,27 +45,6 @@ async def test_a_desktop_gets_its_scope_and_nothing_else_in_the_order_of_referen
     ]
 
 
-async def test_a_workstation_has_every_role_because_people_are_given_them_there(world: Any) -> None:
-    await small_site(world)
-    since = (await world.pull_all("D-1"))[-1].checkpoint
-    viewer, operator = world.uid("viewer"), world.uid("operator")
-
-    await world.add_desktop("D-1", "hall", is_workstation=True)
-    await world.absorb(Hints(desktops=frozenset({"D-1"})))
-    assert named(await world.pull_all("D-1", since=since)) == [("roles", viewer, False)]
-
-    await world.put(world.role("guest", permissions=[]))
-    await world.absorb(Hints(rows=frozenset({("roles", world.uid("guest"))})))
-    found = {row_id for entity, row_id, _ in named(await world.pull_all("D-1")) if entity == "roles"}
-    assert found == {viewer, operator, world.uid("guest")}
-
-    since = (await world.pull_all("D-1"))[-1].checkpoint
-    await world.add_desktop("D-1", "hall", is_workstation=False)
-    await world.absorb(Hints(desktops=frozenset({"D-1"})))
-    left = named(await world.pull_all("D-1", since=since))
-    assert sorted(left) == sorted([("roles", viewer, True), ("roles", world.uid("guest"), True)])
-
-
 async def test_cursors_are_given_without_gaps_and_a_pull_goes_on_where_it_ended(world: Any) -> None:
     await small_site(world)
     first = (await world.pull_all("D-1"))[-1]

@@ -205,7 +205,7 @@ async def test_an_edit_its_conflict_and_its_restore(
     rows = {(row.entity, row.fields.get("username") or row.fields.get("name")): row for row in page.rows}
     me = rows["users", "admin"]
     assert ("roles", "admin") in rows
-    assert ("roles", "viewer") not in rows  # Nobody in the scope holds it.
+    assert ("roles", "viewer") in rows  # Nobody in the scope holds it, but people are given roles here.
     lease = Lease.model_validate_json(TrustedKeys(workstation.keys["keys"]).open(page.leases[admin], LEASE_TYPE))
     assert (lease.username, lease.roles, lease.aud) == ("admin", ["admin"], workstation.device_id)
     assert page.verifiers[admin].memory_kib == 8192

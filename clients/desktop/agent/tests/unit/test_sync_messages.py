@@ -31,6 +31,7 @@ DOWN = "sync/D-1/down"
 
 def dump(replica: Replica) -> list[tuple[Any, ...]]:
     connection = replica.database.connection
+    connection.execute("DELETE FROM sync_state WHERE key = 'error'")  # what people are told, and nothing else
     tables = ("users", "roles", "permissions", "system_config", "sync_state", "sync_outbox", "lease", "verifier")
     tables += ("revocation", "user_roles", "role_permissions", "sync_conflict")
     return [row for table in tables for row in connection.execute(f"SELECT '{table}', * FROM {table}")]
@@ -69,6 +70,18 @@ def test_a_message_that_is_not_right_changes_nothing_and_is_noted(
     clock.advance(61)
     talk(replica, peer)
     assert replica.rows("users")[BOB].fields["username"] == "bobby"
+
+
+def test_a_key_that_was_changed_is_said_in_words(replica: Replica, peer: Any, talk: Talk, clock: ManualClock) -> None:
+    peer.signing_key = SigningKey.generate()
+    clock.advance(60)
+    for message in replica.outgoing():
+        replica.receive(DOWN, peer.answer(message)[0])
+    assert replica.status().error == "sync signs with a key that is not known here: enrol again"
+    replica.trust(peer.keys())
+    clock.advance(11)
+    talk(replica, peer)
+    assert replica.status().error is None
 
 
 def test_a_page_that_comes_twice_counts_once(replica: Replica, peer: Any, talk: Talk, clock: ManualClock) -> None:

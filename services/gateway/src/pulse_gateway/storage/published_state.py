@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from pulse_chassis.errors import UnavailableError
 from pulse_contracts.streams import (
     CompletenessReport,
     ConfigChanged,
@@ -43,7 +45,7 @@ select device_id, cursor, head, lag, pending, conflicts, last_sync_at, config_la
 _CONFIG: Final = """
 select id, scope, target, key, value, version, updated_at, updated_by, source from sync.config_view
 """
-_COMMANDS: Final = "select id from commands.command_view limit 0"
+_IS_PUBLISHED: Final = "select exists (select from pg_views where schemaname = $1 and viewname = $2)"
 _AUTHORITY: Final = """
 select user_id, username, is_active, roles, permissions from identity.user_authority where user_id = any($1::uuid[])
 """
@@ -77,7 +79,7 @@ class PostgresPublishedState:
 
     async def load_desktops(self) -> Iterable[DesktopSyncChanged]:
         """Return how far every desktop is with syncing."""
-        async with self._pool.connection() as connection:
+        async with self._published("sync", "desktop_state") as connection:
             rows = await connection.fetch(_DESKTOPS)
         return [
             DesktopSyncChanged.model_validate({**row, "last_sync_at": _ms_or_none(row["last_sync_at"])}) for row in rows
@@ -85,7 +87,7 @@ class PostgresPublishedState:
 
     async def load_config(self) -> Iterable[ConfigChanged]:
         """Return every configuration entry."""
-        async with self._pool.connection() as connection:
+        async with self._published("sync", "config_view") as connection:
             rows = await connection.fetch(_CONFIG)
         return [
             ConfigChanged.model_validate({**row, "value": _json(row["value"]), "updated_at": to_ms(row["updated_at"])})
@@ -94,8 +96,22 @@ class PostgresPublishedState:
 
     async def check_commands(self) -> None:
         """Raise UnavailableError unless the service `commands` publishes its view."""
+        async with self._published("commands", "command_view"):
+            return
+
+    @asynccontextmanager
+    async def _published(
+        self, schema: str, view: str
+    ) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]]:
+        """Give a connection if there is this view. Asked every second while its service is not installed.
+
+        A query of the view itself would be an error in the server's log each time.
+        """
         async with self._pool.connection() as connection:
-            await connection.execute(_COMMANDS)
+            if not await connection.fetchval(_IS_PUBLISHED, schema, view):
+                message = f"{schema}.{view} is not published"
+                raise UnavailableError(message, code="not_published")
+            yield connection
 
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:
         """Return what these users may do and see."""

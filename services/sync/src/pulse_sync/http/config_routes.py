@@ -112,7 +112,10 @@ async def read_effective(device_id: DeviceId, principal: Reader, given: Given) -
     return EffectiveAnswer(device_id=device_id, items=[SettingAnswer.of(setting) for setting in settings])
 
 
-@router.get("/api/config/diff", summary="Compare two devices, or two moments")
+@router.get(
+    "/api/config/diff", summary="Compare two devices, or two moments",
+    responses={404: {"description": "No such device, or none of yours"}},
+)  # fmt: skip
 async def read_diff(
     principal: Reader,
     given: Given,

@@ -1,6 +1,7 @@
 """Identity over HTTP: operations and restores of people and roles, and verifiers, with the services' own key.
 
-Verifiers are kept by desktop and user, good for one version of the user: a password that changes changes the version.
+Verifiers are kept by enrolment (its sealing key is new each time, as is the key that verifiers are made with) and user,
+good for one version of the user: a password that changes changes the version. That there is none is not kept.
 Identity being away is `UnavailableError`; for verifiers it only means that some cannot be had now.
 """
 
@@ -30,6 +31,7 @@ from pulse_contracts.identity_sync import (
 from pulse_contracts.ids import ClientId
 from pulse_contracts.operations import OperationOutcome
 from pulse_contracts.sync import PasswordVerifier
+from pulse_sync.use_cases.ports import Desktop
 
 ANSWER_SECONDS: Final = 30.0
 """Of a hundred operations, each with a password to hash, on a busy machine."""
@@ -45,7 +47,7 @@ class IdentityLink:
     def __init__(self, identity_url: str, internal_key: str) -> None:
         headers = {"Authorization": f"Bearer {internal_key}"}
         self._client = httpx.AsyncClient(base_url=identity_url, headers=headers, timeout=ANSWER_SECONDS)
-        self._kept: OrderedDict[tuple[str, str], tuple[int, PasswordVerifier | None]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[int, PasswordVerifier]] = OrderedDict()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -68,35 +70,38 @@ class IdentityLink:
         kind = cast("Any", entity)  # Checked by the model.
         await self._post(RESTORES_PATH, RestoreRequest(actor=actor, entity=kind, id=row_id, fields=dict(fields)))
 
-    async def verifiers(self, device_id: str, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
+    async def verifiers(self, desktop: Desktop, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
         """Return the verifiers that are known or can be had now."""
         known: dict[str, PasswordVerifier | None] = {}
         missing = []
         for user_id, version in versions.items():
-            kept = self._kept.get((device_id, user_id))
+            place = (desktop.seal_key, user_id)
+            kept = self._kept.get(place)
             if kept is not None and kept[0] == version:
-                self._kept.move_to_end((device_id, user_id))
+                self._kept.move_to_end(place)
                 known[user_id] = kept[1]
             else:
                 missing.append(user_id)
         try:
             for start in range(0, len(missing), MAX_VERIFIERS):
-                known |= await self._fetch(device_id, missing[start : start + MAX_VERIFIERS], versions)
-        except UnavailableError as error:
-            _log.warning("verifiers_not_fetched", desktop=device_id, users=len(missing), reason=error.message)
+                known |= await self._fetch(desktop, missing[start : start + MAX_VERIFIERS], versions)
+        except PulseError as error:
+            _log.warning("verifiers_not_fetched", desktop=desktop.device_id, users=len(missing), reason=error.message)
         return known
 
     async def _fetch(
-        self, device_id: str, user_ids: Sequence[str], versions: Mapping[str, int]
+        self, desktop: Desktop, user_ids: Sequence[str], versions: Mapping[str, int]
     ) -> dict[str, PasswordVerifier | None]:
-        request = VerifierRequest(desktop_id=ClientId(device_id), user_ids=[UUID(user_id) for user_id in user_ids])
+        named = [UUID(user_id) for user_id in user_ids]
+        request = VerifierRequest(desktop_id=ClientId(desktop.device_id), user_ids=named)
         answer = await self._post(VERIFIERS_PATH, request)
         try:
             found = VerifierResult.model_validate_json(answer).verifiers
         except ValidationError as error:
             raise _away("verifiers that cannot be read") from error
-        for user_id in user_ids:
-            self._kept[device_id, user_id] = (versions[user_id], found.get(user_id))
+        for user_id, verifier in found.items():
+            if user_id in versions:
+                self._kept[desktop.seal_key, user_id] = (versions[user_id], verifier)
         while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return {user_id: found.get(user_id) for user_id in user_ids}

@@ -197,7 +197,7 @@ class ScopeReader(Protocol):
 class Verifiers(Protocol):
     """Knows how each desktop checks its users' passwords."""
 
-    async def verifiers(self, device_id: str, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
+    async def verifiers(self, desktop: Desktop, versions: Mapping[str, int]) -> Mapping[str, PasswordVerifier | None]:
         """Return the verifier of each of these users at these versions, None for one who has no password.
 
         A user of whom it cannot be known now is missing.

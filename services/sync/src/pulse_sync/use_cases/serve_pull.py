@@ -118,7 +118,9 @@ class ServePull:
         if not users:
             return
         rights = await self._scopes.role_rights({role for user in users.values() for role in role_ids(user)})
-        known = await self._verifiers.verifiers(device_id, {row.id: row.version for row in users.values()})
+        desktop = standing.desktop
+        versions = {row.id: row.version for row in users.values()}
+        known = {} if desktop is None else await self._verifiers.verifiers(desktop, versions)
         now = self._clock.now()
         leases, verifiers = {}, {}
         for user_id, row in users.items():

@@ -9,9 +9,9 @@ told to try later, and what was applied by then is idempotent.
 from __future__ import annotations
 
 import base64
-import binascii
 import itertools
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -162,12 +162,18 @@ def _rejection(desktop: Desktop, token: str, code: str, detail: str) -> list[Ope
     """Return the rejection of an operation that says at least its id and number, so that its queue is emptied."""
     _log.warning("operation_not_taken", desktop=desktop.device_id, code=code)
     try:
-        middle = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        claims = json.loads(_claimed(token))
         op_id, op_no = UUID(claims["op_id"]), int(claims["op_no"])
-    except (binascii.Error, IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+    except (zlib.error, IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return []
     return [OperationOutcome(op_id=op_id, op_no=op_no, outcome=OutcomeKind.REJECTED, code=code, detail=detail[:256])]
+
+
+def _claimed(token: str) -> bytes:
+    """Return the payload of a token, proven by nothing; raises ValueError (binascii's too), IndexError, zlib.error."""
+    head, payload = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")[:2])
+    is_deflated = json.loads(head).get("zip") == "DEF"
+    return zlib.decompressobj().decompress(payload, MAX_OPERATION_BYTES) if is_deflated else payload
 
 
 def _told(outcome: OperationOutcome, conflicts: Mapping[UUID, UUID], shown: frozenset[RowKey]) -> dict[str, Any]:

@@ -331,6 +331,8 @@ class Replica(ReplicaView):
         _log.warning("sync_message_refused", code=refusal.code, detail=str(refusal), topic=topic)
         with self.database.transaction():
             self.journal.note(self._now_ms(), "message", "refused", f"{refusal.code}: {refusal}")
+            if refusal.code == "unknown_key":
+                self.database.set_value("error", "sync signs with a key that is not known here: enrol again")
 
     # -- questions --------------------------------------------------------------------------------------------------
 
