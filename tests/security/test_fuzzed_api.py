@@ -76,7 +76,7 @@ def run(target: Target, fuzzed: Fuzzed, data: Path, *options: str) -> None:
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
             *("run", f"{target.url}/api/openapi.json", "--checks", ",".join(CHECKS), *options),
-            *("--seed", str(SEED), "--no-shrink", "--workers", "1", "--request-timeout", "10"),
+            *("--seed", str(SEED), "--no-shrink", "--workers", "1", "--request-timeout", "60"),
             *("--max-failures", "10", "--continue-on-failure", "--suppress-health-check", "all"),
             *("--warnings", "off", "--generation-database", "none", "--no-color"),
             *("--report", "ndjson", "--report-ndjson-path", str(report)),
@@ -87,7 +87,7 @@ def run(target: Target, fuzzed: Fuzzed, data: Path, *options: str) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
