@@ -27,6 +27,7 @@ from pulse_bench.stack import fresh_stack
 from pulse_bench.sync_load import ENVIRONMENT as SYNC_ENVIRONMENT
 from pulse_bench.sync_load import measure_catch_up, measure_spread, raise_file_limit
 from pulse_bench.synced_agents import measure_agents
+from pulse_chassis.logging import configure_logging
 
 app = typer.Typer(help="Benchmarks of this machine, each beside its limit in the same run.", no_args_is_help=True)
 _console = Console()
@@ -154,6 +155,7 @@ def sync(
     """A role's change until it is in force on every desktop; a desktop far behind until it has caught up."""
 
     async def measure() -> dict[str, Any]:
+        configure_logging("bench", "WARNING", "console")
         raise_file_limit(desktops * 2 + 1024)
         async with fresh_stack(**SYNC_ENVIRONMENT) as stack:
             behind = await measure_catch_up(stack, rows=rows)

@@ -198,3 +198,53 @@ async def test_strangers_and_disabled_desktops_get_no_word_and_hold_up_nobody(se
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await peer.hear()
+
+
+async def test_what_is_asked_while_the_database_is_away_is_answered_when_it_is_back(
+    service: Service, postgres_server: Any
+) -> None:
+    world = service.world
+    await world.add_desktop("D-1")
+    await world.put(world.permission("devices:read"))
+    await world.absorb.compare()
+    async with service.desktop("D-1") as desktop:
+        await desktop.say({"v": 1, "type": "pull", "req": "before", "since": 0})
+        assert (await desktop.hear()).req == "before"
+        postgres_server.kill()
+        try:
+            await desktop.say({"v": 1, "type": "pull", "req": "meanwhile", "since": 0})
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await desktop.hear()
+        finally:
+            postgres_server.start()
+        page = await desktop.hear()
+        assert (page.req, [row.id for row in page.rows]) == ("meanwhile", ["devices:read"])
+
+
+async def test_changes_told_while_the_service_could_not_hear_are_found_by_comparison(
+    service: Service, valkey_server: Any, eventually: Any
+) -> None:
+    world = service.world
+    await world.add_desktop("D-1")
+    async with service.desktop("D-1") as desktop:
+        valkey_server.kill()
+        try:
+            await world.put(world.permission("devices:read"))
+        finally:
+            valkey_server.start()
+        await world.put(world.permission("devices:write"))
+        await app.make_absorb(service.parts).compare()
+
+        async def both() -> Any:
+            await desktop.say({"v": 1, "type": "pull", "req": "r", "since": 0})
+            return len((await desktop.hear()).rows) == 2
+
+        await eventually(both)
+
+        async def is_heard_again() -> Any:
+            await world.put(world.permission("alerts:read"))
+            await service.changed(world.permission("alerts:read"))
+            return (await world.scopes.standing("D-1")).head > 4
+
+        await eventually(is_heard_again)
