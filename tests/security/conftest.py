@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-SERVICES = ("identity", "gateway", "ingest")
+SERVICES = ("identity", "gateway", "ingest", "sync", "commands")
 ROLES = ("anonymous", "viewer", "operator", "admin")
 PASSWORD = "violet harbour 42 lanterns"
 

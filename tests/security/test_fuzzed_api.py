@@ -31,7 +31,7 @@ COVERAGE_SECONDS = 5
 LARGE = (("examples", "fuzzing", "stateful"), ("coverage",))
 # Nothing that gateway and ingest make themselves has an id that another call could follow.
 SMALL = (("examples", "coverage", "fuzzing"),)
-RUNS = {"identity": LARGE, "gateway": SMALL, "ingest": SMALL}
+RUNS = {"identity": LARGE, "gateway": SMALL, "ingest": SMALL, "sync": SMALL, "commands": SMALL}
 # What ends sessions, or fills every bucket, would make the rest of the run one of refusals: it has a run of its own.
 ENDING = r"^/api/(auth|profile|enrol|devices/enroll)"
 HERE = Path(__file__).parent

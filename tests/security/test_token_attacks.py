@@ -23,6 +23,8 @@ DOORS = {
     "identity": ("GET", "/api/profile"),
     "gateway": ("GET", "/api/dashboard/summary"),
     "ingest": ("POST", "/api/telemetry"),
+    "sync": ("GET", "/api/sync/desktops"),
+    "commands": ("GET", "/api/commands"),
 }
 Key = dict[str, str]
 

@@ -49,7 +49,16 @@ class Answer(BaseModel):
 class SendBody(BaseModel):
     """What shall be done, by whom: exactly one of `device_ids`, `group` and `all_in_scope`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"name": "PING", "device_ids": ["sensor_01"]},
+                {"name": "CHANGE_INTERVAL", "args": {"interval_ms": 500}, "group": "hall", "ttl_s": 600},
+            ]
+        },
+    )
 
     name: CommandName
     args: Annotated[dict[str, Any], Field(max_length=32)] = {}
