@@ -8,6 +8,7 @@ import pytest
 
 from pulse_chassis.signatures import TrustedKeys
 from pulse_contracts.sync import LEASE_TYPE, Lease, Page, digest_sum, row_digest
+from pulse_sync.use_cases import serve_pull
 from pulse_sync.use_cases.absorb_changes import Hints
 
 
@@ -142,6 +143,40 @@ async def test_whoever_is_revoked_and_still_there_gets_a_new_lease_with_the_same
     assert lease.permissions == ["devices:read"]
     assert lease.exp - lease.iat == 7 * 24 * 3600
     assert (await world.page("D-1", since=page.checkpoint, revocation_no=1)).leases == {}
+
+
+async def test_revocations_fill_the_first_pages_and_rows_come_after_the_last_of_them(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_pull, "MAX_PAGE_REVOCATIONS", 2)
+    names = [f"u{n}" for n in range(5)]
+    await world.add_desktop("D-1")
+    await world.put(world.role("operator", permissions=["p"]), *(world.user(n, roles=["operator"]) for n in names))
+    for name in names:
+        await world.grant(name, "D-1")
+    await world.absorb.compare()
+    since = (await world.pull_all("D-1"))[-1].checkpoint
+    await world.put(world.role("operator", 2))
+    await world.absorb.compare()
+
+    pages = await world.pull_all("D-1", since=since)
+    assert [len(page.revocations) for page in pages] == [2, 2, 1]
+    assert [len(page.rows) for page in pages] == [0, 0, 6]
+    assert [r.no for page in pages for r in page.revocations] == [1, 2, 3, 4, 5]
+    assert set(pages[-1].leases) == {world.uid(name) for name in names}
+
+    # What is revoked while a pull lasts comes with the next one, and with it the row that brings the new lease.
+    first = await world.page("D-1", since=since)
+    await world.put(world.user("u0", 2, roles=["operator"], revoked={"password": 2}))
+    await world.absorb.compare()
+    rest = []
+    while (rest or [first])[-1].next is not None:
+        last = (rest or [first])[-1]
+        rest.append(await world.page("D-1", since=since, after=last.next, checkpoint=last.checkpoint))
+    assert max(r.no for page in rest for r in page.revocations) == 5
+    later = await world.pull_all("D-1", since=first.checkpoint, revocation_no=5)
+    assert [(r.no, r.reason) for page in later for r in page.revocations] == [(6, "password_changed")]
+    assert set(later[-1].leases) == {world.uid("u0")}
 
 
 async def test_leases_are_renewed_on_demand_and_withheld_while_identity_is_away(world: Any) -> None:

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pulse_chassis.errors import UnavailableError
 from pulse_contracts.sync import Page
+from pulse_sync import app
 from pulse_sync.storage.change_log import append
+from pulse_sync.storage.scope_reader import PostgresScopeReader
 
 WRITERS = 20
 ROWS = 100_000
@@ -128,3 +131,15 @@ async def test_a_snapshot_of_a_hundred_thousand_rows_takes_seconds(postgres_worl
     print(f"snapshot of {ROWS} rows: {seconds:.1f} s, {len(pages)} pages")
     # On a quiet machine half of the 10 s that are allowed; here others may be at work.
     assert seconds < 40
+
+
+async def test_before_identity_has_published_anything_sync_waits(
+    postgres_database: dict[str, str], sync_settings: Any
+) -> None:
+    given = sync_settings(postgres_database)
+    await app.migrate(given)
+    async with app.open_parts(given) as parts:
+        for attempt in (app.make_absorb(parts).compare(), PostgresScopeReader(parts.pool).standing("D-1")):
+            with pytest.raises(UnavailableError) as refused:
+                await attempt
+            assert refused.value.code == "views_unavailable"

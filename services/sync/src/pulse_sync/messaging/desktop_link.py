@@ -56,6 +56,7 @@ class DesktopLink:
         self._bytes = 0
         self._is_full = False
         self._is_away = False
+        self._is_waiting = False
 
     @property
     def is_open(self) -> bool:
@@ -184,9 +185,10 @@ class DesktopLink:
                 said = await answer(device_id, message.payload)
                 if said is not None:
                     await self.send(*said)
+                self._note_waiting(None)
                 break
             except UnavailableError as error:
-                _log.warning("message_waits", desktop=device_id, reason=error.message)
+                self._note_waiting(error.message)
                 try:
                     async with asyncio.timeout(backoff.next_delay()):
                         await stop.wait()
@@ -197,6 +199,14 @@ class DesktopLink:
                 _log.error("message_failed", desktop=device_id, exc_info=error)
                 break
         self._acknowledge(message)
+
+    def _note_waiting(self, reason: str | None) -> None:
+        """Log that messages wait, and that they wait no more, once each."""
+        if reason is not None and not self._is_waiting:
+            _log.warning("messages_wait", reason=reason)
+        elif reason is None and self._is_waiting:
+            _log.info("messages_wait_no_more")
+        self._is_waiting = reason is not None
 
     def _is_ours(self, message: InboundMessage) -> bool:
         """Whether the connection it came on is still there; else the broker has given it to somebody already."""

@@ -20,6 +20,7 @@ from pulse_chassis.database import Database
 from pulse_contracts.stamps import Stamp
 from pulse_sync.domain.revocations import RevocationDraft
 from pulse_sync.domain.rows import LogRow, RowKey
+from pulse_sync.storage.published_views import unpublished_as_unavailable
 from pulse_sync.storage.scope_statements import ADD_DESKTOPS, FORGET_DESKTOPS, RESCOPE, RESCOPE_ROW
 from pulse_sync.use_cases.ports import LogWriter, Rescoped
 
@@ -125,7 +126,7 @@ class PostgresChangeLog:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[LogWriter]:
         """Give the log to one writer at a time."""
-        async with self._database.transaction() as session:
+        async with unpublished_as_unavailable(), self._database.transaction() as session:
             writer = PostgresLogWriter(session)
             await writer.take_turn()
             yield writer

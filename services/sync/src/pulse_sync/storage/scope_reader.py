@@ -17,6 +17,7 @@ from pulse_contracts.stamps import Stamp
 from pulse_contracts.sync import Revocation
 from pulse_sync.domain.page_position import PagePosition
 from pulse_sync.domain.rows import DueRow, LogRow, RowKey
+from pulse_sync.storage.published_views import unpublished_as_unavailable
 from pulse_sync.use_cases.ports import Checksum, Desktop, DueQuestion, RoleRights, Standing
 
 SMALL_GAP: Final = 2_000
@@ -170,7 +171,7 @@ class PostgresScopeReader:
         return Checksum(records[0]["cursor"], sums)
 
     async def _fetch(self, statement: str, *given: Any) -> list[asyncpg.Record]:
-        async with outages_as_unavailable():
+        async with outages_as_unavailable(), unpublished_as_unavailable():
             try:
                 return await self._pool.fetch(statement, *given)
             except OSError as error:
