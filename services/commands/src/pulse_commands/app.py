@@ -20,7 +20,6 @@ from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
-from pulse_chassis.errors import UnavailableError
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
@@ -32,6 +31,7 @@ from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.settings import SettingsError
 from pulse_chassis.signatures import SigningKey
+from pulse_chassis.stream_position import StreamPosition
 from pulse_commands.http import command_routes
 from pulse_commands.http.metrics import counters
 from pulse_commands.http.use_case_set import UseCases
@@ -51,7 +51,7 @@ from pulse_commands.use_cases.read_catalogue import ReadCatalogue
 from pulse_commands.use_cases.send_commands import SendCommands
 from pulse_commands.use_cases.take_reports import TakeReports
 from pulse_contracts.commands import COMMAND_TYPE
-from pulse_contracts.frames import LivePosition, Topic
+from pulse_contracts.frames import Topic
 from pulse_contracts.streams import COMMANDS_STREAM
 from pulse_contracts.sync import ServiceKeys
 
@@ -211,14 +211,6 @@ def _use_cases(parts: Parts) -> UseCases:
     def sign(payloads: Sequence[bytes]) -> list[str]:
         return [parts.signing_key.sign(payload, COMMAND_TYPE) for payload in payloads]
 
-    async def live_position() -> LivePosition | None:
-        try:
-            epoch = await streams.epoch(parts.redis, COMMANDS_STREAM)
-            offset = await streams.position(parts.redis, COMMANDS_STREAM)
-        except UnavailableError:
-            return None
-        return LivePosition(topic=Topic.COMMANDS, epoch=epoch, offset=offset)
-
     count = parts.count.add
     return UseCases(
         send_commands=SendCommands(
@@ -228,7 +220,7 @@ def _use_cases(parts: Parts) -> UseCases:
         find_commands=FindCommands(parts.work),
         read_catalogue=ReadCatalogue(parts.work),
         keys=ServiceKeys(keys=[parts.signing_key.public_jwk()]),
-        live_position=live_position,
+        live_position=StreamPosition(parts.redis, COMMANDS_STREAM, Topic.COMMANDS),
     )
 
 

@@ -20,7 +20,6 @@ from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
-from pulse_chassis.errors import UnavailableError
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
@@ -32,7 +31,8 @@ from pulse_chassis.periodic import periodic_worker
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
-from pulse_contracts.frames import LivePosition, Topic
+from pulse_chassis.stream_position import StreamPosition
+from pulse_contracts.frames import Topic
 from pulse_contracts.streams import DEVICES_STREAM
 from pulse_identity.domain.audit_chain import Link, Verdict
 from pulse_identity.http import (
@@ -254,8 +254,7 @@ def make_app(parts: Parts) -> FastAPI:
     health.add("mqtt", parts.broker.check, timeout=3.0)
     authority = Authority(parts.keys.published, clock=parts.clock, revoked=parts.revoked)
     idempotency = Idempotency(parts.redis, SERVICE, parts.box, authority)
-    edge = Edge.of(parts.settings, parts.redis, SERVICE)
-    app = _routed_app(health, parts.registry, authority, idempotency, edge)
+    app = _routed_app(health, parts.registry, authority, idempotency, Edge.of(parts.settings, parts.redis, SERVICE))
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     app.state.internal_key = parts.settings.internal_service_key
@@ -283,7 +282,6 @@ def _routed_app(
         authority=authority,
         idempotency=idempotency,
         edge=edge,
-        max_body_bytes=internal_routes.MAX_BODY_BYTES,
     )
     # The fixed paths under /api/devices before those with an id in them.
     for routes in (
@@ -383,7 +381,7 @@ def _use_cases(parts: Parts) -> UseCases:
         broker_secret=settings.emqx_secret,
         read_audit=ReadAudit(work, parts.audit_log),
         published_keys=parts.keys.published,
-        live_position=lambda: _live_position(parts.redis),
+        live_position=StreamPosition(parts.redis, DEVICES_STREAM, Topic.DEVICES),
         broker_address=settings.public_broker,
         allowed_origins=settings.origins,
         sign_in_methods=SignInMethods(
@@ -392,14 +390,6 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         count=parts.count,
     )
-
-
-async def _live_position(redis: Redis) -> LivePosition | None:
-    try:
-        epoch = await streams.epoch(redis, DEVICES_STREAM)
-        return LivePosition(topic=Topic.DEVICES, epoch=epoch, offset=await streams.position(redis, DEVICES_STREAM))
-    except UnavailableError:
-        return None
 
 
 def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pulse_contracts.permissions import BUILT_IN_ROLES
 from pulse_identity import app as identity
 from pulse_identity.storage.tables import permissions, role_permissions, roles, signing_keys, user_roles, users
-from pulse_identity.use_cases.ports import WrongSecretError
+from pulse_identity.use_cases.key_ports import WrongSecretError
 from pulse_identity.use_cases.prepare_start import UnacceptablePasswordError
 
 

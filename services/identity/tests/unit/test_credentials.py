@@ -14,7 +14,7 @@ from pulse_identity.domain.credentials import code_digest, new_api_key, new_enro
 from pulse_identity.domain.devices import check_device_id, device_id_from
 from pulse_identity.domain.passwords import check_password
 from pulse_identity.storage.secret_box import KeyedSecretBox
-from pulse_identity.use_cases.ports import WrongSecretError
+from pulse_identity.use_cases.key_ports import WrongSecretError
 
 
 def test_an_api_key_is_known_by_its_prefix_and_digest_and_hides_itself():

@@ -31,6 +31,7 @@ from pulse_chassis.sealing import SealError, SealKey
 from pulse_chassis.serve import http_worker
 from pulse_chassis.settings import SettingsError
 from pulse_chassis.signatures import SigningKey
+from pulse_chassis.stream_position import StreamPosition
 from pulse_contracts.frames import Topic
 from pulse_contracts.streams import CONFIG_STREAM
 from pulse_contracts.sync import ServiceKeys
@@ -42,7 +43,6 @@ from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
 from pulse_sync.messaging.identity_link import IdentityLink
 from pulse_sync.messaging.poke_board import PokeBoard
 from pulse_sync.messaging.sealed_messages import SealedMessages
-from pulse_sync.messaging.stream_position import StreamPosition
 from pulse_sync.settings import SyncSettings
 from pulse_sync.storage.change_log import PostgresChangeLog
 from pulse_sync.storage.config_store import PostgresAppliedBook, PostgresConfigStore

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Depends
 
 from pulse_chassis.internal_key import from_a_service
+from pulse_chassis.route_bounds import body_bound, not_rate_limited
 from pulse_contracts.identity_sync import (
     OPERATIONS_PATH,
     RESTORES_PATH,
@@ -22,10 +23,16 @@ from pulse_identity.http.use_case_set import Given
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """A push of the largest operations that there can be."""
-router = APIRouter(include_in_schema=False, dependencies=[Depends(from_a_service)])
+router = APIRouter(
+    include_in_schema=False,
+    dependencies=[
+        Depends(from_a_service),
+        Depends(not_rate_limited("another service asks here for all of its clients, and bounds them itself")),
+    ],
+)
 
 
-@router.post(OPERATIONS_PATH)
+@router.post(OPERATIONS_PATH, dependencies=[Depends(body_bound(MAX_BODY_BYTES))])
 async def apply_operations(body: ApplyRequest, given: Given) -> ApplyResult:
     """Apply a desktop's operations, each for itself and at most once."""
     return ApplyResult(outcomes=await given.apply_operations(body.desktop_id, body.operations))

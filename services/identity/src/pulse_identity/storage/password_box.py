@@ -11,7 +11,8 @@ from datetime import datetime
 
 from pulse_chassis.errors import InvalidError, UnavailableError
 from pulse_chassis.sealing import SealError, SealKey
-from pulse_identity.use_cases.ports import SecretBox, UnitOfWork, Work
+from pulse_identity.use_cases.key_ports import SecretBox
+from pulse_identity.use_cases.ports import UnitOfWork, Work
 
 
 class SealedPasswordBox:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
-from pulse_identity.use_cases.ports import WrongSecretError
+from pulse_identity.use_cases.key_ports import WrongSecretError
 
 _NONCE_BYTES: Final = 12
 _FORMAT: Final = b"\x01"

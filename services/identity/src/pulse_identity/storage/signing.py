@@ -18,7 +18,8 @@ from pulse_chassis.clock import Clock
 from pulse_contracts.tokens import ACCESS_TOKEN_SECONDS
 from pulse_identity.domain.credentials import IssuedAccess, SealedKey
 from pulse_identity.domain.people import User
-from pulse_identity.use_cases.ports import SecretBox, UnitOfWork, Work
+from pulse_identity.use_cases.key_ports import SecretBox
+from pulse_identity.use_cases.ports import UnitOfWork, Work
 
 RELOAD_SECONDS: Final = 30.0
 

@@ -19,7 +19,8 @@ from pulse_contracts.verifiers import VERIFIER_KEY_BYTES
 from pulse_identity.domain.desktops import DesktopKeys, DesktopSecrets
 from pulse_identity.domain.devices import Device
 from pulse_identity.use_cases.announce import device_changed
-from pulse_identity.use_cases.ports import SecretBox, UnitOfWork
+from pulse_identity.use_cases.key_ports import SecretBox
+from pulse_identity.use_cases.ports import UnitOfWork
 from pulse_identity.use_cases.tell_audit import device_resource, tell_audit
 
 _PUBLIC_PARTS: Final = ("kty", "crv", "x", "y", "kid")

@@ -13,7 +13,8 @@ from pulse_chassis.errors import NotFoundError
 from pulse_contracts.sync import PasswordVerifier
 from pulse_contracts.verifiers import verifier_mac
 from pulse_identity.domain.stored_hashes import StoredHash, read_hash
-from pulse_identity.use_cases.ports import SecretBox, Work
+from pulse_identity.use_cases.key_ports import SecretBox
+from pulse_identity.use_cases.ports import Work
 
 
 class IssueVerifiers:

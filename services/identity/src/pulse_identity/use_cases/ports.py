@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import AccessChanged, DeviceChanged
-from pulse_identity.domain.credentials import Credentials, IssuedAccess
+from pulse_identity.domain.credentials import Credentials
 from pulse_identity.domain.devices import (
     Device,
     DeviceAccount,
@@ -373,34 +373,4 @@ class SignInLimits(Protocol):
 
     async def enrolled(self, address: str) -> None:
         """Give an attempt back that was right."""
-        ...
-
-
-class SecretBox(Protocol):
-    """What only this service's own secret can do."""
-
-    def seal(self, plain: bytes) -> bytes:
-        """Encrypt for storage."""
-        ...
-
-    def unseal(self, sealed: bytes) -> bytes:
-        """Decrypt; raises WrongSecretError when it was sealed with another secret."""
-        ...
-
-    def child_of(self, token: str) -> str:
-        """Return the refresh token that follows this one: always the same, and nobody else can tell it."""
-        ...
-
-
-class WrongSecretError(Exception):
-    """What is stored was sealed with another PULSE_IDENTITY_SECRET."""
-
-    is_readable = True
-
-
-class AccessTokens(Protocol):
-    """Signs access tokens."""
-
-    async def issue(self, user: User, session_id: UUID, now: datetime) -> IssuedAccess:
-        """Return a signed token with the user's roles and permissions of now."""
         ...

@@ -15,7 +15,8 @@ from pulse_contracts.streams import AccessChanged
 from pulse_identity.domain.credentials import digest
 from pulse_identity.domain.people import User
 from pulse_identity.domain.sessions import RefreshToken, RefreshVerdict, Session, judge_refresh
-from pulse_identity.use_cases.ports import AccessTokens, SecretBox, UnitOfWork, Work
+from pulse_identity.use_cases.key_ports import AccessTokens, SecretBox
+from pulse_identity.use_cases.ports import UnitOfWork, Work
 from pulse_identity.use_cases.sign_in import ClientInfo, SessionTimes, SignedIn
 from pulse_identity.use_cases.tell_audit import ITSELF, session_resource, tell_audit
 

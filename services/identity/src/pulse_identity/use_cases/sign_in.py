@@ -19,7 +19,8 @@ from pulse_identity.domain import passwords
 from pulse_identity.domain.credentials import Credentials, IssuedAccess, digest, new_token
 from pulse_identity.domain.people import User
 from pulse_identity.domain.sessions import RefreshToken, Session
-from pulse_identity.use_cases.ports import AccessTokens, PasswordHasher, SignInLimits, Work
+from pulse_identity.use_cases.key_ports import AccessTokens
+from pulse_identity.use_cases.ports import PasswordHasher, SignInLimits, Work
 from pulse_identity.use_cases.tell_audit import session_resource, tell_audit
 
 _SHOWN_CHARS: Final = 256

@@ -25,8 +25,9 @@ from pulse_identity.domain.credentials import digest, new_token
 from pulse_identity.domain.external_people import ExternalPerson, is_local_path, mapped_roles, username_for
 from pulse_identity.domain.people import User
 from pulse_identity.domain.sessions import RefreshToken, Session
+from pulse_identity.use_cases.key_ports import AccessTokens, SecretBox, WrongSecretError
 from pulse_identity.use_cases.oidc_ports import SignInProvider
-from pulse_identity.use_cases.ports import AccessTokens, SecretBox, UnitOfWork, Work, WrongSecretError
+from pulse_identity.use_cases.ports import UnitOfWork, Work
 from pulse_identity.use_cases.sign_in import ClientInfo, SessionTimes, SignedIn
 from pulse_identity.use_cases.tell_audit import session_resource, tell_audit, user_fields, user_resource
 
