@@ -185,7 +185,7 @@ def thorough(examples: int, steps: int) -> settings:
 
 
 def test_whatever_happens_everybody_agrees_in_the_end() -> None:
-    run_state_machine_as_test(Convergence, settings=thorough(30, 40))
+    run_state_machine_as_test(Convergence, settings=thorough(60, 50))
 
 
 def without_revocations(base_version: int, stamp: Any, changes: Any, row: Any) -> Any:

@@ -54,6 +54,8 @@ def process(module: str, environment: dict[str, str], log: Path) -> Iterator[Non
         running = subprocess.Popen([sys.executable, "-m", module, "serve"], env=whole, stdout=output, stderr=output)
         try:
             yield
+            running.terminate()
+            assert running.wait(timeout=30) == 0, log.read_text()[-2000:]
         finally:
             running.kill()
             running.wait()
@@ -229,12 +231,20 @@ async def test_an_edit_its_conflict_and_its_restore(
 
     won = await workstation.push(admin, me, {"email": "three@example.org"}, LATER)
     assert (won.outcome, won.row.fields["email"]) == ("applied", "three@example.org")
-    undone = await services.ok(services.sync, "POST", f"/api/sync/conflicts/{won.conflict_id}/restore")
+    restore = f"/api/sync/conflicts/{won.conflict_id}/restore"
+    undone = await services.ok(services.sync, "POST", restore, **{"Idempotency-Key": "once"})
     assert undone["winner"] == "desktop"
+    assert await services.ok(services.sync, "POST", restore, **{"Idempotency-Key": "once"}) == undone
     assert (await services.ok(services.identity, "GET", f"/api/users/{admin}"))["email"] == "two@example.org"
 
     log = (await services.ok(services.sync, "GET", f"/api/sync/log?direction=up&{of_mine}"))["items"]
     assert [line["status"] for line in log] == ["applied", "conflict_lost", "applied"]
+
+    async def audited() -> Any:
+        items = (await services.ok(services.identity, "GET", "/api/audit?action=conflict.restored"))["items"]
+        return len(items) == 2 and {item["resource"]["id"] for item in items}
+
+    assert await eventually(audited) == {str(lost.conflict_id), str(won.conflict_id)}
     since = page.checkpoint
 
     async def caught_up() -> Any:

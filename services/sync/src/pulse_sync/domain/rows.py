@@ -39,9 +39,9 @@ class LogRow:
         return 0 if self.is_deleted else row_digest(self.entity, self.id, self.version, dict(self.fields))
 
     def says_the_same(self, other: LogRow) -> bool:
-        """Whether a desktop would see no difference."""
-        same_end = self.is_deleted == other.is_deleted
-        return same_end and self.version == other.version and dict(self.fields) == dict(other.fields)
+        """Whether the log need not move on: same version, stamp, end and fields."""
+        mine = (self.version, self.stamp, self.is_deleted, dict(self.fields))
+        return mine == (other.version, other.stamp, other.is_deleted, dict(other.fields))
 
     def ended(self, stamp: Stamp) -> LogRow:
         """Return the end of this row: nobody has it any more."""

@@ -42,13 +42,25 @@ _HELD: Final = text(
     " cast(fields as text) as fields from sync.entry"
     " where entity = cast(:entity as sync.entity) and id = any(cast(:ids as text[]))"
 )
+# A version counts every change of people and roles, so their fields, which cost identity's view a look at each row's
+# members, are not compared; permissions have one version for ever.
 _DIFFERING: Final = text("""
-select coalesce(s.entity, cast(e.entity as text)) as entity, coalesce(s.id, e.id) as id
-from identity.synced_row s
-full join (select * from sync.entry where entity <> 'config') e on cast(e.entity as text) = s.entity and e.id = s.id
-where case when s.id is null then not e.is_deleted
-           else e.id is null or e.is_deleted or e.version <> s.version or e.fields <> s.fields end
-order by coalesce(e.entity, cast(s.entity as sync.entity)), 2
+select entity, id from (
+    select s.entity, s.id from identity.synced_row s
+    left join sync.entry e on e.entity = cast(s.entity as sync.entity) and e.id = s.id
+    where s.entity <> 'permissions'
+      and (e.id is null or e.is_deleted or e.version <> s.version or e.stamp <> s.updated_at)
+    union all
+    select s.entity, s.id from identity.synced_row s
+    left join sync.entry e on e.entity = 'permissions' and e.id = s.id
+    where s.entity = 'permissions' and (e.id is null or e.is_deleted or e.fields <> s.fields)
+    union all
+    select cast(e.entity as text), e.id from sync.entry e
+    where e.entity <> 'config' and not e.is_deleted and not exists (
+        select from identity.synced_row s where s.entity = cast(e.entity as text) and s.id = e.id
+    )
+) as found
+order by cast(entity as sync.entity), id
 limit :limit
 """)
 _WRITE: Final = text("""

@@ -19,7 +19,7 @@ from pulse_sync.domain.revocations import RevocationDraft, strongest, takes_perm
 from pulse_sync.domain.rows import LogRow, RowKey, role_ids
 from pulse_sync.use_cases.ports import ChangeLog, LogWriter, Pokes, Rescoped, StateNews
 
-COMPARE_ROWS: Final = 5_000
+COMPARE_ROWS: Final = 20_000
 """Rows of one transaction: others wait for it, and it holds their fields in memory."""
 _log = get_logger("absorb_changes")
 
