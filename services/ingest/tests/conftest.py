@@ -176,15 +176,34 @@ async def _is_connected(ingest: app.Ingest, running: asyncio.Task[None]) -> bool
     return ingest.link.connected_at is not None
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: Any) -> dict[str, str]:
+    """A database with ingest's schema and what stands for identity's: every test gets a copy of its own."""
+    urls: dict[str, str] = postgres_server.new_database()
+
+    async def migrate() -> None:
+        identity = await asyncpg.connect(urls["pulse_identity"])
+        await identity.execute(IDENTITY)
+        await identity.close()
+        await app.migrate(IngestSettings(database_url=urls["pulse_ingest"], redis_url="redis://unused"))
+
+    asyncio.run(migrate())
+    return urls
+
+
+@pytest.fixture
+def postgres_database(postgres_server: Any, migrated_database: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The role URLs of this test's own database, migrated."""
+    urls = postgres_server.new_database(migrated_database)
+    yield urls
+    postgres_server.forget_database(urls)
+
+
 @pytest.fixture
 async def world(
     postgres_database: dict[str, str], valkey_database: str, mosquitto_broker: Any, tmp_path: Path
 ) -> AsyncIterator[World]:
     world = World(postgres_database, valkey_database, mosquitto_broker, tmp_path)
-    identity = await world.connect("pulse_identity")
-    await identity.execute(IDENTITY)
-    await identity.close()
-    await app.migrate(world.settings())
     yield world
     for device_id in world.accounts:
         await asyncio.to_thread(mosquitto_broker.remove_device, device_id)

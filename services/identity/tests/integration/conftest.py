@@ -7,7 +7,7 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -154,30 +154,73 @@ def until() -> Callable[..., Awaitable[None]]:
     return wait_until
 
 
-@pytest.fixture
-def identity_settings(postgres_database, valkey_server, mosquitto_broker) -> IdentitySettings:
-    username, password = mosquitto_broker.admin
+def make_settings(database: dict[str, str], valkey_url: str, broker: Any) -> IdentitySettings:
+    """What identity is told in tests; passwords cost as little as they may."""
+    username, password = broker.admin
     return IdentitySettings(
-        database_url=postgres_database["pulse_identity"],
-        redis_url=valkey_server.new_database(),
-        mqtt_host=mosquitto_broker.host,
-        mqtt_port=mosquitto_broker.port,
+        database_url=database["pulse_identity"],
+        redis_url=valkey_url,
+        mqtt_host=broker.host,
+        mqtt_port=broker.port,
         identity_admin_password=ADMIN_PASSWORD,
         identity_secret="a secret for tests, 24 characters",
         identity_broker_admin_username=username,
         identity_broker_admin_password=password,
         internal_key=INTERNAL_KEY,
-        identity_mqtt_public_port=mosquitto_broker.port,
-        identity_mqtt_tls_port=mosquitto_broker.tls_port,
-        identity_mqtt_ca_file=mosquitto_broker.ca_file,
+        identity_mqtt_public_port=broker.port,
+        identity_mqtt_tls_port=broker.tls_port,
+        identity_mqtt_ca_file=broker.ca_file,
+        identity_argon2_memory_kib=8 * 1024,
+        identity_argon2_passes=1,
     )
+
+
+@pytest.fixture(scope="session")
+def started_database(postgres_server, valkey_server, mosquitto_broker) -> dict[str, str]:
+    """A database as identity's first start leaves it: every test gets a copy of its own."""
+    database: dict[str, str] = postgres_server.new_database()
+    settings = make_settings(database, valkey_server.new_database(), mosquitto_broker)
+
+    async def start() -> None:
+        await identity.migrate(settings)
+        parts = identity.make_parts(settings)
+        await identity.prepare(parts)
+        parts.hasher.close()
+        await parts.redis.aclose()
+        await parts.database.dispose()
+
+    asyncio.run(start())
+    return database
+
+
+@pytest.fixture
+def postgres_database(postgres_server, started_database) -> Iterator[dict[str, str]]:
+    """The role URLs of this test's own database, after identity's first start."""
+    urls = postgres_server.new_database(started_database)
+    yield urls
+    postgres_server.forget_database(urls)
+
+
+@pytest.fixture
+def identity_settings(postgres_database, valkey_server, mosquitto_broker) -> IdentitySettings:
+    """Settings over a database after the first start."""
+    return make_settings(postgres_database, valkey_server.new_database(), mosquitto_broker)
+
+
+@pytest.fixture
+async def unstarted_settings(postgres_server, valkey_server, mosquitto_broker) -> AsyncIterator[IdentitySettings]:
+    """Settings over a migrated database before the first start."""
+    urls = postgres_server.new_database()
+    settings = make_settings(urls, valkey_server.new_database(), mosquitto_broker)
+    await identity.migrate(settings)
+    yield settings
+    postgres_server.forget_database(urls)
 
 
 @pytest.fixture
 async def service(identity_settings) -> AsyncIterator[Service]:
-    await identity.migrate(identity_settings)
+    """Identity after its first start."""
     parts = identity.make_parts(identity_settings)
-    await identity.prepare(parts)
     transport = httpx.ASGITransport(identity.make_app(parts))
     async with (
         working(parts.broker.worker()),

@@ -19,18 +19,11 @@ from pulse_identity.use_cases.prepare_start import UnacceptablePasswordError
 
 
 @pytest.fixture
-async def fresh(identity_settings):
-    """Settings of a migrated, empty database."""
-    await identity.migrate(identity_settings)
-    return identity_settings
-
-
-@pytest.fixture
-async def make_parts(fresh):
+async def make_parts(unstarted_settings):
     made = []
 
     def make(**changes):
-        parts = identity.make_parts(fresh.model_copy(update=changes))
+        parts = identity.make_parts(unstarted_settings.model_copy(update=changes))
         made.append(parts)
         return parts
 

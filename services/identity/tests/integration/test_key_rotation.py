@@ -26,12 +26,11 @@ def _key_id(token: str) -> str:
 
 
 @pytest.fixture
-async def ring(identity_settings):
+async def ring(unstarted_settings):
     """Two processes of identity on one database, and a service that verifies against one of them over HTTP."""
     clock = ManualClock(datetime.now(UTC))
-    await identity.migrate(identity_settings)
     async with contextlib.AsyncExitStack() as stack:
-        processes = [await stack.enter_async_context(_open(identity_settings, clock)) for _ in range(2)]
+        processes = [await stack.enter_async_context(_open(unstarted_settings, clock)) for _ in range(2)]
         await identity.prepare(processes[0])
         transport = httpx.ASGITransport(identity.make_app(processes[1]))
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://identity.test"))

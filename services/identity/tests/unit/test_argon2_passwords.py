@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pulse_chassis.errors import UnavailableError
+from pulse_identity.settings import IdentitySettings
 from pulse_identity.storage.argon2_passwords import Argon2Cost, Argon2Passwords
 
 CHEAP = Argon2Cost(memory_kib=8 * 1024, passes=1, workers=1, waiting=1)
@@ -49,3 +50,10 @@ async def test_a_hashing_thread_stands_back_behind_all_others(hasher):
     found = hasher._executor.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
     ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert found == (min(ours + 10, 19) if sys.platform == "linux" else ours)
+
+
+def test_what_an_operator_does_not_set_is_owasps_floor_at_least():
+    unset = {
+        name: IdentitySettings.model_fields[f"identity_argon2_{name}"].default for name in ("memory_kib", "passes")
+    }
+    assert (unset["memory_kib"] >= 19 * 1024, unset["passes"] >= 2) == (True, True)

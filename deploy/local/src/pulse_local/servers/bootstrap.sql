@@ -1,5 +1,5 @@
 -- Roles, database, schemas and grants of a PrecisionPulse database. Idempotent; run by a superuser through psql with the
--- variables database, pulse_admin_password and pulse_<service>_password.
+-- variables database, template, pulse_admin_password and pulse_<service>_password.
 --
 -- Each service owns one schema and reads nobody's tables. What a service publishes to the others are views, granted
 -- to pulse_published by its own migrations. pulse_admin is the operator's: it is a member of every service's role.
@@ -20,7 +20,7 @@ ALTER ROLE pulse_commands PASSWORD :'pulse_commands_password';
 GRANT pulse_published TO pulse_identity, pulse_ingest, pulse_gateway, pulse_sync, pulse_commands;
 GRANT pulse_identity, pulse_ingest, pulse_gateway, pulse_sync, pulse_commands TO pulse_admin;
 
-SELECT format('CREATE DATABASE %I OWNER pulse_admin', :'database')
+SELECT format('CREATE DATABASE %I TEMPLATE %I OWNER pulse_admin', :'database', :'template')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;

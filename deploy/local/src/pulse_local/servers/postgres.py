@@ -141,7 +141,9 @@ class PostgresServer:
             "synchronous_commit": "on",
         }
         if not self.durable:
-            settings |= {"fsync": "off", "full_page_writes": "off"}
+            # Little WAL and little of it kept: it may be held in memory, beside the data.
+            settings |= {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+            settings |= {"wal_level": "minimal", "max_wal_senders": "0"}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return ProcessSpec(
             name=self.name,
@@ -161,9 +163,13 @@ class PostgresServer:
         """Return the connection URL of a role."""
         return f"postgresql://{role}:{self.passwords[role]}@/{database}?host={quote(str(self.socket_directory))}"
 
-    def bootstrap(self, database: str = DATABASE) -> None:
-        """Create what is missing of roles, the database, schemas and grants; harmless when all is there."""
-        values = {"database": database, **{f"{role}_password": self.passwords[role] for role in self._roles()}}
+    def bootstrap(self, database: str = DATABASE, template: str = "template1") -> None:
+        """Create what is missing of roles, the database (a copy of `template`), schemas and grants; harmless again."""
+        values = {
+            "database": database,
+            "template": template,
+            **{f"{role}_password": self.passwords[role] for role in self._roles()},
+        }
         # On standard input, not as arguments: those are visible to everyone on the machine.
         variables = "".join(f"\\set {name} '{value}'\n" for name, value in values.items())
         self.run_sql(variables + _BOOTSTRAP.read_text(encoding="utf-8"))
