@@ -19,6 +19,7 @@ from pulse_chassis import streams
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
@@ -110,7 +111,10 @@ def make_app(parts: Parts) -> FastAPI:
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
     health.add("mqtt", parts.link.check)
-    authority = Authority(jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked)
+    rights = CurrentRights(parts.revoked, published_rights(parts.database))
+    authority = Authority(
+        jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked, rights=rights
+    )
     # Its answers say what was sent, and hold no secrets.
     idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
     edge = Edge.of(parts.settings, parts.redis, SERVICE)
