@@ -21,6 +21,7 @@ from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, upgrade
+from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
@@ -90,6 +91,7 @@ async def migrate(settings: CommandsSettings) -> None:
 @asynccontextmanager
 async def compose(settings: CommandsSettings) -> AsyncIterator[Sequence[Worker]]:
     """Give the workers of the process; close what they used when they have ended."""
+    collect_rarely()
     async with open_parts(settings) as parts:
         yield make_workers(parts)
 
@@ -149,7 +151,12 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
         parts.audit_trail.worker(),
         OutboxRelay(parts.database, outbox, parts.redis).worker(),
         loop_lag_worker(parts.registry),
-        http_worker(make_app(parts), host=settings.http_host, port=settings.http_port),
+        http_worker(
+            make_app(parts),
+            host=settings.http_host,
+            port=settings.http_port,
+            trusted_proxies=settings.trusted_proxies,
+        ),
     ]
 
 
