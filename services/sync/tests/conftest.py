@@ -220,7 +220,7 @@ class PostgresWorld(World):
         self.database = database
         self.pool = pool
         super().__init__(
-            PostgresChangeLog(database), PostgresScopeReader(pool), PostgresDesktopBook(database), ManualClock()
+            PostgresChangeLog(database), PostgresScopeReader(pool), PostgresDesktopBook(database, pool), ManualClock()
         )
 
     async def execute(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:

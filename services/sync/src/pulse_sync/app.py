@@ -212,7 +212,7 @@ def make_absorb(parts: Parts) -> AbsorbChanges:
 
 def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, configs: AppliedConfigs) -> AnswerDesktop:
     """Return what answers desktops."""
-    book, clock = PostgresDesktopBook(parts.database), parts.clock
+    book, clock = PostgresDesktopBook(parts.database, parts.pool), parts.clock
     desks = Desks(
         pull=make_pull(parts),
         push=TakePush(PostgresScopeReader(parts.pool), parts.identity, config, book, parts.news, clock),
@@ -226,7 +226,7 @@ def make_pull(parts: Parts) -> ServePull:
     return ServePull(
         PostgresScopeReader(parts.pool),
         parts.identity,
-        PostgresDesktopBook(parts.database),
+        PostgresDesktopBook(parts.database, parts.pool),
         parts.signing_key.sign,
         parts.clock,
         parts.settings.lease,

@@ -11,26 +11,27 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import asyncpg
 from sqlalchemy import text
 
-from pulse_chassis.database import Database
+from pulse_chassis.database import Database, outages_as_unavailable
 from pulse_contracts.operations import Operation, OperationOutcome
 from pulse_contracts.sync import Report
 from pulse_sync.use_cases.ports import OutcomeNote
 
-_REPORT: Final = text("""
-with before as (select error from sync.desktop where device_id = :device),
+_REPORT: Final = """
+with before as (select error from sync.desktop where device_id = $1),
 told as (
     insert into sync.sync_log (desktop_id, direction, source, status, error, at)
-    select :device, 'down', 'desktop', 'failed', cast(:error as text), :at
-    where cast(:error as text) is not null and (select error from before) is distinct from cast(:error as text)
+    select $1, 'down', 'desktop', 'failed', $5::text, $6
+    where $5::text is not null and (select error from before) is distinct from $5::text
 )
-insert into sync.desktop as d (device_id, cursor, revocation_no, pending, last_sync_at, error)
-values (:device, :cursor, :revocation_no, :pending, :at, :error)
+insert into sync.desktop as d (device_id, cursor, revocation_no, pending, error, last_sync_at)
+values ($1, $2, $3, $4, $5::text, $6)
 on conflict (device_id) do update
 set cursor = excluded.cursor, revocation_no = excluded.revocation_no, pending = excluded.pending,
-    last_sync_at = excluded.last_sync_at, error = excluded.error
-""")
+    error = excluded.error, last_sync_at = excluded.last_sync_at
+"""
 _REFUSAL: Final = text(
     "insert into sync.sync_log (desktop_id, direction, source, status, error, at)"
     " values (:device, 'down', 'web', 'refused', :code, :at)"
@@ -60,14 +61,20 @@ _CONFLICT_IDS: Final = text(
 class PostgresDesktopBook:
     """The `DesktopBook` of production."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._database = database
+        self._pool = pool
 
     async def note_report(self, device_id: str, report: Report, at: datetime) -> None:
         """Note how far a desktop is; a new error of its own is logged."""
-        given = report.model_dump(include={"cursor", "revocation_no", "pending", "error"})
-        async with self._database.transaction() as session:
-            await session.execute(_REPORT, {**given, "device": device_id, "at": at})
+        # Every desktop reports after every change: one statement, past the session.
+        async with outages_as_unavailable():
+            try:
+                await self._pool.execute(
+                    _REPORT, device_id, report.cursor, report.revocation_no, report.pending, report.error, at
+                )
+            except OSError as error:
+                raise ConnectionError(str(error)) from error
 
     async def note_refusal(self, device_id: str, code: str, at: datetime) -> None:
         """Note that a pull could not be served."""
