@@ -61,10 +61,10 @@ class _NoConfigEdits:
     """Configuration is edited on the web only in this model."""
 
     async def apply(self, desktop: Desktop, operation: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("nobody edits configuration on a desktop here")
 
     async def restore(self, actor: UUID, row_id: str, fields: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        raise AssertionError("nobody edits configuration on a desktop here")
 
     async def note(self, desktop_id: str, applied: Sequence[AppliedConfig], at: Any) -> None:
         """Nobody asks."""
