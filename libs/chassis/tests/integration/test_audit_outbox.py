@@ -105,6 +105,7 @@ async def test_what_redis_lost_is_published_again(db, redis, identity, monkeypat
         await identity.execute("insert into identity.log values ($1)", event_id)
         while await _left(db):
             await asyncio.sleep(0.01)
+    assert set(await _published(redis)) == {event_id}
     stop.set()
     await running
 
