@@ -28,7 +28,7 @@ class UseCases:
     live_position: Callable[[], Awaitable[LivePosition | None]]
 
 
-def use_cases_of(request: Request) -> UseCases:
+async def use_cases_of(request: Request) -> UseCases:
     """Return the use cases of the app that a request came to."""
     return cast("UseCases", request.app.state.use_cases)
 

@@ -50,7 +50,7 @@ def actor_of(principal: Principal) -> ConfigActor:
     return ConfigActor(principal.user_id, principal.username, principal.permissions)
 
 
-def _address(
+async def _address(
     scope: ConfigScope,
     target: Annotated[str, Path(max_length=64, description="group or device id; `-` for all")],
     key: Annotated[str, Path(max_length=96)],
@@ -61,7 +61,7 @@ def _address(
     return checked_address(scope, "" if scope is ConfigScope.ALL else target, key)
 
 
-def _wanted_entries(
+async def _wanted_entries(
     scope: ConfigScope | None = None,
     target: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT)] = None,
     key: KeyQuery = None,
@@ -72,13 +72,13 @@ def _wanted_entries(
     return EntryFilter(scope, target, key, search or None)
 
 
-def _wanted_applied(
+async def _wanted_applied(
     key: KeyQuery = None, device_id: DeviceQuery = None, is_lagging: bool | None = None
 ) -> AppliedFilter:
     return AppliedFilter(key, device_id, is_lagging)
 
 
-def _expected(
+async def _expected(
     if_match: Annotated[
         str | None, Header(alias="If-Match", description="the `ETag` of the version seen; left out: create")
     ] = None,

@@ -38,7 +38,7 @@ def _scope(principal: Principal) -> DeviceScope:
     return DeviceScope(None if Permission.DEVICES_ALL in principal.permissions else principal.user_id)
 
 
-def _wanted_desktops(
+async def _wanted_desktops(
     q: Annotated[str | None, Query(max_length=64, pattern=PLAIN_TEXT, description="part of an id or a name")] = None,
     is_lagging: bool | None = None,
     sort: DesktopSort = DesktopSort.ID,
@@ -46,7 +46,7 @@ def _wanted_desktops(
     return DesktopFilter(q or None, is_lagging, sort)
 
 
-def _wanted_lines(  # noqa: PLR0913, PLR0917 -- a filter, each by name
+async def _wanted_lines(  # noqa: PLR0913, PLR0917 -- a filter, each by name
     desktop_id: DeviceQuery = None,
     direction: Literal["up", "down", "web"] | None = None,
     entity: Entity | None = None,
@@ -61,7 +61,7 @@ def _wanted_lines(  # noqa: PLR0913, PLR0917 -- a filter, each by name
     return LogFilter(desktop_id, direction, entity, row_id, source, status, begins, ends)
 
 
-def _wanted_conflicts(
+async def _wanted_conflicts(
     state: Literal["open", "resolved"] | None = None,
     desktop_id: DeviceQuery = None,
     entity: Entity | None = None,

@@ -33,7 +33,7 @@ class UseCases:
     """Where a socket that follows `config` can go on from; None while that cannot be known."""
 
 
-def use_cases_of(request: Request) -> UseCases:
+async def use_cases_of(request: Request) -> UseCases:
     """Return the use cases of the app that a request came to."""
     return cast("UseCases", request.app.state.use_cases)
 
