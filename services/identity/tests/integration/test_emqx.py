@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from pulse_identity import app as identity
+from pulse_chassis.errors import UnavailableError
 
 SECRET = "what only our broker knows, really"
 URL = "/internal/emqx/authenticate"
@@ -157,7 +157,7 @@ async def test_without_its_database_nobody_is_let_in(emqx, admin):
 
     class Away:
         async def digests(self, device_id, prefix, now):
-            raise identity.UnavailableError("the database is away")
+            raise UnavailableError("the database is away")
 
     use_cases = emqx.http._transport.app.state.use_cases
     use_cases.admit_to_broker._credentials = Away()
