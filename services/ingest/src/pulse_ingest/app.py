@@ -51,13 +51,10 @@ from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
-from pulse_ingest.storage.rollup_partitions import RollupPartitions
-from pulse_ingest.storage.rollups import Rollups
 from pulse_ingest.use_cases.accept_message import AcceptMessage
 from pulse_ingest.use_cases.follow_devices import FollowDevices
 from pulse_ingest.use_cases.greet_client import GreetClient
 from pulse_ingest.use_cases.keep_partitions import KeepPartitions
-from pulse_ingest.use_cases.keep_rollups import KeepRollups
 from pulse_ingest.use_cases.pump_messages import PumpMessages
 from pulse_ingest.use_cases.report_devices import ReportDevices
 from pulse_ingest.use_cases.settle_batch import SettleBatch
@@ -69,8 +66,8 @@ SERVICE: Final = "ingest"
 VERSION: Final = "0.1.0"
 SCHEMA: Final = "telemetry"
 MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
-POOL_SIZE: Final = 11
-"""The pipeline's own connection, four hellos at once, reports, devices, partitions, roll-ups, health, and one to spare."""
+POOL_SIZE: Final = 10
+"""The pipeline's own connection, four hellos at once, reports, devices, partitions, health, and one to spare."""
 
 _log = get_logger("app")
 
@@ -86,7 +83,6 @@ async def migrate(settings: IngestSettings) -> None:
     pool = await _pool(settings)
     try:
         await _partitions(settings, pool).tend(SystemClock().now())
-        await _rollup_partitions(settings, pool).tend(SystemClock().now())
     finally:
         await pool.close()
 
@@ -153,10 +149,6 @@ def _partitions(settings: IngestSettings, pool: Any) -> Partitions:
     )
 
 
-def _rollup_partitions(settings: IngestSettings, pool: Any) -> RollupPartitions:
-    return RollupPartitions(pool, retention=settings.rollup_retention, samples_kept=settings.retention)
-
-
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """A composed ingest: its app, its workers, and what a test may look at."""
@@ -187,7 +179,6 @@ class _Core:
             pool,
             max_series_per_client=settings.ingest_max_metrics_per_client,
             unsafe_without_dedupe=settings.ingest_unsafe_disable == "dedupe",
-            now_us=now_us,
         )
         presence_store = PostgresPresenceStore(pool)
         book = SightingBook()
@@ -240,7 +231,6 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     trail = AuditTrail(SERVICE, database, core.clock)
     app.state.audit = trail
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
-    rollup_partitions = KeepPartitions(_rollup_partitions(settings, pool), core.clock)
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
     )
@@ -252,8 +242,6 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         Worker("live_stream", core.live.run),
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
-        Worker("keep_rollup_partitions", rollup_partitions.run),
-        Worker("keep_rollups", KeepRollups(Rollups(pool)).run),
         revoked.worker(),
         trail.worker(),
         OutboxRelay(database, outbox, redis).worker(),

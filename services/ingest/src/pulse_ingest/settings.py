@@ -30,9 +30,6 @@ class IngestSettings(ServiceSettings):
     ingest_silence_seconds: float = Field(default=9.0, gt=0, description="until a heartbeating client is offline")
     ingest_plain_silence_seconds: float = Field(default=60.0, gt=0, description="until any other device is offline")
     ingest_retention_days: int = Field(default=90, ge=1, description="readings older than this are dropped")
-    ingest_rollup_retention_days: int = Field(
-        default=730, ge=1, description="minutes and hours older than this are dropped; never before their readings"
-    )
     ingest_partitions_ahead: int = Field(default=7, ge=1, le=366, description="days")
     ingest_partitions_behind: int = Field(default=7, ge=0, le=366, description="days")
     ingest_unsafe_disable: Literal["dedupe", "ack_after_commit"] | None = Field(
@@ -44,8 +41,3 @@ class IngestSettings(ServiceSettings):
     def retention(self) -> timedelta:
         """How long readings are kept."""
         return timedelta(days=self.ingest_retention_days)
-
-    @property
-    def rollup_retention(self) -> timedelta:
-        """How long minutes and hours are kept."""
-        return max(self.retention, timedelta(days=self.ingest_rollup_retention_days))

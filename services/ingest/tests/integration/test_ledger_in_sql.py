@@ -55,7 +55,7 @@ def contents(runs: list[tuple[int, int]], refused: list[int], lost: list[tuple[i
 async def test_ledger_of_the_database_is_the_ledger_of_the_domain(pool: Any, origin: int, steps: list[Any]) -> None:
     client = ClientId(f"client-{next(numbers)}")
     await pool.execute("insert into telemetry.stream (client_id, epoch, origin) values ($1, 1, $2)", client, origin)
-    store = PostgresReadingStore(pool, max_series_per_client=10, now_us=lambda: time.time_ns() // 1000)
+    store = PostgresReadingStore(pool, max_series_per_client=10)
     ledger = Ledger(origin)
     cum = 0
     for made in steps:
@@ -90,7 +90,7 @@ async def test_ledger_of_the_database_is_the_ledger_of_the_domain(pool: Any, ori
 async def test_reading_that_comes_after_its_partition_was_dropped_is_acked_and_not_stored_again(pool: Any) -> None:
     client = ClientId("D")
     await pool.execute("insert into telemetry.stream (client_id, epoch) values ($1, 1)", client)
-    store = PostgresReadingStore(pool, max_series_per_client=10, now_us=lambda: time.time_ns() // 1000)
+    store = PostgresReadingStore(pool, max_series_per_client=10)
     old = AT - 5 * 86_400_000_000
     batch = Batch.of([Message(client, "t", "buffer", b"", AT, None, Run(1, [(1, [(old, {"a": 1})])]))])
     await store.store(batch)
@@ -110,7 +110,7 @@ async def test_reading_that_comes_after_its_partition_was_dropped_is_acked_and_n
 async def test_partition_made_later_takes_its_rows_out_of_the_default_one(pool: Any) -> None:
     client = ClientId("D")
     await pool.execute("insert into telemetry.stream (client_id, epoch) values ($1, 1)", client)
-    store = PostgresReadingStore(pool, max_series_per_client=10, now_us=lambda: time.time_ns() // 1000)
+    store = PostgresReadingStore(pool, max_series_per_client=10)
     later = AT + 20 * 86_400_000_000
     rows = [(later, {"a": 1}), (AT, {"a": 2})]
     await store.store(Batch.of([Message(client, "t", "buffer", b"", AT, None, Run(1, [(1, rows)]))]))

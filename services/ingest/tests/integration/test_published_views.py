@@ -16,14 +16,8 @@ VIEWS = {
     "telemetry.completeness": "client_id epoch cum highest received missing lost missing_ranges lost_ranges is_complete",
     "telemetry.series_index": "series_id client_id metric_key",
     "telemetry.sample_data": "series_id recorded_at seq epoch value whole flag text quality received_at",
-    "telemetry.rollup_minute_data": "series_id bucket row_count value_count value_sum value_min value_max first_at "
-    "first_value last_at last_value",
-    "telemetry.rollup_hour_data": "series_id bucket row_count value_count value_sum value_min value_max first_at "
-    "first_value last_at last_value",
-    "telemetry.rollup_progress": "arrived_until redo_count",
 }
-FILLED = {"telemetry.rollup_progress"}
-TABLES = ("sample", "series", "latest", "stream", "presence", "rejected", "loss", "offline_period", "rollup_minute")
+TABLES = ("sample", "series", "latest", "stream", "presence", "rejected", "loss", "offline_period")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -31,7 +25,7 @@ TABLES = ("sample", "series", "latest", "stream", "presence", "rejected", "loss"
 async def test_view_is_readable_by_the_other_services(world: Any, role: str, view: str) -> None:
     other = await world.connect(role)
     columns = ", ".join(VIEWS[view].split())
-    assert len(await other.fetch(f"select {columns} from {view}")) == (view in FILLED)
+    assert await other.fetch(f"select {columns} from {view}") == []
     await other.close()
 
 

@@ -7,8 +7,7 @@ does `store` return. All writers take their locks in this order, each set sorted
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,16 +20,13 @@ from pulse_ingest.domain.ranges import Ranges
 from pulse_ingest.domain.reading import RejectedRow
 from pulse_ingest.storage.array_text import bool_array, number_array, text_array, whole_array
 from pulse_ingest.storage.postgres_link import PostgresLink
-from pulse_ingest.storage.rollups import COMMIT_PATIENCE
 from pulse_ingest.storage.sample_rows import (
     COLUMNS,
     EXACT_IN_DOUBLE,
     EncodedSamples,
-    SeriesRows,
     encode_samples,
     group_by_series,
     is_suspect,
-    minutes_received_before,
 )
 from pulse_ingest.storage.series_ids import SeriesIds
 from pulse_ingest.storage.times import from_us
@@ -98,30 +94,16 @@ _LOSSES: Final = """
 insert into telemetry.loss (client_id, epoch, first_seq, last_seq, reason, declared_at)
 select *, now() from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) on conflict do nothing
 """
-_REDO: Final = """
-insert into telemetry.rollup_redo (series_id, bucket)
-select n.series_id, timestamptz 'epoch' + n.minute * interval '1 minute'
-from unnest($1::int[], $2::bigint[]) as n (series_id, minute)
-on conflict do nothing
-"""
 _DROP_IDENTITY: Final = "drop index if exists telemetry.sample_identity"
 
 
 class PostgresReadingStore:
     """The `ReadingStore` of production. Used by one task at a time."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        *,
-        max_series_per_client: int,
-        unsafe_without_dedupe: bool = False,
-        now_us: Callable[[], int],
-    ) -> None:
+    def __init__(self, pool: Pool, *, max_series_per_client: int, unsafe_without_dedupe: bool = False) -> None:
         self._link = PostgresLink(pool)
         self._series = SeriesIds(max_series_per_client)
         self._careful_left = 0
-        self._now_us = now_us
         self._is_unsafe = unsafe_without_dedupe
 
     async def close(self) -> None:
@@ -153,10 +135,8 @@ class PostgresReadingStore:
                     for key, claim in batch.claims.items()
                     if key in outcomes
                 ]
-                groups = group_by_series(claims, batch.plain, self._series.by_client)
-                samples = encode_samples(groups)
+                samples = encode_samples(group_by_series(claims, batch.plain, self._series.by_client))
                 added = await self._insert(connection, samples, is_careful=is_careful)
-                await self._note_old_arrivals(connection, groups)
                 if batch.rejected:
                     await connection.execute(_REJECTED, *_rejected_columns(batch.rejected, outcomes))
                 await self._write_losses(connection, batch, outcomes)
@@ -189,12 +169,6 @@ class PostgresReadingStore:
         status = await connection.execute(_FROM_STAGE)
         await connection.execute(_EMPTY_STAGE)
         return int(status.rsplit(" ", 1)[1])
-
-    async def _note_old_arrivals(self, connection: Connection, groups: SeriesRows) -> None:
-        """See that the roll-ups hear of readings that waited long: their mark may be past them (see `rollups`)."""
-        minutes = minutes_received_before(groups, self._now_us() - COMMIT_PATIENCE // timedelta(microseconds=1))
-        if minutes:
-            await connection.execute(_REDO, *map(list, zip(*minutes, strict=True)))
 
     async def _write_losses(self, connection: Connection, batch: Batch, outcomes: dict[ClaimKey, ClaimOutcome]) -> None:
         losses = sorted(

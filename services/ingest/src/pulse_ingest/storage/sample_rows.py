@@ -31,7 +31,6 @@ COLUMNS: Final = (
     "text",
 )
 EXACT_IN_DOUBLE: Final = 2**53
-_MINUTE_US: Final = 60_000_000
 _PG_EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01, from which PostgreSQL counts."""
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -70,18 +69,6 @@ def group_by_series(
         for key, value in metrics.items():
             groups[series[key]].append((recorded, sequence, 0, received, value))
     return groups
-
-
-def minutes_received_before(groups: SeriesRows, received_us: int) -> list[tuple[int, int]]:
-    """Return (series id, minute since 1970) of every row that was received before a moment, each once, in order."""
-    return sorted(
-        {
-            (series_id, row[0] // _MINUTE_US)
-            for series_id, rows in groups.items()
-            for row in rows
-            if row[3] < received_us
-        }
-    )
 
 
 @dataclass(slots=True)
