@@ -16,7 +16,7 @@ from pulse_sync.storage.change_log import append
 from pulse_sync.storage.scope_reader import PostgresScopeReader
 
 WRITERS = 20
-ROWS = 20_000
+ROWS = 5_000
 
 
 async def test_cursors_are_in_commit_order_and_without_gaps_under_concurrent_writers(postgres_world: Any) -> None:
@@ -117,7 +117,9 @@ async def test_a_large_snapshot_comes_whole_in_pages_of_the_allowed_size(postgre
     world = postgres_world
     await world.add_desktop("D-1")
     await world.absorb.compare()
-    await world.write_config(*(world.config(f"device/D-1/custom.k{n:06d}", n) for n in range(ROWS)))
+    for start in range(0, ROWS, 500):
+        rows = (world.config(f"device/D-1/custom.k{n:06d}", n) for n in range(start, start + 500))
+        await world.write_config(*rows)
     pages = await world.pull_all("D-1", mode="snapshot")
     assert sum(len(page.rows) for page in pages) == ROWS
     assert max(len(page.rows) for page in pages) <= MAX_PAGE_ROWS
