@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock, SystemClock
+from pulse_chassis.endless import run_until
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.run import Worker
@@ -61,18 +62,7 @@ class RevokedSessions:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the announcements until `stop`; an outage of Redis is waited out."""
-        following = asyncio.create_task(self._follow(), name="revoked_sessions_follow")
-        stopping = asyncio.create_task(stop.wait(), name="revoked_sessions_stop")
-        try:
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                following.result()
-        finally:
-            stopping.cancel()
-            while not following.done():  # the Redis client may swallow a cancellation that comes with its answer
-                following.cancel()
-                await asyncio.wait({following}, timeout=0.2)
-            await asyncio.gather(following, stopping, return_exceptions=True)
+        await run_until(stop, self._follow(), name="revoked_sessions")
 
     async def _follow(self) -> None:
         backoff = Backoff(0.05, 1.0)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.clock import Clock
+from pulse_chassis.endless import run_until
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 
@@ -40,15 +41,7 @@ class FollowPresence:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`."""
-        following = asyncio.create_task(self._follow(), name="follow_presence")
-        stopping = asyncio.create_task(stop.wait(), name="follow_presence_stop")
-        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        while not following.done():  # the Redis client may swallow a cancellation that comes with its answer
-            following.cancel()
-            await asyncio.wait({following}, timeout=0.2)
-        if not following.cancelled() and (error := following.exception()) is not None:
-            raise error
+        await run_until(stop, self._follow(), name="follow_presence")
 
     async def _follow(self) -> None:
         backoff = Backoff(0.2, 5.0)
