@@ -49,6 +49,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "stream.audit-event": audit.AuditEvent,
     "stream.row-changed": streams.RowChanged,
     "stream.command-changed": streams.CommandChanged,
+    "stream.alarm-changed": streams.AlarmChanged,
     "stream.desktop-sync-changed": streams.DesktopSyncChanged,
     "stream.config-changed": streams.ConfigChanged,
     "sync.poke": sync.Poke,

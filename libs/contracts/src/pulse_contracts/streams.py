@@ -23,6 +23,7 @@ CHANGES_STREAM: Final = "pulse:changes"
 COMMANDS_STREAM: Final = "pulse:commands"
 SYNC_STREAM: Final = "pulse:sync"
 CONFIG_STREAM: Final = "pulse:config"
+ALERTS_STREAM: Final = "pulse:alerts"
 STREAM_MAXLEN: Final = {
     TELEMETRY_STREAM: 100_000,
     DEVICES_STREAM: 100_000,
@@ -32,6 +33,7 @@ STREAM_MAXLEN: Final = {
     COMMANDS_STREAM: 100_000,
     SYNC_STREAM: 10_000,
     CONFIG_STREAM: 10_000,
+    ALERTS_STREAM: 100_000,
 }
 """Approximate bounds (`XADD … MAXLEN ~`): about 10 minutes of a busy site (gateway.md, resume, 7)."""
 MAX_ENTRY_BYTES: Final = 64 * 1024
@@ -194,3 +196,32 @@ class ConfigChanged(StreamEvent):
     updated_by: str | None = None
     source: Literal["web", "desktop"] = "web"
     is_deleted: bool = False
+
+
+class AlarmChanged(StreamEvent):
+    """`pulse:alerts`: one step of an alarm's life, in order; `event_id` names the step for ever.
+
+    A rule has at most one alarm that is not cleared on a device. `state` is what holds after the step.
+    """
+
+    v: Literal[1] = 1
+    event_id: UUID
+    at: Annotated[int, Field(description="Unix milliseconds")]
+    kind: Literal["raised", "acknowledged", "commented", "shelved", "unshelved", "cleared"]
+    alarm_id: UUID
+    rule_id: UUID
+    rule_name: str
+    device_id: str
+    metric: str | None = None
+    severity: Literal["info", "warning", "critical"]
+    state: Literal["active", "acknowledged", "cleared"]
+    message: str
+    value: MetricValue | None = None
+    raised_at: Annotated[int, Field(description="Unix milliseconds, by the reading's own time")]
+    acknowledged_at: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    cleared_at: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    shelved_until: Annotated[int | None, Field(description="Unix milliseconds")] = None
+    is_late: Annotated[bool, Field(description="found in readings that came late: never notified")] = False
+    actor_id: UUID | None = None
+    actor_name: str | None = None
+    comment: str | None = None
