@@ -36,6 +36,7 @@ class StackSecrets:
     broker_identity_password: str
     broker_sync_password: str
     broker_commands_password: str
+    broker_alerts_password: str
     internal_key: str
     sync_signing_key: str
     sync_seal_key: str
@@ -50,6 +51,7 @@ class StackSecrets:
             identity=self.broker_identity_password,
             sync=self.broker_sync_password,
             commands=self.broker_commands_password,
+            alerts=self.broker_alerts_password,
         )
 
 
@@ -107,6 +109,7 @@ def _completed(held: dict[str, Any]) -> StackSecrets:
         "broker_identity_password": secrets.token_hex(16),
         "broker_sync_password": secrets.token_hex(16),
         "broker_commands_password": secrets.token_hex(16),
+        "broker_alerts_password": secrets.token_hex(16),
         "internal_key": secrets.token_urlsafe(32),
         "sync_signing_key": json.dumps(SigningKey.generate().private_jwk()),
         "sync_seal_key": SealKey.generate().private_key,

@@ -146,7 +146,13 @@ class TestBroker(_Handle):
 
     def __init__(self, running: RunningServer, server: MosquittoServer) -> None:
         from pulse_local.ports import LOOPBACK
-        from pulse_local.servers.broker_acl import COMMANDS_ACCOUNT, IDENTITY_ACCOUNT, INGEST_ACCOUNT, SYNC_ACCOUNT
+        from pulse_local.servers.broker_acl import (
+            ALERTS_ACCOUNT,
+            COMMANDS_ACCOUNT,
+            IDENTITY_ACCOUNT,
+            INGEST_ACCOUNT,
+            SYNC_ACCOUNT,
+        )
         from pulse_local.servers.broker_control import BrokerControl
 
         super().__init__(running)
@@ -159,6 +165,7 @@ class TestBroker(_Handle):
         self.svc_ingest = (INGEST_ACCOUNT, server.passwords.ingest)
         self.svc_sync = (SYNC_ACCOUNT, server.passwords.sync)
         self.svc_commands = (COMMANDS_ACCOUNT, server.passwords.commands)
+        self.svc_alerts = (ALERTS_ACCOUNT, server.passwords.alerts)
         self._control = BrokerControl(server.port, *self.admin)
 
     def add_device(self, device_id: str, password: str) -> None:

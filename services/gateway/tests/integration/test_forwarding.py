@@ -277,6 +277,9 @@ async def test_who_is_not_there_is_named(world, monkeypatch) -> None:
         ("/api/config/group/a%2Fb/log.level", "sync"),
         ("/api/commands", "commands"),
         ("/api/commands/1", "commands"),
+        ("/api/alerts", "alerts"),
+        ("/api/alert-rules/1", "alerts"),
+        ("/api/alert-channels/1/test", "alerts"),
     ],
 )
 async def test_each_prefix_goes_to_the_service_that_owns_it(world, owner, path: str, service: str) -> None:

@@ -13,6 +13,7 @@ INGEST_ACCOUNT = "svc-ingest"
 IDENTITY_ACCOUNT = "svc-identity"
 SYNC_ACCOUNT = "svc-sync"
 COMMANDS_ACCOUNT = "svc-commands"
+ALERTS_ACCOUNT = "svc-alerts"
 _OWN = ClientId("%u")  # Mosquitto puts the account's name here.
 _ANY = ClientId("+")
 
@@ -24,11 +25,13 @@ SERVICE_READS = {
     INGEST_ACCOUNT: (*topics.UPLINK_FILTERS, topics.BROKER_NOTICES),
     SYNC_ACCOUNT: (topics.SYNC_UP_FILTER,),
     COMMANDS_ACCOUNT: (topics.COMMAND_STATUS_FILTER,),
+    ALERTS_ACCOUNT: (),
 }
 SERVICE_WRITES = {
     INGEST_ACCOUNT: (topics.ack(_ANY),),
     SYNC_ACCOUNT: (topics.sync_down(_ANY), topics.SYNC_UPDATE_FILTER),
     COMMANDS_ACCOUNT: (topics.command(_ANY),),
+    ALERTS_ACCOUNT: (topics.alert(_ANY),),
 }
 """Identity's account administers accounts and touches no other topic: see `broker_accounts`."""
 

@@ -21,6 +21,7 @@ from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessSpec
 from pulse_local.servers.broker_accounts import refreshed_security
 from pulse_local.servers.broker_acl import (
+    ALERTS_ACCOUNT,
     COMMANDS_ACCOUNT,
     IDENTITY_ACCOUNT,
     INGEST_ACCOUNT,
@@ -88,6 +89,7 @@ class BrokerPasswords:
     identity: str
     sync: str
     commands: str
+    alerts: str
 
     def by_account(self) -> dict[str, str]:
         """Return account name → password."""
@@ -96,6 +98,7 @@ class BrokerPasswords:
             IDENTITY_ACCOUNT: self.identity,
             SYNC_ACCOUNT: self.sync,
             COMMANDS_ACCOUNT: self.commands,
+            ALERTS_ACCOUNT: self.alerts,
         }
 
 

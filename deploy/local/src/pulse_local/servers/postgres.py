@@ -25,7 +25,7 @@ from pulse_local.system_user import SystemUser, give, let_read_tree, let_travers
 DATABASE = "precisionpulse"
 SUPERUSER = "postgres"
 OWNER_ROLE = "pulse_admin"
-SERVICE_ROLES = ("pulse_identity", "pulse_ingest", "pulse_gateway", "pulse_sync", "pulse_commands")
+SERVICE_ROLES = ("pulse_identity", "pulse_ingest", "pulse_gateway", "pulse_sync", "pulse_commands", "pulse_alerts")
 MAJOR_VERSION = "18"
 _LONGEST_SOCKET_DIRECTORY = 80  # A Unix socket's path ends at 104 bytes on macOS, 108 on Linux; the name takes 20.
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.sql")

@@ -36,6 +36,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "/api/sync": "sync",
     "/api/alerts": "alerts",
     "/api/alert-rules": "alerts",
+    "/api/alert-channels": "alerts",
 }
 """Prefix of a path → the service that owns it (gateway.md, REST)."""
 EXACT: Final[Mapping[str, tuple[str, list[str]]]] = {"/api/telemetry": ("ingest", ["POST"])}
