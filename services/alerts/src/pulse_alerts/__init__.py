@@ -1,0 +1,1 @@
+"""The alerts service: rules over readings, alarms and their notifications."""

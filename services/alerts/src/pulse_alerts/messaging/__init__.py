@@ -1,0 +1,1 @@
+"""The streams that are read, and the ways that notifications leave by."""

@@ -1,0 +1,28 @@
+"""Settings of alerts: the shared `PULSE_*` variables and its own `PULSE_ALERTS_*`. Only `app.py` reads them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pulse_chassis.settings import ServiceSettings
+
+
+class AlertsSettings(ServiceSettings):
+    """Everything that can be set."""
+
+    alerts_worker_id: str = Field(
+        default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers, the same after a restart"
+    )
+    alerts_lease_seconds: float = Field(
+        default=10.0, gt=0, description="after which the devices of a worker that died are another's"
+    )
+    alerts_flush_seconds: float = Field(
+        default=5.0, gt=0, description="between two writes of evaluation state; what is newer is evaluated again"
+    )
+    alerts_settle_seconds: float = Field(
+        default=10.0, ge=0, description="after an outage, before silence counts as no data"
+    )
+    alerts_late_hours: float = Field(
+        default=48.0, gt=0, description="for which late readings are looked through for alarms of the past"
+    )
+    alerts_kept_days: int = Field(default=365, ge=1, description="for which cleared alarms are kept")

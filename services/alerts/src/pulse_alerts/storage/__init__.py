@@ -1,0 +1,1 @@
+"""Rules, alarms and the state of evaluation in PostgreSQL."""

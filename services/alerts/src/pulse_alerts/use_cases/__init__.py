@@ -1,0 +1,1 @@
+"""What the service does, one file each; `ports` says what they need."""
