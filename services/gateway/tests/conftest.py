@@ -391,7 +391,8 @@ async def world(
     db = await asyncpg.connect(postgres_server.superuser_url(migrated["pulse_gateway"]))
     await db.execute(
         "truncate identity.users, identity.devices, telemetry.series, telemetry.sample, telemetry.latest,"
-        " telemetry.presence, telemetry.stream, sync.desktop, sync.config_entry cascade"
+        " telemetry.presence, telemetry.stream, sync.desktop, sync.config_entry, gateway.dashboard, gateway.preferences,"
+        " gateway.outbox cascade"
     )
     redis_url = valkey_server.new_database()
     redis = connect_redis(redis_url)

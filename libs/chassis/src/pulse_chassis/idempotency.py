@@ -89,15 +89,31 @@ class _Answer:
 
 
 class Idempotency:
-    """What an app needs to honour the header; given to `create_app`."""
+    """What an app needs to honour the header; given to `create_app`.
 
-    def __init__(self, redis: Redis, service: str, sealer: Sealer, authority: Authority | None) -> None:
+    With `prefixes` only paths that begin with one of them are honoured: for an app that passes others on to their owner.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        service: str,
+        sealer: Sealer,
+        authority: Authority | None,
+        *,
+        prefixes: tuple[str, ...] = ("/",),
+    ) -> None:
         self._redis = redis
         self._service = service
         self._sealer = sealer
         self._authority = authority
+        self._prefixes = prefixes
         self._release = redis.register_script(_RELEASE)
         self._keep = redis.register_script(_KEEP)
+
+    def covers(self, scope: Scope) -> bool:
+        """Tell whether this is a request whose key is honoured here."""
+        return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(self._prefixes)
 
     async def name(self, scope: Scope, key: str) -> str:
         """Return where the answer to this caller under this key is kept; raises UnavailableError."""
@@ -159,7 +175,7 @@ class IdempotentPosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        keys = Headers(scope=scope).getlist(HEADER) if scope["type"] == "http" and scope["method"] == "POST" else []
+        keys = Headers(scope=scope).getlist(HEADER) if self._idempotency.covers(scope) else []
         if not keys:
             await self._app(scope, receive, send)
             return

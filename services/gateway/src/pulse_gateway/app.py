@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -17,14 +17,18 @@ from redis.asyncio import Redis
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
+from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
+from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.periodic import periodic_worker
+from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
@@ -40,6 +44,7 @@ from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
 from pulse_gateway.http.live_door import LiveDoor
 from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
+from pulse_gateway.http.personal_routes import personal_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
 from pulse_gateway.messaging.decoding import (
     AccessEntry,
@@ -53,14 +58,17 @@ from pulse_gateway.messaging.decoding import (
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
 from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.settings import GatewaySettings
-from pulse_gateway.storage.audit_outbox import SCHEMA, outbox
 from pulse_gateway.storage.history_pages import PostgresHistoryReader
+from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
+from pulse_gateway.storage.tables import SCHEMA, outbox
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.desk import Desk, SocketLimits
 from pulse_gateway.use_cases.hub import Hub
+from pulse_gateway.use_cases.keep_dashboards import KeepDashboards
+from pulse_gateway.use_cases.keep_preferences import KeepPreferences
 from pulse_gateway.use_cases.live_state import LiveState
 from pulse_gateway.use_cases.sockets import Sockets
 from pulse_gateway.use_cases.stream_view import StreamView
@@ -68,6 +76,11 @@ from pulse_gateway.use_cases.stream_view import StreamView
 SERVICE = "gateway"
 VERSION = "0.1.0"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+OWN_POOL_SIZE = 4
+"""The audit trail and the outbox, and two requests for what people keep."""
+HOUSEKEEPING_SECONDS = 3600.0
+OWN_POSTS = ("/api/dashboards",)
+"""Whose POSTs honour an Idempotency-Key here; that of a forwarded one is its owner's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +94,12 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the gateway reads from, and the database in which it keeps what it tells the audit log."""
+    """What the gateway reads from, and the database in which it keeps what is its own."""
 
     redis: Redis
     pool: ReadPool
     database: Database
+    client: httpx.AsyncClient
 
 
 @asynccontextmanager
@@ -103,10 +117,10 @@ async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None
     collect_rarely()
     redis = connect_redis(settings.redis_url)
     pool = ReadPool(settings.database_url)
-    database = _audit_database(settings)
+    database = _own_database(settings)
     client = forwarding_client()
     try:
-        yield _assemble(settings, limits or _limits(settings), Stores(redis, pool, database), client)
+        yield _assemble(settings, limits or _limits(settings), Stores(redis, pool, database, client))
     finally:
         await client.aclose()
         await database.dispose()
@@ -119,8 +133,9 @@ def openapi_app() -> FastAPI:
     settings = GatewaySettings(
         database_url=SecretStr("postgresql://localhost/precisionpulse"), redis_url=SecretStr("redis://localhost")
     )
-    stores = Stores(connect_redis(settings.redis_url), ReadPool(settings.database_url), _audit_database(settings))
-    return _assemble(settings, _limits(settings), stores, forwarding_client()).app
+    redis, pool = connect_redis(settings.redis_url), ReadPool(settings.database_url)
+    stores = Stores(redis, pool, _own_database(settings), forwarding_client())
+    return _assemble(settings, _limits(settings), stores).app
 
 
 async def migrate(settings: GatewaySettings) -> None:
@@ -128,18 +143,22 @@ async def migrate(settings: GatewaySettings) -> None:
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 
-def _audit_database(settings: GatewaySettings) -> Database:
-    return Database(settings.database_url, pool_size=2, application_name="gateway-audit", outbox=outbox)
+def _own_database(settings: GatewaySettings) -> Database:
+    return Database(settings.database_url, pool_size=OWN_POOL_SIZE, application_name="gateway-own", outbox=outbox)
 
 
-def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, client: httpx.AsyncClient) -> Gateway:
+def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -> Gateway:
     redis, pool = stores.redis, stores.pool
     published = PostgresPublishedState(pool)
     clock, stats, ticker = SystemClock(), LiveStats(), Ticker()
     trail = AuditTrail(SERVICE, stores.database, clock)
     directory = AccessDirectory(published, clock)
     state = LiveState(ticker, directory.rights_changed)
-    authority = Authority(jwks_url(settings.identity_url))
+    revoked = RevokedSessions(redis)
+    rights = CurrentRights(revoked, published_rights(stores.database))
+    authority = Authority(jwks_url(settings.identity_url), revoked=revoked, rights=rights)
+    personal = PostgresPersonalStore(stores.database)
+    dashboards = KeepDashboards(personal, clock)
     desk = Desk(
         state=state,
         hub=Hub(state, clock, stats),
@@ -155,10 +174,11 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, c
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
-    app = _app(settings, desk, authority, registry, stores, client)
+    own = [personal_router(dashboards, KeepPreferences(personal, clock))]
+    app = _app(settings, desk, authority, registry, stores, own)
     app.state.audit = trail
     access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
-    probes = PartProbes(_probes(settings, desk, pool, client), lambda parts: _tell_parts(state, parts))
+    probes = PartProbes(_probes(settings, desk, pool, stores.client), lambda parts: _tell_parts(state, parts))
     workers = [
         Worker("telemetry_feed", _telemetry_feed(redis, desk, published).run),
         Worker("devices_feed", _devices_feed(redis, desk, published).run),
@@ -167,6 +187,8 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores, c
         Worker("commands_feed", _commands_feed(redis, desk, published).run),
         Worker("access_feed", _access_feed(redis, desk, access).run),
         Worker("rights", directory.run),
+        revoked.worker(),
+        periodic_worker(HOUSEKEEPING_SECONDS, "housekeeping", dashboards.forget_strangers),
         trail.worker(),
         OutboxRelay(stores.database, outbox, redis).worker(),
         Worker("parts", probes.run),
@@ -291,9 +313,9 @@ def _app(
     authority: Authority,
     registry: CollectorRegistry,
     stores: Stores,
-    client: httpx.AsyncClient,
+    own: Sequence[APIRouter],
 ) -> FastAPI:
-    pool = stores.pool
+    pool, client = stores.pool, stores.client
     health = HealthRegistry()
     for name, probe in _needed(settings, desk, pool, client).items():
         health.add(name, probe)
@@ -304,8 +326,12 @@ def _app(
         health=health,
         metrics_registry=registry,
         authority=authority,
+        # Its answers say what was kept, and hold no secrets.
+        idempotency=Idempotency(stores.redis, SERVICE, PlainAnswers(), authority, prefixes=OWN_POSTS),
         edge=Edge.of(settings, stores.redis, SERVICE),
     )
+    for router in own:
+        app.include_router(router)
     app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool), desk.audit))
     app.include_router(dashboard_router(desk.state, desk.directory))
     app.include_router(forwarding_router(client, settings.services))
