@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway services/sync services/commands \
-	clients/desktop/agent clients/simulator deploy/local bench
+	services/alerts clients/desktop/agent clients/simulator deploy/local bench
 SOURCES := $(addsuffix /src,$(MEMBERS))
 empty :=
 space := $(empty) $(empty)

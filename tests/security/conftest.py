@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-SERVICES = ("identity", "gateway", "ingest", "sync", "commands")
+SERVICES = ("identity", "gateway", "ingest", "sync", "commands", "alerts")
 ROLES = ("anonymous", "viewer", "operator", "admin")
 PASSWORD = "violet harbour 42 lanterns"
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-SERVICES = ("identity", "gateway", "ingest", "sync", "commands")
+SERVICES = ("identity", "gateway", "ingest", "sync", "commands", "alerts")
 ONCE = (
     "content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "permissions-policy",
     "cache-control", "x-request-id", "cross-origin-resource-policy",

@@ -10,7 +10,7 @@ import pytest
 from pulse_contracts.permissions import BUILT_IN_ROLES
 
 METHODS = ("get", "post", "put", "patch", "delete")
-SERVICES = ("identity", "gateway", "ingest", "sync", "commands")
+SERVICES = ("identity", "gateway", "ingest", "sync", "commands", "alerts")
 KINDS = {"permission", "authenticated", "public", "declared"}
 NOBODYS_UUID = "00000000-0000-4000-8000-000000000000"
 

@@ -25,6 +25,7 @@ DOORS = {
     "ingest": ("POST", "/api/telemetry"),
     "sync": ("GET", "/api/sync/desktops"),
     "commands": ("GET", "/api/commands"),
+    "alerts": ("GET", "/api/alerts"),
 }
 Key = dict[str, str]
 

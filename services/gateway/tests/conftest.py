@@ -346,7 +346,7 @@ def migrated(postgres_server: Any) -> dict[str, str]:
     urls: dict[str, str] = postgres_server.new_database()
 
     async def migrate() -> None:
-        for service in ("identity", "ingest", "sync", "commands", "gateway"):
+        for service in ("identity", "ingest", "sync", "commands", "alerts", "gateway"):
             scripts = SERVICES / service / "src" / f"pulse_{service}" / "storage" / "migrations"
             await upgrade(urls[f"pulse_{service}"], scripts, "telemetry" if service == "ingest" else service)
         db = await asyncpg.connect(postgres_server.superuser_url(urls["pulse_gateway"]))

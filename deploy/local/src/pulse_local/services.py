@@ -14,7 +14,13 @@ from pathlib import Path
 from pulse_local.data_directory import DataDirectory
 from pulse_local.ports import LOOPBACK
 from pulse_local.processes import ProcessSpec
-from pulse_local.servers.broker_acl import COMMANDS_ACCOUNT, IDENTITY_ACCOUNT, INGEST_ACCOUNT, SYNC_ACCOUNT
+from pulse_local.servers.broker_acl import (
+    ALERTS_ACCOUNT,
+    COMMANDS_ACCOUNT,
+    IDENTITY_ACCOUNT,
+    INGEST_ACCOUNT,
+    SYNC_ACCOUNT,
+)
 from pulse_local.servers.mosquitto import MosquittoServer
 from pulse_local.servers.postgres import PostgresServer
 from pulse_local.servers.valkey import ValkeyServer
@@ -103,12 +109,21 @@ def _commands(plan: StackPlan) -> dict[str, str]:
     }
 
 
+def _alerts(plan: StackPlan) -> dict[str, str]:
+    return {
+        "PULSE_MQTT_USERNAME": ALERTS_ACCOUNT,
+        "PULSE_MQTT_PASSWORD": plan.secrets.broker_alerts_password,
+        "PULSE_ALERTS_SEAL_KEY": plan.secrets.alerts_seal_key,
+    }
+
+
 def _gateway(plan: StackPlan) -> dict[str, str]:
     own = {
         "PULSE_GATEWAY_INGEST_URL": plan.url("ingest"),
         "PULSE_GATEWAY_IDENTITY_URL": plan.url("identity"),
         "PULSE_GATEWAY_SYNC_URL": plan.url("sync"),
         "PULSE_GATEWAY_COMMANDS_URL": plan.url("commands"),
+        "PULSE_GATEWAY_ALERTS_URL": plan.url("alerts"),
     }
     if _DASHBOARD.is_dir():
         own["PULSE_GATEWAY_DASHBOARD_DIR"] = str(_DASHBOARD.resolve())
@@ -120,6 +135,7 @@ SERVICES = (
     Service("ingest", "pulse_ingest", "pulse_ingest", _ingest),
     Service("sync", "pulse_sync", "pulse_sync", _sync),
     Service("commands", "pulse_commands", "pulse_commands", _commands),
+    Service("alerts", "pulse_alerts", "pulse_alerts", _alerts),
     Service("gateway", "pulse_gateway", "pulse_gateway", _gateway),
 )
 

@@ -41,6 +41,7 @@ class StackSecrets:
     sync_signing_key: str
     sync_seal_key: str
     commands_signing_key: str
+    alerts_seal_key: str
     database_passwords: dict[str, str]
 
     @property
@@ -114,6 +115,7 @@ def _completed(held: dict[str, Any]) -> StackSecrets:
         "sync_signing_key": json.dumps(SigningKey.generate().private_jwk()),
         "sync_seal_key": SealKey.generate().private_key,
         "commands_signing_key": json.dumps(SigningKey.generate().private_jwk()),
+        "alerts_seal_key": SealKey.generate().private_key,
     }
     names = {field.name for field in fields(StackSecrets)}
     known = {name: value for name, value in held.items() if name in names}

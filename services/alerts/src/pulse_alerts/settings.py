@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from pulse_chassis.settings import ServiceSettings
 
@@ -10,6 +10,7 @@ from pulse_chassis.settings import ServiceSettings
 class AlertsSettings(ServiceSettings):
     """Everything that can be set."""
 
+    alerts_seal_key: SecretStr = Field(description="URLs and keys of webhooks are stored sealed to it: X25519, base 64")
     alerts_worker_id: str = Field(
         default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers, the same after a restart"
     )
