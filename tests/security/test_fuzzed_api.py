@@ -121,6 +121,8 @@ def test_fuzzing_finds_no_crash_no_undeclared_answer_and_no_ignored_auth(
     if service in {"identity", "gateway"} and role in {"operator", "admin"}:
         assert fuzzed.accepted["examples"] > 0, fuzzed
         assert fuzzed.accepted["stateful"] > 0, fuzzed
+    if service == "identity" and role in {"operator", "admin"}:
+        # A dashboard that is made up at random is seldom one: what could be followed is not always there.
         assert fuzzed.links > 0, fuzzed
 
 

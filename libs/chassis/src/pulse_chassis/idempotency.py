@@ -113,7 +113,10 @@ class Idempotency:
 
     def covers(self, scope: Scope) -> bool:
         """Tell whether this is a request whose key is honoured here."""
-        return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(self._prefixes)
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return False
+        path: str = scope["path"]
+        return path.startswith(self._prefixes)
 
     async def name(self, scope: Scope, key: str) -> str:
         """Return where the answer to this caller under this key is kept; raises UnavailableError."""
