@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from pulse_contracts import (
     acks,
+    alerts,
     audit,
     commands,
     enrolment,
@@ -58,6 +59,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "sync.service-keys": sync.ServiceKeys,
     "sync.operation": operations.Operation,
     "command.command": commands.Command,
+    "alert.device-alerts": alerts.DeviceAlerts,
+    "alert.webhook": alerts.AlertsWebhook,
     "internal.apply-request": identity_sync.ApplyRequest,
     "internal.apply-result": identity_sync.ApplyResult,
     "internal.restore-request": identity_sync.RestoreRequest,
