@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from itertools import count
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
+    from pulse_local.mail_inbox import MailInbox
     from pulse_local.servers.mosquitto import MosquittoServer
     from pulse_local.servers.postgres import PostgresServer
     from pulse_local.servers.server import RunningServer, Server
@@ -293,3 +294,12 @@ def postgres_database(postgres_server: TestPostgres) -> Iterator[dict[str, str]]
     urls = postgres_server.new_database()
     yield urls
     postgres_server.forget_database(urls)
+
+
+@pytest.fixture
+async def mail_inbox() -> AsyncIterator[MailInbox]:
+    """Give a mail server that keeps what it is sent, for one test."""
+    from pulse_local.mail_inbox import MailInbox
+
+    async with MailInbox() as inbox:
+        yield inbox

@@ -187,7 +187,9 @@ def _verdict(error: Exception) -> MailNotSentError:
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         codes = [refused.code for refused in error.recipients]
         is_final = all(code not in _TEMPORARY for code in codes)
-        return MailNotSentError("mail_receivers_refused", f"the server refused all receivers ({codes[0]})", is_final=is_final)
+        return MailNotSentError(
+            "mail_receivers_refused", f"the server refused all receivers ({codes[0]})", is_final=is_final
+        )
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         return MailNotSentError("mail_sign_in_failed", f"the server refused our account ({error.code})", is_final=False)
     if isinstance(error, aiosmtplib.SMTPResponseException):

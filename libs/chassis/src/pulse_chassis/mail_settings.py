@@ -20,7 +20,8 @@ class MailSettings(ServiceSettings):
     mail_host: str | None = Field(default=None, description="unset: no mail is sent")
     mail_port: int = Field(default=587, ge=1, le=65535)
     mail_tls: Literal["starttls", "implicit", "none"] = Field(
-        default="starttls", description="implicit: TLS from the first byte (465); none: only to a server of this machine"
+        default="starttls",
+        description="implicit: TLS from the first byte (465); none: only to a server of this machine",
     )
     mail_ca_file: Path | None = Field(default=None, description="unset: the system's authorities")
     mail_username: str | None = None
