@@ -28,6 +28,7 @@ rules = sa.Table(
     sa.Column("clear_after_ms", sa.BigInteger, nullable=False),
     sa.Column("severity", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text),
     sa.Column("evaluation", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", _TIME, nullable=False),

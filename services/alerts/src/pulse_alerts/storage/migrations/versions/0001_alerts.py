@@ -28,6 +28,7 @@ create table alerts.rule (
     clear_after_ms bigint not null default 0,
     severity text not null constraint rule_severity check (severity in ('info', 'warning', 'critical')),
     message text not null,
+    unit text,
     evaluation integer not null default 1,
     version integer not null default 1,
     created_at timestamptz not null,
@@ -131,6 +132,12 @@ comment on table alerts.ownership is
     'Which worker evaluates which share of the devices, and up to where what it evaluated is committed.';
 insert into alerts.ownership (partition) select * from generate_series(0, 63);
 
+create table alerts.worker (
+    id text primary key,
+    seen_until timestamptz not null
+);
+comment on table alerts.worker is 'Who evaluates, so that each knows its fair share.';
+
 create table alerts.device_state (
     device_id text collate "C" primary key,
     partition integer not null,
@@ -172,8 +179,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("drop view alerts.alarm_view")
     op.execute(
-        "drop table alerts.outbox, alerts.late_span, alerts.device_state, alerts.ownership, alerts.notification_due,"
-        " alerts.alarm_step, alerts.alarm, alerts.rule_revision, alerts.rule"
+        "drop table alerts.outbox, alerts.late_span, alerts.device_state, alerts.worker, alerts.ownership,"
+        " alerts.notification_due, alerts.alarm_step, alerts.alarm, alerts.rule_revision, alerts.rule"
     )
 
 

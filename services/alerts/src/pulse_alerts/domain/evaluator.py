@@ -1,0 +1,383 @@
+"""All rules on one device, fed with its readings.
+
+Guaranteed: of each series a reading counts once and only forward in time, so that what comes again after a crash, or
+from the stream and from the database, changes nothing; the outcome depends on readings and their times alone. A rule
+has one alarm on a device: raised by the first of its series, cleared when none of them stands any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from pulse_alerts.domain.conditions import NoData
+from pulse_alerts.domain.lanes import CLEARED, RAISED, Lane, make_lane
+from pulse_alerts.domain.rule import Rule
+from pulse_alerts.domain.schedule import Hours
+from pulse_contracts.telemetry import MetricValue
+
+AHEAD_MS: Final = 60_000
+"""How far a reading's time may be ahead of ours; from there on ours counts, or a wrong clock would silence a series."""
+LATE_MS: Final = 60_000
+"""What was older when it came is late (gateway.md, resume, 6)."""
+_INFINITY: Final = float("inf")
+_MINUTE_MS: Final = 60_000
+_WEEK_MINUTES: Final = 8 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule raised or cleared on a device. `alarm_id` is the same whenever the same is found."""
+
+    rule: Rule
+    device_id: str
+    alarm_id: UUID
+    is_raised: bool
+    at_ms: int
+    metric: str | None
+    value: MetricValue | None
+    reason: str
+
+
+class CompiledRule:
+    """A rule, ready to be put on devices."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        schedule = rule.content.schedule
+        self.hours = None if schedule is None else Hours(schedule)
+        condition = rule.content.condition
+        self.no_data = condition if isinstance(condition, NoData) else None
+        self.silence_ms = round(self.no_data.for_seconds * 1_000) if self.no_data else 0
+
+    def lane(self) -> Lane | None:
+        """Return a lane for a series."""
+        return make_lane(self.rule.content.condition, self.rule.content.clear_after_ms, self.hours)
+
+    def first_allowed(self, at_ms: int) -> int:
+        """Return the moment from which silence may raise: at once, or when its hours begin."""
+        if self.hours is None or self.hours.allow(at_ms):
+            return at_ms
+        minute = at_ms // _MINUTE_MS + 1
+        last = minute + _WEEK_MINUTES
+        while minute < last and not self.hours.allow(minute * _MINUTE_MS):
+            minute += 1
+        return minute * _MINUTE_MS
+
+
+@dataclass(eq=False, slots=True)
+class _Standing:
+    """A rule on a device: which series stand (None: the device itself), and the alarm while any does."""
+
+    compiled: CompiledRule
+    active: set[str | None] = field(default_factory=set)
+    alarm_id: UUID | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Series:
+    """A series that some rule watches. `low` and `high`: between them no banded lane changes anything."""
+
+    head: int = -1
+    received: int = -1
+    low: float = _INFINITY
+    high: float = -_INFINITY
+    banded: list[tuple[_Standing, Lane]] = field(default_factory=list)
+    always: list[tuple[_Standing, Lane]] = field(default_factory=list)
+    silences: list[_Standing] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When something will have been silent for too long, unless it speaks."""
+
+    due_ms: int
+    metric: str | None
+    rule_id: UUID
+
+
+class DeviceEvaluator:
+    """One device."""
+
+    def __init__(self, device_id: str, partition: int, rules: Sequence[CompiledRule]) -> None:
+        self.device_id = device_id
+        self.partition = partition
+        self.findings: list[Finding] = []
+        self.behind: tuple[int, int] | None = None
+        """From when to when readings came that are not newer than what was evaluated."""
+        self._standings = {compiled.rule.id: _Standing(compiled) for compiled in rules}
+        self._series: dict[str, _Series | None] = {}
+        self._self_silences = [s for s in self._standings.values() if s.compiled.no_data and _is_for_device(s)]
+        self._received = -1
+
+    @property
+    def watches_metrics(self) -> bool:
+        """Whether any rule watches a metric, and not only the device."""
+        return len(self._self_silences) < len(self._standings)
+
+    def is_watched(self, metric: str) -> bool:
+        """Tell whether any rule watches a metric."""
+        return self._opened(metric) is not None
+
+    def observe(self, at: int, received: int, metrics: Mapping[str, MetricValue]) -> None:
+        """Take a reading; all times are Unix milliseconds. What it did is in `findings` and `behind`."""
+        at = received if at > received + AHEAD_MS else at
+        if self._self_silences:
+            self._hear(self._self_silences, self._received, received, None)
+        self._received = max(self._received, received)
+        for metric, value in metrics.items():
+            try:
+                series = self._series[metric]
+            except KeyError:
+                series = self._opened(metric)
+            if series is None:
+                continue
+            last = series.received
+            if series.silences:
+                self._hear(series.silences, last, received, metric, value)
+            if received > last:
+                series.received = received
+            if at <= series.head:
+                # What came before, comes again: it is new only if the series has not been heard since.
+                if at < series.head and received >= last:
+                    self._fall_behind(at)
+                continue
+            series.head = at
+            if series.always:
+                self._step(series.always, at, metric, value)
+            if series.banded:
+                kind = value.__class__
+                if (kind is float or kind is int) and series.low < value < series.high:  # type: ignore[operator]
+                    continue
+                self._step(series.banded, at, metric, value)
+                _narrow(series, value)
+
+    def hear_late(self, received: int) -> None:
+        """Note that something came that is late: then silence was only delay."""
+        self._hear(self._self_silences, self._received, received, None, reason="delayed")
+        self._received = max(self._received, received)
+        for metric, series in self._series.items():
+            if series is not None and series.silences:
+                self._hear(series.silences, series.received, received, metric, reason="delayed")
+                series.received = max(series.received, received)
+
+    def expect(self, since_ms: int, metrics: Sequence[str]) -> None:
+        """Count the silence of these known series, and of the device, from this moment, unless they came later."""
+        self._received = max(self._received, since_ms)
+        for metric in metrics:
+            series = self._opened(metric)
+            if series is not None:
+                series.received = max(series.received, since_ms)
+
+    def next_silences(self) -> list[Silence]:
+        """Return when each silence that is not raised yet becomes due."""
+        found = [self._due(standing, None, self._received) for standing in self._self_silences]
+        for metric, series in self._series.items():
+            if series is not None:
+                found.extend(self._due(standing, metric, series.received) for standing in series.silences)
+        return [silence for silence in found if silence is not None]
+
+    def due_of(self, silence: Silence) -> Silence | None:
+        """Return the same silence with the time at which it is due now; None when there is none any more."""
+        standing = self._standings.get(silence.rule_id)
+        if standing is None:
+            return None
+        if silence.metric is None:
+            return self._due(standing, None, self._received)
+        series = self._series.get(silence.metric)
+        return None if series is None else self._due(standing, silence.metric, series.received)
+
+    def fall_silent(self, silence: Silence) -> None:
+        """Raise for a silence that has become due."""
+        standing = self._standings[silence.rule_id]
+        self._change(standing, RAISED, silence.due_ms, silence.metric, None, "silence")
+
+    def holds_while_offline(self, silence: Silence) -> bool:
+        """Tell whether a device that is known to be offline is not reported for this silence."""
+        standing = self._standings.get(silence.rule_id)
+        no_data = standing.compiled.no_data if standing else None
+        return no_data is not None and no_data.while_offline == "hold"
+
+    def leave(self, rule_ids: set[UUID] | None, at_ms: int, reason: str) -> None:
+        """Clear what stands of these rules (None: of all), because they are not for this device any more."""
+        for rule_id, standing in self._standings.items():
+            if (rule_ids is None or rule_id in rule_ids) and standing.alarm_id is not None:
+                self.findings.append(self._finding(standing, standing.alarm_id, CLEARED, at_ms, None, None, reason))
+
+    def dump(self) -> dict[str, Any]:
+        """Return what has to be kept: heads of all series, and lanes that are not at rest."""
+        heads, lanes = {}, {}
+        for metric, series in self._series.items():
+            if series is None:
+                continue
+            heads[metric] = [series.head, series.received]
+            kept = {
+                str(standing.compiled.rule.id): [standing.compiled.rule.evaluation, state]
+                for standing, lane in (*series.always, *series.banded)
+                if (state := lane.dump()) is not None
+            }
+            if kept:
+                lanes[metric] = kept
+        standings = {
+            str(rule_id): [s.compiled.rule.evaluation, str(s.alarm_id), sorted(s.active, key=str)]
+            for rule_id, s in self._standings.items()
+            if s.alarm_id is not None
+        }
+        return {"received": self._received, "heads": heads, "lanes": lanes, "standings": standings}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what was kept; what was evaluated under another version of a rule is void."""
+        self._received = kept["received"]
+        for rule_id, (evaluation, alarm_id, active) in kept["standings"].items():
+            standing = self._standings.get(UUID(rule_id))
+            if standing is not None and standing.compiled.rule.evaluation == evaluation:
+                standing.alarm_id, standing.active = UUID(alarm_id), set(active)
+        for metric, (head, received) in kept["heads"].items():
+            series = self._opened(metric)
+            if series is None:
+                continue
+            series.head, series.received = head, received
+            states = kept["lanes"].get(metric, {})
+            for standing, lane in (*series.always, *series.banded):
+                evaluation, state = states.get(str(standing.compiled.rule.id), (None, None))
+                if evaluation == standing.compiled.rule.evaluation:
+                    lane.load(state)
+
+    def head_of(self, metric: str) -> int:
+        """Return the time of the newest reading of a series that was evaluated; -1 without any."""
+        series = self._series.get(metric)
+        return -1 if series is None else series.head
+
+    def _opened(self, metric: str) -> _Series | None:
+        if metric in self._series:
+            return self._series[metric]
+        series = _Series()
+        for standing in self._standings.values():
+            if not standing.compiled.rule.is_for_metric(metric):
+                continue
+            lane = standing.compiled.lane()
+            if lane is None:
+                series.silences.append(standing)
+            elif lane.can_rest:
+                series.banded.append((standing, lane))
+            else:
+                series.always.append((standing, lane))
+        is_watched = bool(series.silences or series.banded or series.always)
+        self._series[metric] = series if is_watched else None
+        return self._series[metric]
+
+    def _step(self, lanes: list[tuple[_Standing, Lane]], at: int, metric: str, value: MetricValue) -> None:
+        for standing, lane in lanes:
+            change = lane.step(at, value)
+            if change:
+                self._change(standing, change, at, metric, value, "condition")
+
+    def _hear(  # noqa: PLR0913 -- what was heard, each by name
+        self,
+        standings: list[_Standing],
+        last: int,
+        received: int,
+        metric: str | None,
+        value: MetricValue | None = None,
+        reason: str = "condition",
+    ) -> None:
+        for standing in standings:
+            if metric not in standing.active:
+                # Nobody looked in time: a silence that is over is found by its end.
+                due = self._due(standing, metric, last)
+                if due is None or due.due_ms >= received or self.holds_while_offline(due):
+                    continue
+                self._change(standing, RAISED, due.due_ms, metric, None, "silence")
+            if received > last:
+                self._change(standing, CLEARED, received, metric, value, reason)
+
+    def _due(self, standing: _Standing, metric: str | None, last: int) -> Silence | None:
+        if last < 0 or metric in standing.active:
+            return None
+        compiled = standing.compiled
+        return Silence(compiled.first_allowed(last + compiled.silence_ms), metric, compiled.rule.id)
+
+    def _change(  # noqa: PLR0913 -- the fields of a finding, each by name
+        self,
+        standing: _Standing,
+        change: int,
+        at: int,
+        metric: str | None,
+        value: MetricValue | None,
+        reason: str,
+    ) -> None:
+        if change == RAISED:
+            standing.active.add(metric)
+            if standing.alarm_id is None:
+                rule = standing.compiled.rule
+                standing.alarm_id = alarm_id_of(rule, self.device_id, metric, at)
+                self.findings.append(self._finding(standing, standing.alarm_id, change, at, metric, value, reason))
+        else:
+            standing.active.discard(metric)
+            if not standing.active and standing.alarm_id is not None:
+                self.findings.append(self._finding(standing, standing.alarm_id, change, at, metric, value, reason))
+                standing.alarm_id = None
+
+    def _finding(  # noqa: PLR0913, PLR0917 -- the fields of a finding
+        self,
+        standing: _Standing,
+        alarm_id: UUID,
+        change: int,
+        at: int,
+        metric: str | None,
+        value: MetricValue | None,
+        reason: str,
+    ) -> Finding:
+        rule = standing.compiled.rule
+        return Finding(rule, self.device_id, alarm_id, change == RAISED, at, metric, value, reason)
+
+    def _fall_behind(self, at: int) -> None:
+        low, high = self.behind or (at, at)
+        self.behind = (min(low, at), max(high, at))
+
+
+def alarm_id_of(rule: Rule, device_id: str, metric: str | None, raised_ms: int) -> UUID:
+    """Return the id of an alarm: what is found again is the same alarm."""
+    return uuid5(NAMESPACE_OID, f"{rule.id}/{rule.evaluation}/{device_id}/{metric or ''}/{raised_ms}")
+
+
+def compile_rules(rules: Sequence[Rule]) -> Callable[[str, Sequence[str]], list[CompiledRule]]:
+    """Return a function that gives the enabled rules for a device in these groups."""
+    compiled = [CompiledRule(rule) for rule in rules if rule.content.is_enabled]
+    for_all = [one for one in compiled if not one.rule.content.device_ids and not one.rule.content.groups]
+    by_device: dict[str, list[CompiledRule]] = {}
+    by_group: dict[str, list[CompiledRule]] = {}
+    for one in compiled:
+        for device_id in one.rule.content.device_ids:
+            by_device.setdefault(device_id, []).append(one)
+        for group in one.rule.content.groups:
+            by_group.setdefault(group, []).append(one)
+
+    def rules_for(device_id: str, groups: Sequence[str]) -> list[CompiledRule]:
+        found = {one.rule.id: one for one in for_all}
+        for more in (by_device.get(device_id, ()), *(by_group.get(group, ()) for group in groups)):
+            found.update({one.rule.id: one for one in more})
+        return list(found.values())
+
+    return rules_for
+
+
+def _is_for_device(standing: _Standing) -> bool:
+    return standing.compiled.rule.content.metric is None
+
+
+def _narrow(series: _Series, value: MetricValue) -> None:
+    """Find anew between which numbers nothing changes."""
+    low, high = -_INFINITY, _INFINITY
+    if isinstance(value, bool | str):
+        low, high = _INFINITY, -_INFINITY
+    else:
+        for _, lane in series.banded:
+            band = lane.band(value)
+            if band is None:
+                low, high = _INFINITY, -_INFINITY
+                break
+            low, high = max(low, band[0]), min(high, band[1])
+    series.low, series.high = low, high
