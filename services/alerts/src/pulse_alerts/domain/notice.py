@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from pulse_contracts.alerts import AlarmNotice, Severity
+
 SEVERITY_RANK: Final = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -22,7 +24,7 @@ class Notice:
     rule_name: str
     device_id: str
     metric: str | None
-    severity: str
+    severity: Severity
     message: str
     value: bool | int | float | str | None
     raised_at: datetime
@@ -38,6 +40,24 @@ class Notice:
         if self.shelved_until is not None and self.shelved_until > now:
             return "shelved"
         return None
+
+    def told(self) -> AlarmNotice:
+        """Return it as it is said outside."""
+        return AlarmNotice(
+            event_id=self.step_id,
+            kind="raised" if self.kind == "raised" else "cleared",
+            at=int(self.at.timestamp() * 1000),
+            alarm_id=self.alarm_id,
+            rule_id=self.rule_id,
+            rule_name=self.rule_name,
+            device_id=self.device_id,
+            metric=self.metric,
+            severity=self.severity,
+            message=self.message,
+            value=self.value,
+            raised_at=int(self.raised_at.timestamp() * 1000),
+            reason=self.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,11 @@ class Perseverance:
     """However long a receiver asks us to wait."""
     give_up_after: timedelta = timedelta(hours=24)
 
-    def next_attempt(
-        self, attempts: int, pause: timedelta | None, now: datetime, rng: random.Random | None = None
-    ) -> datetime:
+    def next_attempt(self, attempts: int, pause: timedelta | None, now: datetime, rng: random.Random) -> datetime:
         """Return when to try again after so many attempts: twice as long each time, and somewhere in its second half."""
-        bound = min(self.longest, self.first * 2 ** min(max(attempts - 1, 0), _MAX_DOUBLINGS))
-        share = (rng or random).uniform(0.5, 1.0)
-        wait = bound * share
+        doublings = min(max(attempts - 1, 0), _MAX_DOUBLINGS)
+        bound = min(self.longest.total_seconds(), self.first.total_seconds() * 2.0**doublings)
+        wait = timedelta(seconds=bound * rng.uniform(0.5, 1.0))
         if pause is not None:
             wait = max(wait, min(pause, self.longest_asked))
         return now + wait

@@ -13,7 +13,7 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from pulse_alerts.domain.notice import SEVERITY_RANK, Digest, Notice
+from pulse_alerts.domain.notice import Digest, Notice
 from pulse_alerts.domain.quiet_hours import zone
 
 MAX_SUBJECT_CHARS: Final = 160
@@ -63,19 +63,14 @@ def subject(digest: Digest) -> str:
     """Return the subject: the worst severity, and what happened where."""
     if digest.total == 1 and digest.notices:
         only = digest.notices[0]
-        label = only.severity if only.kind == "raised" else "cleared"
+        label: str = only.severity if only.kind == "raised" else "cleared"
         return one_line(f"[{label}] {only.device_id}: {only.rule_name}", MAX_SUBJECT_CHARS)
     counted = [
         f"{number} {what}" for number, what in ((digest.raised, "raised"), (digest.cleared, "cleared")) if number
     ]
-    label = digest.worst if digest.raised else "cleared"
+    head = digest.worst if digest.raised else "cleared"
     where = digest.notices[0].device_id if digest.devices == 1 and digest.notices else f"{digest.devices} devices"
-    return one_line(f"[{label}] {where}: alarms {', '.join(counted)}", MAX_SUBJECT_CHARS)
-
-
-def worst_of(severities: Sequence[str]) -> str:
-    """Return the worst of these severities; `info` of none."""
-    return min(severities, key=lambda severity: SEVERITY_RANK[severity], default="info")
+    return one_line(f"[{head}] {where}: alarms {', '.join(counted)}", MAX_SUBJECT_CHARS)
 
 
 def _entry(notice: Notice, time_zone: str) -> list[str]:
