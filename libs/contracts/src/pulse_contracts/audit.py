@@ -1,7 +1,8 @@
 """What every service tells the audit log, on `pulse:audit`: who did, or tried to do, what to which thing.
 
 An event carries no secret: `before` and `after` hold what changed, without passwords, keys and tokens. Identity writes
-the events of all services into one hash-chained table and drops an `id` that it has already written.
+the events of all services into one hash-chained table and drops an `id` that it has already written. What it wrote, it
+tells on `pulse:audit_log`, once and in the order of the log.
 """
 
 from __future__ import annotations
@@ -42,9 +43,7 @@ class AuditResource(_Part):
     id: str | None = None
 
 
-class AuditEvent(StreamEvent):
-    """One entry of the audit log. `count` > 1: so many alike between `at` and `last_at`."""
-
+class _Told(StreamEvent):
     v: Literal[1] = 1
     id: UUID
     at: AwareDatetime
@@ -60,3 +59,18 @@ class AuditEvent(StreamEvent):
     after: dict[str, Any] | None = None
     count: Annotated[int, Field(ge=1)] = 1
     last_at: AwareDatetime | None = None
+
+
+class AuditEvent(_Told):
+    """One entry of the audit log. `count` > 1: so many alike between `at` and `last_at`."""
+
+
+class AuditWritten(_Told):
+    """`pulse:audit_log`: a row that the log now has, as `GET /api/audit` shows it.
+
+    A row that would not fit into a stream's entry comes without `before` and `after`, and `is_cut`.
+    """
+
+    seq: int
+    digest: Annotated[str, Field(description="SHA-256 over the previous row's digest, the number and the event, hex")]
+    is_cut: bool = False

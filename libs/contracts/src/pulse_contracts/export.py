@@ -48,6 +48,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "stream.device-changed": streams.DeviceChanged,
     "stream.access-changed": streams.AccessChanged,
     "stream.audit-event": audit.AuditEvent,
+    "stream.audit-written": audit.AuditWritten,
     "stream.row-changed": streams.RowChanged,
     "stream.command-changed": streams.CommandChanged,
     "stream.alarm-changed": streams.AlarmChanged,

@@ -297,9 +297,15 @@ class EventItem(Frame):
 
     id: Annotated[str, Field(description="names the event for ever: one that comes again is the same")]
     ts: Annotated[int, Field(description="when it happened, Unix ms")]
-    kind: Annotated[str, Field(description="`command`: a step of a command's life")]
+    kind: Annotated[
+        str, Field(description="`command`, `alarm`: a step of its life; `audit`: a row that the audit log now has")
+    ]
     data: Annotated[
-        dict[str, Any], Field(description="`command`: the fields of `stream.command-changed` but v, event_id and at")
+        dict[str, Any],
+        Field(
+            description="`command`, `alarm`: the fields of `stream.command-changed`, `stream.alarm-changed` but v,"
+            " event_id and at; `audit`: those of `stream.audit-written`"
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ TELEMETRY_STREAM: Final = "pulse:telemetry"
 DEVICES_STREAM: Final = "pulse:devices"
 ACCESS_STREAM: Final = "pulse:access"
 AUDIT_STREAM: Final = "pulse:audit"
+AUDIT_LOG_STREAM: Final = "pulse:audit_log"
 CHANGES_STREAM: Final = "pulse:changes"
 COMMANDS_STREAM: Final = "pulse:commands"
 SYNC_STREAM: Final = "pulse:sync"
@@ -29,6 +30,7 @@ STREAM_MAXLEN: Final = {
     DEVICES_STREAM: 100_000,
     ACCESS_STREAM: 10_000,
     AUDIT_STREAM: 200_000,
+    AUDIT_LOG_STREAM: 10_000,
     CHANGES_STREAM: 10_000,
     COMMANDS_STREAM: 100_000,
     SYNC_STREAM: 10_000,

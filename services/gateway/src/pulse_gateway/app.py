@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import httpx
@@ -32,15 +33,17 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
-from pulse_contracts.frames import CloseCode
+from pulse_contracts.frames import CloseCode, Topic
 from pulse_contracts.streams import ACCESS_STREAM
 from pulse_gateway.domain.devices import DeviceEntry
+from pulse_gateway.domain.events import Event
 from pulse_gateway.domain.refusal import Farewell
 from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.summary import PartState
 from pulse_gateway.http.dashboard_routes import dashboard_router
 from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
+from pulse_gateway.http.history_routes import history_router
 from pulse_gateway.http.live_door import LiveDoor
 from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
@@ -49,6 +52,8 @@ from pulse_gateway.http.telemetry_routes import telemetry_router
 from pulse_gateway.messaging.decoding import (
     AccessEntry,
     decode_access,
+    decode_alarm,
+    decode_audit,
     decode_command,
     decode_config,
     decode_desktop,
@@ -63,6 +68,7 @@ from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
 from pulse_gateway.storage.tables import SCHEMA, outbox
+from pulse_gateway.storage.series_snapshot import PostgresSeriesReader
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.desk import Desk, SocketLimits
@@ -72,6 +78,7 @@ from pulse_gateway.use_cases.keep_preferences import KeepPreferences
 from pulse_gateway.use_cases.live_state import LiveState
 from pulse_gateway.use_cases.sockets import Sockets
 from pulse_gateway.use_cases.stream_view import StreamView
+from pulse_gateway.use_cases.topics.log_topic import LogTopic
 
 SERVICE = "gateway"
 VERSION = "0.1.0"
@@ -184,7 +191,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
         Worker("devices_feed", _devices_feed(redis, desk, published).run),
         Worker("sync_feed", _sync_feed(redis, desk, published).run),
         Worker("config_feed", _config_feed(redis, desk, published).run),
-        Worker("commands_feed", _commands_feed(redis, desk, published).run),
+        *(Worker(f"{name}_feed", _log_feed(redis, desk, published, name).run) for name in LOGS),
         Worker("access_feed", _access_feed(redis, desk, access).run),
         Worker("rights", directory.run),
         revoked.worker(),
@@ -280,10 +287,23 @@ def _config_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) ->
     return StreamFeed(redis, state.config, handlers, desk.stats)
 
 
-def _commands_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
-    state = desk.state
-    handlers = FeedHandlers(decode_command, state.take_commands, published.check_commands, desk.hub.position_lost)
-    return StreamFeed(redis, state.commands, handlers, desk.stats)
+LOGS: Final[Mapping[Topic, tuple[Callable[[StreamId, bytes], Event], str, str]]] = {
+    Topic.COMMANDS: (decode_command, "commands", "command_view"),
+    Topic.ALERTS: (decode_alarm, "alerts", "alarm_view"),
+    Topic.AUDIT: (decode_audit, "identity", "audit_stored"),
+}
+"""Of each log how its entries are read, and the view that tells that the service behind it is there."""
+
+
+def _log_feed(redis: Redis, desk: Desk, published: PostgresPublishedState, name: Topic) -> StreamFeed:  # type: ignore[type-arg]
+    topic = desk.state.topics[name]
+    assert isinstance(topic, LogTopic)  # noqa: S101 -- narrows a type
+    decode, schema, view = LOGS[name]
+
+    async def check() -> None:
+        await published.check_view(schema, view)
+
+    return StreamFeed(redis, topic.stream, FeedHandlers(decode, topic.take, check, desk.hub.position_lost), desk.stats)
 
 
 def _access_feed(redis: Redis, desk: Desk, view: StreamView[AccessEntry]) -> StreamFeed:  # type: ignore[type-arg]
@@ -332,7 +352,9 @@ def _app(
     )
     for router in own:
         app.include_router(router)
-    app.include_router(telemetry_router(desk.state, desk.directory, PostgresHistoryReader(pool), desk.audit))
+    app.include_router(telemetry_router(desk.state, desk.directory, desk.audit))
+    readers = PostgresHistoryReader(pool), PostgresSeriesReader(pool)
+    app.include_router(history_router(desk.state, desk.directory, readers, desk.audit, desk.clock))
     app.include_router(dashboard_router(desk.state, desk.directory))
     app.include_router(forwarding_router(client, settings.services))
     app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from pulse_contracts.streams import TelemetryAnnounced
 from pulse_gateway.domain.stream_id import StreamId
-from pulse_gateway.messaging.decoding import BadEntryError, decode_access, decode_device, decode_telemetry
+from pulse_gateway.messaging.decoding import (
+    BadEntryError,
+    decode_access,
+    decode_alarm,
+    decode_audit,
+    decode_command,
+    decode_device,
+    decode_telemetry,
+)
 
 ENTRY = StreamId(7, 1)
 values = (
@@ -42,7 +50,9 @@ def test_what_the_contract_writes_is_read(announced: list, at: int) -> None:
     assert entry.late == tuple(event.late)
 
 
-@pytest.mark.parametrize("decode", [decode_telemetry, decode_device, decode_access])
+@pytest.mark.parametrize(
+    "decode", [decode_telemetry, decode_device, decode_access, decode_command, decode_alarm, decode_audit]
+)
 @pytest.mark.parametrize(
     "payload",
     [b"", b"x", b"[]", b"null", b"1", b"{}", b'{"at":"x"}', b'{"at":1,"rows":[1]}', b'{"at":1,"rows":[["d",1]]}',

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import uuid
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -17,7 +18,7 @@ from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.request_origin import RequestOrigin, request_origin
 from pulse_chassis.streams import StreamWriter
 from pulse_contracts.audit import AuditActor, AuditEvent, AuditOutcome, AuditResource
-from pulse_contracts.streams import AUDIT_STREAM
+from pulse_contracts.streams import AUDIT_LOG_STREAM, AUDIT_STREAM, MAX_ENTRY_BYTES
 from pulse_identity.domain.audit_chain import AuditFilter, extend
 from pulse_identity.messaging.audit_feed import AuditFeed
 from pulse_identity.messaging.in_memory_accounts import InMemoryAccounts
@@ -368,3 +369,23 @@ async def test_ten_thousand_mutations_verify_and_every_tampering_breaks_at_its_r
     assert (await verify()).fault.kind in {"rewritten", "forged_checkpoint"}
     await intruder("delete from identity.audit_head")
     assert (await verify()).fault.kind == "no_head"
+
+
+async def test_every_row_is_announced_once_when_it_is_written_as_the_api_shows_it(service, admin) -> None:
+    large = AuditEvent(
+        id=uuid.uuid4(), at=datetime.now(UTC), service="sync", actor=AuditActor(kind="service", id="sync"), action="x.done",
+        resource=AuditResource(type="x"), outcome=AuditOutcome.SUCCESS, after={"text": "ü" * 20_000},
+    )  # fmt: skip
+    small = large.model_copy(update={"id": uuid.uuid4(), "after": {"text": "ü"}})
+    log = service.parts.audit_log
+    assert await log.append([small, large]) == 2
+    assert await log.append([large, small]) == 0
+    async with service.parts.database.read() as session:
+        rows = await session.execute(outbox.select().where(outbox.c.stream == AUDIT_LOG_STREAM).order_by(outbox.c.id))
+        told = [json.loads(row.entry) for row in rows]
+    ours = [row for row in told if row["action"] == "x.done"]
+    assert [row["id"] for row in ours] == [str(small.id), str(large.id)]
+    assert [row["is_cut"] for row in ours] == [False, True]
+    assert max(len(json.dumps(row)) for row in ours) <= MAX_ENTRY_BYTES
+    shown = (await admin.call("GET", "/api/audit?action=x.done", status=200))["items"]
+    assert {name: value for name, value in ours[0].items() if name != "is_cut"} == shown[-1]

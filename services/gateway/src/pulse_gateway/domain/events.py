@@ -19,12 +19,20 @@ EVENT_QUEUE_BYTES: Final = 1024 * 1024
 
 
 class Event(NamedTuple):
-    """One stream entry of a log, as it is told: `item` is JSON of `{id, ts, kind, data}`, `size` its stream entry's."""
+    """One stream entry of a log, as it is told: `item` is JSON of `{id, ts, kind, data}`, `size` its stream entry's.
+
+    What belongs to no device (`device_id` None) is for everybody who may have the topic.
+    """
 
     id: StreamId
     size: int
-    device_id: str
+    device_id: str | None
     item: str
+    severity: str | None = None
+
+    def is_of(self, device_ids: Container[str]) -> bool:
+        """Tell whether it belongs to one of these devices."""
+        return self.device_id is not None and self.device_id in device_ids
 
 
 class EventTick:
@@ -95,7 +103,7 @@ class EventPending(Pending[EventTick]):
 
     @override
     def drop(self, device_ids: Container[str]) -> None:
-        kept = [(event, size) for event, size in self._queue if event.device_id not in device_ids]
+        kept = [(event, size) for event, size in self._queue if not event.is_of(device_ids)]
         self._queue = deque(kept)
         self._queued_bytes = sum(size for _, size in kept)
 

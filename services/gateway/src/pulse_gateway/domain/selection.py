@@ -43,6 +43,10 @@ class Audience:
         """Tell whether something of this device may go out."""
         return self.devices is None or device_id in self.devices
 
+    def wants(self, severity: str | None) -> bool:
+        """Tell whether something of this severity, or of none, is asked for."""
+        return severity is None or self.selection.severity is None or severity in self.selection.severity
+
 
 class AllBut(Container[str]):
     """Every device except those: what a user who saw all sees no more."""

@@ -59,7 +59,7 @@ class LiveMetrics(Collector):
     def _streams(self) -> Metric:
         connected = GaugeMetricFamily("gateway_stream_connected", "Whether a stream is being read", labels=["stream"])
         state = self._desk.state
-        for view in (state.telemetry, state.devices, state.desktops, state.config, state.commands):
+        for view in {topic.stream.name: topic.stream for topic in state.topics.values()}.values():
             # Whether a service is part of this installation shows when it publishes something for the first time.
             if view.is_ready or view in {state.telemetry, state.devices}:
                 connected.add_metric([view.name], float(view.is_connected))

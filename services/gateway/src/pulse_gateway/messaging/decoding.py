@@ -6,11 +6,16 @@ holds this decoder to what the contract accepts. Raises BadEntryError for what i
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+from uuid import UUID
+
 import orjson
 from pydantic import ValidationError
 
+from pulse_contracts.audit import AuditWritten
 from pulse_contracts.streams import (
     AccessChanged,
+    AlarmChanged,
     CommandChanged,
     ConfigChanged,
     DesktopSyncChanged,
@@ -23,6 +28,7 @@ from pulse_gateway.domain.events import Event
 from pulse_gateway.domain.settings_book import ConfigEntry
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.telemetry import Reading, TelemetryEntry
+from pulse_gateway.domain.times import to_ms
 
 
 class BadEntryError(ValueError):
@@ -97,6 +103,40 @@ def decode_command(entry_id: StreamId, payload: bytes) -> Event:
         step = CommandChanged.model_validate_json(payload)
     except ValidationError as error:
         raise BadEntryError(str(error)) from error
-    data = step.model_dump(mode="json", exclude={"v", "event_id", "at"})
-    item = {"id": str(step.event_id), "ts": step.at, "kind": "command", "data": data}
-    return Event(entry_id, len(payload), step.device_id, orjson.dumps(item).decode())
+    return _event(entry_id, payload, step.device_id, _Item(step.event_id, step.at, "command", _told(step)))
+
+
+def decode_alarm(entry_id: StreamId, payload: bytes) -> Event:
+    """Decode a step of an alarm into the event that is told of it."""
+    try:
+        step = AlarmChanged.model_validate_json(payload)
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+    item = _Item(step.event_id, step.at, "alarm", _told(step))
+    return _event(entry_id, payload, step.device_id, item)._replace(severity=step.severity)
+
+
+def decode_audit(entry_id: StreamId, payload: bytes) -> Event:
+    """Decode a row of the audit log into the event that is told of it."""
+    try:
+        row = AuditWritten.model_validate_json(payload)
+    except ValidationError as error:
+        raise BadEntryError(str(error)) from error
+    return _event(entry_id, payload, None, _Item(row.id, to_ms(row.at), "audit", row.model_dump(mode="json")))
+
+
+class _Item(NamedTuple):
+    """An event as it is told: its name for ever, when it happened, what kind it is, and the rest."""
+
+    id: UUID
+    ts: int
+    kind: str
+    data: dict[str, Any]
+
+
+def _event(entry_id: StreamId, payload: bytes, device_id: str | None, item: _Item) -> Event:
+    return Event(entry_id, len(payload), device_id, orjson.dumps(item._asdict()).decode())
+
+
+def _told(step: CommandChanged | AlarmChanged) -> dict[str, Any]:
+    return step.model_dump(mode="json", exclude={"v", "event_id", "at"})

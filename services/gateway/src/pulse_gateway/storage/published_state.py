@@ -94,9 +94,9 @@ class PostgresPublishedState:
             for row in rows
         ]
 
-    async def check_commands(self) -> None:
-        """Raise UnavailableError unless the service `commands` publishes its view."""
-        async with self._published("commands", "command_view"):
+    async def check_view(self, schema: str, view: str) -> None:
+        """Raise UnavailableError unless a service publishes this view."""
+        async with self._published(schema, view):
             return
 
     @asynccontextmanager

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pulse_contracts.frames import GapReason, Topic
 from pulse_contracts.streams import (
+    ALERTS_STREAM,
+    AUDIT_LOG_STREAM,
     COMMANDS_STREAM,
     CONFIG_STREAM,
     DEVICES_STREAM,
@@ -19,7 +21,6 @@ from pulse_contracts.streams import (
 )
 from pulse_gateway.domain.desktops import DesktopBook, DesktopEntry
 from pulse_gateway.domain.devices import DeviceBook, DeviceEntry
-from pulse_gateway.domain.events import Event
 from pulse_gateway.domain.settings_book import ConfigEntry, SettingsBook
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.telemetry import LatestValues, TelemetryEntry
@@ -27,6 +28,8 @@ from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.ports import DevicesLoaded
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.summarise import Summarise
+from pulse_gateway.use_cases.topics.alerts import Alerts
+from pulse_gateway.use_cases.topics.audit import Audit
 from pulse_gateway.use_cases.topics.commands import Commands
 from pulse_gateway.use_cases.topics.config import Config
 from pulse_gateway.use_cases.topics.devices import Devices
@@ -40,7 +43,7 @@ from pulse_gateway.use_cases.topics.telemetry_raw import TelemetryRaw
 class LiveState:
     """Latest values, devices, desktops and configuration, their streams and their topics.
 
-    `desktops`, `config` and `commands` become ready when the service behind them publishes something: their topics are
+    `desktops`, `config` and the logs become ready when the service behind them publishes something: their topics are
     unavailable until then, and nothing else waits for them.
     """
 
@@ -50,7 +53,6 @@ class LiveState:
         self.devices: StreamView[DeviceEntry] = StreamView(DEVICES_STREAM)
         self.desktops: StreamView[DesktopEntry] = StreamView(SYNC_STREAM)
         self.config: StreamView[ConfigEntry] = StreamView(CONFIG_STREAM)
-        self.commands: StreamView[Event] = StreamView(COMMANDS_STREAM)
         self.latest = LatestValues()
         self.book = DeviceBook()
         self._desktop_book = DesktopBook()
@@ -62,10 +64,12 @@ class LiveState:
         self._system_topic = System(self.devices, self.summarise, ticker)
         self._sync_topic = Sync(self.desktops, self._desktop_book, ticker, rights_changed)
         self._config_topic = Config(self.config, self._settings_book, ticker, rights_changed)
-        self._commands_topic = Commands(self.commands, ticker)
+        self.commands = Commands(StreamView(COMMANDS_STREAM), ticker)
+        self.alerts = Alerts(StreamView(ALERTS_STREAM), ticker)
+        self.audit = Audit(StreamView(AUDIT_LOG_STREAM), ticker)
         topics: tuple[LiveTopic, ...] = (
             self._latest_topic, self._raw_topic, self._devices_topic, self._system_topic,
-            self._sync_topic, self._config_topic, self._commands_topic,
+            self._sync_topic, self._config_topic, self.commands, self.alerts, self.audit,
         )  # fmt: skip
         self.topics: dict[Topic, LiveTopic] = {topic.name: topic for topic in topics}
         self.on_registry_change: Callable[[StreamId], None] = lambda _entry_id: None
@@ -144,13 +148,6 @@ class LiveState:
     def replace_config(self, entries: Iterable[ConfigChanged]) -> None:
         """Start again with the configuration that the database holds."""
         self._settings_book.replace(entries)
-
-    def take_commands(self, steps: Sequence[Event]) -> None:
-        """Take in steps of commands, in the order of the stream."""
-        for step in steps:
-            self._commands_topic.offer(step)
-        self.commands.advance(steps[-1].id)
-        self.ticker.settle()
 
     def parts_changed(self) -> None:
         """Tell the `system` topic that a part of the system came or went."""

@@ -58,8 +58,8 @@ class PublishedState(Protocol):
         """Return every configuration entry."""
         ...
 
-    async def check_commands(self) -> None:
-        """Return when the service `commands` publishes what it does."""
+    async def check_view(self, schema: str, view: str) -> None:
+        """Return when a service publishes this view."""
         ...
 
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pulse_chassis import outbox
 from pulse_chassis.clock import Clock
 from pulse_chassis.database import Database
 from pulse_chassis.logging import get_logger
-from pulse_contracts.audit import AuditEvent
+from pulse_contracts.audit import AuditEvent, AuditWritten
+from pulse_contracts.streams import AUDIT_LOG_STREAM, MAX_ENTRY_BYTES
 from pulse_identity.domain.audit_chain import (
     START,
     AuditFilter,
@@ -61,6 +63,7 @@ class PostgresAuditLog:
             if rows:
                 await session.execute(sa.insert(audit_log), [_values(row) for row in rows])
                 await self._sign(session, rows)
+                await outbox.append_many(session, AUDIT_LOG_STREAM, [_written(row) for row in rows])
         return len(rows)
 
     async def page(self, wanted: AuditFilter, before: int | None, limit: int) -> list[AuditRow]:
@@ -177,6 +180,14 @@ async def _newest_checkpoint(session: AsyncSession) -> Checkpoint | None:
 
 def _checkpoint(row: sa.Row[Any]) -> Checkpoint:
     return Checkpoint(Link(row.seq, bytes(row.digest)), row.at, bytes(row.signature))
+
+
+def _written(row: AuditRow) -> AuditWritten:
+    told = AuditWritten(**row.event().model_dump(), seq=row.seq, digest=row.digest.hex())
+    # The entry is ASCII, and so its length in bytes; the number and the digest come on top.
+    if len(row.entry) <= MAX_ENTRY_BYTES - 256:
+        return told
+    return told.model_copy(update={"before": None, "after": None, "is_cut": True})
 
 
 def _values(row: AuditRow) -> dict[str, Any]:

@@ -32,9 +32,10 @@ class LogChannel(Channel):
         self._events: list[Event] = []
 
     def offer(self, event: Event) -> None:
-        """Take an event of a device in view."""
-        self._events.append(event)
-        self.touch()
+        """Take an event of a device in view, or of none; what was not asked for is left out."""
+        if self.audience.wants(event.severity):
+            self._events.append(event)
+            self.touch()
 
     @override
     def collect(self) -> EventTick | None:
@@ -49,11 +50,11 @@ class LogChannel(Channel):
 
     @override
     def lose(self, device_ids: Collection[str]) -> None:
-        self._events = [event for event in self._events if event.device_id not in device_ids]
+        self._events = [event for event in self._events if not event.is_of(device_ids)]
 
 
 class LogTopic(LiveTopic):
-    """A log of what happens to devices; any filter will do."""
+    """A log of what happens, to devices or to anything; any filter will do."""
 
     default_interval_ms = LOG_INTERVAL_MS
     longest_interval_ms = LOG_INTERVAL_MS
@@ -62,11 +63,15 @@ class LogTopic(LiveTopic):
         super().__init__(stream)
         self._ticker = ticker
         self._interest: Interest[LogChannel] = Interest()
+        self._channels: set[LogChannel] = set()
 
-    def offer(self, event: Event) -> None:
-        """Tell everybody who may see it."""
-        for channel in self._interest.of(event.device_id):
-            channel.offer(event)
+    def take(self, events: Sequence[Event]) -> None:
+        """Tell everybody who may see them, in the order of the stream."""
+        for event in events:
+            for channel in self._channels if event.device_id is None else self._interest.of(event.device_id):
+                channel.offer(event)
+        self.stream.advance(events[-1].id)
+        self._ticker.settle()
 
     @override
     def check(self, audience: Audience) -> None:
@@ -80,12 +85,14 @@ class LogTopic(LiveTopic):
     def open(self, audience: Audience, interval_ms: int) -> Channel:
         channel = LogChannel(self.name, audience, interval_ms, self._ticker, self.stream)
         self._interest.add(channel)
+        self._channels.add(channel)
         return channel
 
     @override
     def close(self, channel: Channel) -> None:
         assert isinstance(channel, LogChannel)  # noqa: S101 -- narrows a type
         self._interest.remove(channel, channel.audience.devices)
+        self._channels.discard(channel)
 
     @override
     def regroup(self, channel: Channel, before: Collection[str] | None) -> None:
@@ -101,4 +108,8 @@ class LogTopic(LiveTopic):
     @override
     def replay(self, pending: Pending[EventTick], audience: Audience, missed: Sequence[Event]) -> None:
         assert isinstance(pending, EventPending)  # noqa: S101 -- narrows a type
-        pending.replay(event for event in missed if audience.sees(event.device_id))
+        pending.replay(
+            event
+            for event in missed
+            if (event.device_id is None or audience.sees(event.device_id)) and audience.wants(event.severity)
+        )
