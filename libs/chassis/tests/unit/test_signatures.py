@@ -105,6 +105,27 @@ def test_what_is_no_token_is_refused(trusted, token):
     assert refused(trusted, token) in {"malformed", "bad_signature"}
 
 
+def test_a_signature_has_one_form(key, trusted):
+    signed, _, signature = key.sign(PAYLOAD, KIND).rpartition(".")
+    raw = unb64(signature)
+    r = int.from_bytes(raw[:32], "big").to_bytes(33, "big")
+    for other in (raw[:-1], raw + b"\0", r + raw[32:], b"", bytes(64), b"\xff" * 64):
+        assert refused(trusted, f"{signed}.{b64(other)}") == "bad_signature"
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    alike = signature[:-1] + last[last.index(signature[-1]) + 1]  # the same bytes, with spare bits set
+    assert unb64(alike) == raw
+    spaced = f"{signature[:9]}\n{signature[9:]}"
+    standard = signature.replace("-", "+").replace("_", "/") + "+"
+    for form in (alike, signature + "==", spaced, standard):
+        assert refused(trusted, f"{signed}.{form}") == "malformed"
+
+
+def test_a_header_is_small(key, trusted):
+    _, payload, signature = key.sign(PAYLOAD, KIND).split(".")
+    for header in (b"[" * 200_000, json.dumps({"alg": "ES256", "kid": "ours", "typ": KIND, "x": "y" * 2_000}).encode()):
+        assert refused(trusted, f"{b64(header)}.{payload}.{signature}") == "malformed"
+
+
 def test_a_bomb_does_not_go_off(key, trusted, monkeypatch):
     bomb = zlib.compress(b"\0" * (20 * MAX_PAYLOAD_BYTES), 9)
     monkeypatch.setattr(signatures.zlib, "compress", lambda _payload, level: bomb)
@@ -138,6 +159,12 @@ def test_an_oversized_token_is_not_even_looked_at(key, trusted):
 def test_only_points_on_p256_are_keys(jwk):
     with pytest.raises(ValueError, match="EC P-256"):
         TrustedKeys([jwk])
+
+
+@pytest.mark.parametrize("d", ["AA", "AQ", "", 5, "ä", "x" * 60])
+def test_the_halves_of_a_key_belong_together(key, d):
+    with pytest.raises(ValueError, match="EC P-256"):
+        SigningKey({**key.private_jwk(), "d": d})
 
 
 def test_a_public_key_does_not_sign_and_a_published_one_holds_no_secret(key):
