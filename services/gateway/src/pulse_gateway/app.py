@@ -67,8 +67,8 @@ from pulse_gateway.storage.history_pages import PostgresHistoryReader
 from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
-from pulse_gateway.storage.tables import SCHEMA, outbox
 from pulse_gateway.storage.series_snapshot import PostgresSeriesReader
+from pulse_gateway.storage.tables import SCHEMA, outbox
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.desk import Desk, SocketLimits

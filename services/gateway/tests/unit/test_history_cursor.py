@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pulse_gateway.domain.history import BadCursorError, HistoryQuery, Place, read_cursor, write_cursor
 
-QUERY = HistoryQuery("dev-1", ("a",), datetime(2026, 1, 1, tzinfo=UTC), None, "asc", 100)
+QUERY = HistoryQuery(("dev-1",), ("a",), datetime(2026, 1, 1, tzinfo=UTC), None, "asc", 100)
 
 
 @given(st.integers(-(2**61), 2**61), st.integers(0, 2**62), st.integers(0, 2**31 - 1))
@@ -20,11 +20,11 @@ def test_a_place_is_read_as_it_was_written(at: int, seq: int, series: int) -> No
 @pytest.mark.parametrize(
     "other",
     [
-        HistoryQuery("dev-2", ("a",), QUERY.start, None, "asc", 100),
-        HistoryQuery("dev-1", ("b",), QUERY.start, None, "asc", 100),
-        HistoryQuery("dev-1", None, QUERY.start, None, "asc", 100),
-        HistoryQuery("dev-1", ("a",), None, None, "asc", 100),
-        HistoryQuery("dev-1", ("a",), QUERY.start, None, "desc", 100),
+        HistoryQuery(("dev-2",), ("a",), QUERY.start, None, "asc", 100),
+        HistoryQuery(("dev-1",), ("b",), QUERY.start, None, "asc", 100),
+        HistoryQuery(("dev-1",), None, QUERY.start, None, "asc", 100),
+        HistoryQuery(("dev-1",), ("a",), None, None, "asc", 100),
+        HistoryQuery(("dev-1",), ("a",), QUERY.start, None, "desc", 100),
     ],
 )
 def test_a_cursor_of_another_question_is_refused(other: HistoryQuery) -> None:

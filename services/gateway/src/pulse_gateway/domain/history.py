@@ -18,7 +18,17 @@ import orjson
 from pulse_contracts.telemetry import MetricValue
 
 MAX_PAGE: Final = 5_000
+MAX_ROWS_MERGED: Final = 500_000
+"""A page is merged from a page of each series: more than so many rows in all are refused."""
 Order = Literal["asc", "desc"]
+
+
+class TooManySeriesError(ValueError):
+    """The pages of so many series are not merged at once."""
+
+    def __init__(self, series: int) -> None:
+        super().__init__(series)
+        self.series = series
 
 
 class BadCursorError(ValueError):
@@ -36,9 +46,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """One page of one device's readings. `start` is inclusive, `end` exclusive; None is open."""
+    """One page of some devices' readings. `start` is inclusive, `end` exclusive; None is open."""
 
-    device_id: str
+    device_ids: tuple[str, ...]
     metrics: tuple[str, ...] | None
     start: datetime | None
     end: datetime | None
@@ -50,7 +60,7 @@ class HistoryQuery:
     def fingerprint(self) -> str:
         """What must be the same for a cursor to be continued."""
         question = [
-            self.device_id,
+            sorted(self.device_ids),
             sorted(self.metrics) if self.metrics is not None else None,
             self.start.isoformat() if self.start else None,
             self.end.isoformat() if self.end else None,
@@ -63,6 +73,7 @@ class HistoryQuery:
 class StoredReading:
     """One stored value."""
 
+    device_id: str
     metric: str
     recorded_at: datetime
     received_at: datetime

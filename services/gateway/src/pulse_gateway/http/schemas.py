@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from pulse_contracts.frames import LivePosition
-from pulse_contracts.ids import ClientIdField, MetricKeyField
 from pulse_contracts.telemetry import MetricValue
-from pulse_gateway.domain.history import MAX_PAGE
 from pulse_gateway.domain.summary import Summary
 
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(), return_type=str)]
@@ -54,48 +52,6 @@ class LatestPage(BaseModel):
     """A page of latest values, by device; `live` is where a socket can go on from."""
 
     items: list[LatestItem]
-    next_cursor: str | None
-    live: LivePosition
-
-
-class HistoryParameters(Query):
-    """Which stored readings."""
-
-    device_id: Annotated[ClientIdField, Field(examples=["PUMP-7"])]
-    metric: Annotated[
-        list[MetricKeyField] | None,
-        Field(max_length=64, description="repeat it; default: all", examples=[["temperature"]]),
-    ] = None
-    from_: Annotated[
-        datetime | None,
-        Field(alias="from", description="inclusive; ISO 8601 or Unix time", examples=["2026-11-21T06:00:00Z"]),
-    ] = None
-    to: Annotated[
-        datetime | None, Field(description="exclusive; ISO 8601 or Unix time", examples=["2026-11-21T18:00:00Z"])
-    ] = None
-    order: Literal["asc", "desc"] = "desc"
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 500
-    cursor: Cursor | None = None
-
-
-class HistoryItem(BaseModel):
-    """One stored value."""
-
-    metric: str
-    ts: Annotated[int, Field(description="recorded_at, Unix ms")]
-    recorded_at: Moment
-    received_at: Moment
-    value: MetricValue
-    quality: str
-    epoch: int
-    sequence_no: int
-
-
-class HistoryReply(BaseModel):
-    """A page of stored readings of one device; `live` was taken before the query."""
-
-    device_id: str
-    items: list[HistoryItem]
     next_cursor: str | None
     live: LivePosition
 

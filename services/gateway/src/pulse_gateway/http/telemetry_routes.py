@@ -1,43 +1,30 @@
-"""`/api/telemetry/latest` and `/api/telemetry/history`: the read side, within the caller's scope."""
+"""`/api/telemetry/latest`: the newest values, within the caller's scope."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import Response
 
 from pulse_chassis.bearer import Principal, requires
 from pulse_chassis.errors import InvalidError, UnavailableError
 from pulse_contracts.frames import Topic
 from pulse_contracts.permissions import Permission
-from pulse_gateway.domain.history import BadCursorError, HistoryQuery, read_cursor, write_cursor
 from pulse_gateway.domain.scope import Scope
-from pulse_gateway.domain.times import to_ms
-from pulse_gateway.http.schemas import (
-    HistoryItem,
-    HistoryParameters,
-    HistoryReply,
-    LatestItem,
-    LatestPage,
-    LatestParameters,
-)
+from pulse_gateway.http.schemas import LatestItem, LatestPage, LatestParameters
 from pulse_gateway.use_cases.access_directory import AccessDirectory
 from pulse_gateway.use_cases.live_state import LiveState
-from pulse_gateway.use_cases.ports import AccessAudit, HistoryReader
-from pulse_gateway.use_cases.read_history import live_position, read_history
+from pulse_gateway.use_cases.ports import AccessAudit
+from pulse_gateway.use_cases.read_history import live_position
 from pulse_gateway.use_cases.read_latest import read_latest
 from pulse_gateway.use_cases.tell_access import tell_access
 
 Reader = Annotated[Principal, Depends(requires(Permission.TELEMETRY_READ))]
 
 
-def telemetry_router(
-    state: LiveState, directory: AccessDirectory, history: HistoryReader, audit: AccessAudit
-) -> APIRouter:
+def telemetry_router(state: LiveState, directory: AccessDirectory, audit: AccessAudit) -> APIRouter:
     """Return the routes over this state."""
     router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
@@ -57,35 +44,6 @@ def telemetry_router(
         cursor = None if page.last_device is None else _cursor_of(page.last_device)
         return LatestPage(items=items, next_cursor=cursor, live=live)
 
-    @router.get(
-        "/history", summary="Stored readings of a device, page by page", response_model=HistoryReply,
-        responses={404: {"description": "No such device, or none of yours"}},
-    )  # fmt: skip
-    async def read_history_page(principal: Reader, asked: Annotated[HistoryParameters, Query()]) -> Response:
-        scope = await scope_for(principal, directory, state)
-        query = _query(asked)
-        page, live = await read_history(query, scope, state, history)
-        tell_access(audit, "telemetry.read", [query.device_id])
-        reply = HistoryReply(
-            device_id=query.device_id,
-            items=[
-                HistoryItem(
-                    metric=reading.metric,
-                    ts=to_ms(reading.recorded_at),
-                    recorded_at=reading.recorded_at,
-                    received_at=reading.received_at,
-                    value=reading.value,
-                    quality=reading.quality,
-                    epoch=reading.epoch,
-                    sequence_no=reading.sequence_no,
-                )
-                for reading in page.readings
-            ],
-            next_cursor=None if page.next_place is None else write_cursor(query, page.next_place),
-            live=live,
-        )
-        return Response(reply.model_dump_json(), media_type="application/json")
-
     return router
 
 
@@ -95,30 +53,6 @@ async def scope_for(principal: Principal, directory: AccessDirectory, state: Liv
         message = "the live state is being loaded"
         raise UnavailableError(message, code="not_ready", retry_after=1)
     return await directory.scope_of(principal)
-
-
-def _query(asked: HistoryParameters) -> HistoryQuery:
-    query = HistoryQuery(
-        device_id=asked.device_id,
-        metrics=None if asked.metric is None else tuple(asked.metric),
-        start=_aware(asked.from_),
-        end=_aware(asked.to),
-        order=asked.order,
-        limit=asked.limit,
-    )
-    if asked.cursor is None:
-        return query
-    try:
-        place = read_cursor(query, asked.cursor)
-    except BadCursorError:
-        raise _bad_cursor() from None
-    return HistoryQuery(query.device_id, query.metrics, query.start, query.end, query.order, query.limit, place)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
 
 
 def _split(values: list[str] | None) -> frozenset[str] | None:

@@ -11,7 +11,14 @@ from typing import Final
 
 import asyncpg
 
-from pulse_gateway.domain.history import HistoryPage, HistoryQuery, Place, StoredReading
+from pulse_gateway.domain.history import (
+    MAX_ROWS_MERGED,
+    HistoryPage,
+    HistoryQuery,
+    Place,
+    StoredReading,
+    TooManySeriesError,
+)
 from pulse_gateway.storage.pool import ReadPool
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,8 +27,8 @@ _LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 _FAR_AHEAD: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 _SERIES: Final = """
-select series_id, metric_key from telemetry.series_index
-where client_id = $1 and ($2::text[] is null or metric_key = any($2::text[]))
+select series_id, client_id, metric_key from telemetry.series_index
+where client_id = any($1) and ($2::text[] is null or metric_key = any($2::text[]))
 """
 _PAGE: Final = """
 select p.series_id, p.recorded_at, p.seq, p.epoch, p.value, p.whole, p.flag, p.text, p.quality, p.received_at
@@ -51,17 +58,19 @@ class PostgresHistoryReader:
         self._pool = pool
 
     async def read_page(self, query: HistoryQuery) -> HistoryPage:
-        """Return one page; one row more than asked for tells whether there is another."""
+        """Return one page; one row more than asked for tells whether there is another. Raises TooManySeriesError."""
         async with self._pool.connection() as connection:
             found = await connection.fetch(
-                _SERIES, query.device_id, None if query.metrics is None else list(query.metrics)
+                _SERIES, list(query.device_ids), None if query.metrics is None else list(query.metrics)
             )
-            names = {row["series_id"]: row["metric_key"] for row in found}
+            names = {row["series_id"]: (row["client_id"], row["metric_key"]) for row in found}
+            if len(names) * query.limit > MAX_ROWS_MERGED:
+                raise TooManySeriesError(len(names))
             rows = await connection.fetch(_statement(query), *_arguments(query, list(names))) if names else []
         page = rows[: query.limit]
         has_more = len(rows) > query.limit
         return HistoryPage(
-            tuple(_reading(row, names[row["series_id"]]) for row in page),
+            tuple(_reading(row, *names[row["series_id"]]) for row in page),
             _place(page[-1]) if has_more else None,
         )
 
@@ -96,9 +105,10 @@ def _place(row: asyncpg.Record) -> Place:
     return Place((row["recorded_at"] - _EPOCH) // _MICROSECOND, row["seq"], row["series_id"])
 
 
-def _reading(row: asyncpg.Record, metric: str) -> StoredReading:
+def _reading(row: asyncpg.Record, device_id: str, metric: str) -> StoredReading:
     value = next((row[name] for name in ("whole", "value", "flag", "text") if row[name] is not None), "")
     return StoredReading(
+        device_id=device_id,
         metric=metric,
         recorded_at=row["recorded_at"],
         received_at=row["received_at"],

@@ -1,6 +1,8 @@
-"""Give a page of a device's stored readings to somebody who may see the device."""
+"""Give a page of stored readings to somebody who may see their devices."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from pulse_chassis.errors import NotFoundError
 from pulse_contracts.frames import LivePosition, Topic
@@ -17,11 +19,17 @@ async def read_history(
 
     A device of somebody else is answered as one that does not exist.
     """
-    if not scope.sees(query.device_id) or (scope.sees_all and query.device_id not in state.book):
-        message = "there is no such device"
-        raise NotFoundError(message, code="unknown_device", field="query.device_id")
+    require_devices(query.device_ids, scope, state)
     live = live_position(state, Topic.TELEMETRY_RAW)
     return await reader.read_page(query), live
+
+
+def require_devices(device_ids: Collection[str], scope: Scope, state: LiveState) -> None:
+    """Raise NotFoundError unless somebody may see all of these devices."""
+    for device_id in device_ids:
+        if not scope.sees(device_id) or (scope.sees_all and device_id not in state.book):
+            message = "there is no such device"
+            raise NotFoundError(message, code="unknown_device", field="query.device_id")
 
 
 def live_position(state: LiveState, topic: Topic) -> LivePosition:
