@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from pulse_chassis.bearer import Principal, requires
+from pulse_chassis.csv_text import csv_lines
 from pulse_contracts.audit import AuditEvent, AuditOutcome
 from pulse_contracts.permissions import Permission
 from pulse_identity.domain.audit_chain import AuditFilter, AuditRow
@@ -23,8 +22,6 @@ from pulse_identity.http.use_case_set import Given, caller_of
 router = APIRouter(tags=["audit"])
 CSV: Final = "text/csv"
 _MAX_SEQ: Final = 2**63 - 1
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection)."""
 _COLUMNS: Final = (
     "seq", "at", "last_at", "count", "service", "actor_kind", "actor_id", "actor_name", "address", "request_id",
     "action", "resource_type", "resource_id", "outcome", "reason", "before", "after", "digest",
@@ -122,16 +119,9 @@ def _prefers_csv(accept: str | None) -> bool:
 
 
 async def _csv(pages: AsyncIterator[list[AuditRow]]) -> AsyncIterator[str]:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow(_COLUMNS)
+    yield csv_lines([_COLUMNS])
     async for rows in pages:
-        for row in rows:
-            writer.writerow([_cell(value) for value in _values(row)])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-    yield buffer.getvalue()
+        yield csv_lines(_values(row) for row in rows)
 
 
 def _values(row: AuditRow) -> list[Any]:
@@ -156,9 +146,3 @@ def _values(row: AuditRow) -> list[Any]:
         None if event.after is None else json.dumps(event.after),
         row.digest.hex(),
     ]
-
-
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return "" if value is None else value
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
