@@ -5,16 +5,36 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from pulse_alerts.domain.reachable import parse_networks
+from pulse_alerts.domain.retrying import Perseverance
+from pulse_alerts.http import channel_routes
+from pulse_alerts.http.channel_use_cases import ChannelUseCases
+from pulse_alerts.http.notification_metrics import notification_counters
+from pulse_alerts.messaging.device_screens import MqttScreens
+from pulse_alerts.messaging.mailed_people import MailedPeople
+from pulse_alerts.messaging.posted_webhooks import PostedWebhooks, webhook_client
 from pulse_alerts.settings import AlertsSettings
+from pulse_alerts.storage.channel_rows import SecretBox
+from pulse_alerts.storage.channel_store import PostgresChannelWork
+from pulse_alerts.storage.notifier_store import PostgresNotifierWork
 from pulse_alerts.storage.tables import SCHEMA, outbox
+from pulse_alerts.use_cases.edit_channels import EditChannels
+from pulse_alerts.use_cases.find_channels import FindChannels
+from pulse_alerts.use_cases.forget_notifications import ForgetNotifications
+from pulse_alerts.use_cases.notify import Notify
+from pulse_alerts.use_cases.plan_deliveries import PlanDeliveries
+from pulse_alerts.use_cases.send_messages import SendMessages, Ways
+from pulse_alerts.use_cases.try_channel import TryChannel
 from pulse_chassis import streams
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
@@ -25,14 +45,19 @@ from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
+from pulse_chassis.mail import mail_sender
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
+from pulse_chassis.periodic import periodic_worker
 from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
+from pulse_chassis.sealing import SealError, SealKey
 from pulse_chassis.serve import http_worker
+from pulse_chassis.settings import SettingsError
 
 SERVICE: Final = "alerts"
 MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
+HOUSEKEEPING_SECONDS: Final = 3600.0
 POOL_SIZE: Final = 10
 """Evaluation, late spans, notifications, the outbox, the audit trail, health, and requests."""
 
@@ -48,6 +73,11 @@ class Parts:
     audit_trail: AuditTrail
     clock: Clock
     registry: CollectorRegistry
+    channels: PostgresChannelWork
+    notifier_work: PostgresNotifierWork
+    webhook_client: httpx.AsyncClient
+    screens: MqttScreens
+    notify: Notify
 
 
 async def migrate(settings: AlertsSettings) -> None:
@@ -70,6 +100,7 @@ async def open_parts(settings: AlertsSettings, clock: Clock | None = None) -> As
     try:
         yield parts
     finally:
+        await parts.webhook_client.aclose()
         await parts.redis.aclose()
         await parts.database.dispose()
 
@@ -79,6 +110,7 @@ def make_app(parts: Parts) -> FastAPI:
     health = HealthRegistry()
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
+    health.add("mqtt", parts.screens.check)
     rights = CurrentRights(parts.revoked, published_rights(parts.database))
     authority = Authority(
         jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked, rights=rights
@@ -87,6 +119,7 @@ def make_app(parts: Parts) -> FastAPI:
     idempotency = Idempotency(parts.redis, SERVICE, PlainAnswers(), authority)
     edge = Edge.of(parts.settings, parts.redis, SERVICE)
     app = _routed_app(health, parts.registry, authority, idempotency, edge)
+    app.state.channel_use_cases = _channel_use_cases(parts)
     app.state.audit = parts.audit_trail
     return app
 
@@ -99,7 +132,13 @@ def openapi() -> dict[str, Any]:
 def make_workers(parts: Parts) -> Sequence[Worker]:
     """Return everything that runs in the process."""
     settings = parts.settings
+    forget_notifications = ForgetNotifications(
+        parts.notifier_work, parts.clock, timedelta(days=settings.alerts_notifications_kept_days)
+    )
     return [
+        Worker("notify", parts.notify.run),
+        parts.screens.worker(parts.notify.broker_is_back),
+        periodic_worker(HOUSEKEEPING_SECONDS, "forget_notifications", forget_notifications),
         parts.revoked.worker(),
         parts.audit_trail.worker(),
         OutboxRelay(parts.database, outbox, parts.redis).worker(),
@@ -116,6 +155,13 @@ def make_workers(parts: Parts) -> Sequence[Worker]:
 def _make_parts(settings: AlertsSettings, clock: Clock) -> Parts:
     database = Database(settings.database_url, pool_size=POOL_SIZE, application_name=SERVICE, outbox=outbox)
     redis = streams.connect_redis(settings.redis_url)
+    registry = create_registry()
+    box = SecretBox(_seal_key(settings))
+    notifier_work = PostgresNotifierWork(database, box)
+    client = webhook_client()
+    screens = MqttScreens(settings.mqtt_endpoint)
+    notify = _notify(settings, notifier_work, client, screens, registry, clock)
+    database.on_outbox_commit(notify.wake)
     return Parts(
         settings=settings,
         database=database,
@@ -123,8 +169,49 @@ def _make_parts(settings: AlertsSettings, clock: Clock) -> Parts:
         revoked=RevokedSessions(redis),
         audit_trail=AuditTrail(SERVICE, database, clock),
         clock=clock,
-        registry=create_registry(),
+        registry=registry,
+        channels=PostgresChannelWork(database, box),
+        notifier_work=notifier_work,
+        webhook_client=client,
+        screens=screens,
+        notify=notify,
     )
+
+
+def _notify(
+    settings: AlertsSettings,
+    work: PostgresNotifierWork,
+    client: httpx.AsyncClient,
+    screens: MqttScreens,
+    registry: CollectorRegistry,
+    clock: Clock,
+) -> Notify:
+    count = notification_counters(registry).add
+    perseverance = Perseverance(give_up_after=timedelta(hours=settings.alerts_give_up_hours))
+    ways = Ways(
+        people=MailedPeople(mail_sender(settings.mail_server), settings.alerts_dashboard_url),
+        webhooks=PostedWebhooks(client, parse_networks(settings.alerts_webhook_networks), clock),
+        screens=screens,
+    )
+    plan = PlanDeliveries(work, perseverance, clock, count)
+    return Notify(work, plan, SendMessages(work, ways, perseverance, clock, count), clock)
+
+
+def _channel_use_cases(parts: Parts) -> ChannelUseCases:
+    allowed = parse_networks(parts.settings.alerts_webhook_networks)
+    return ChannelUseCases(
+        edit=EditChannels(parts.channels, allowed, parts.clock),
+        find=FindChannels(parts.channels),
+        try_one=TryChannel(parts.channels, parts.clock),
+    )
+
+
+def _seal_key(settings: AlertsSettings) -> SealKey:
+    try:
+        return SealKey(settings.alerts_seal_key.get_secret_value())
+    except SealError:
+        message = "PULSE_ALERTS_SEAL_KEY: is no X25519 key in base 64"
+        raise SettingsError(message) from None
 
 
 def _routed_app(
@@ -134,7 +221,7 @@ def _routed_app(
     idempotency: Idempotency | None = None,
     edge: Edge | None = None,
 ) -> FastAPI:
-    return create_app(
+    app = create_app(
         service=SERVICE,
         title="PrecisionPulse alerts",
         version=version("pulse-alerts"),
@@ -144,3 +231,5 @@ def _routed_app(
         idempotency=idempotency,
         edge=edge,
     )
+    app.include_router(channel_routes.router)
+    return app

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from pulse_chassis.settings import ServiceSettings
+from pulse_alerts.domain.reachable import parse_networks
+from pulse_chassis.mail_settings import MailSettings
 
 
-class AlertsSettings(ServiceSettings):
+class AlertsSettings(MailSettings):
     """Everything that can be set."""
 
     alerts_seal_key: SecretStr = Field(description="URLs and keys of webhooks are stored sealed to it: X25519, base 64")
@@ -27,3 +28,16 @@ class AlertsSettings(ServiceSettings):
         default=48.0, gt=0, description="for which late readings are looked through for alarms of the past"
     )
     alerts_kept_days: int = Field(default=365, ge=1, description="for which cleared alarms are kept")
+    alerts_webhook_networks: str = Field(
+        default="",
+        description="private networks that webhooks may lead into, without TLS as well; comma-separated CIDR",
+    )
+    alerts_give_up_hours: float = Field(default=24.0, gt=0, description="for which a notification is tried again")
+    alerts_notifications_kept_days: int = Field(default=90, ge=1, description="for which what was sent is kept")
+    alerts_dashboard_url: str | None = Field(default=None, description="where e-mails lead for the list of alarms")
+
+    @field_validator("alerts_webhook_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text

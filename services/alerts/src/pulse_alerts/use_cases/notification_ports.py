@@ -13,6 +13,7 @@ from pulse_alerts.domain.channel import Channel, WebhookSecret
 from pulse_alerts.domain.notice import Digest, Notice
 from pulse_alerts.domain.release import Waiting, Which
 from pulse_alerts.domain.retrying import Outcome
+from pulse_alerts.use_cases.ports import Caller, Directory, Page
 from pulse_contracts.alerts import AlertsWebhook, DeviceAlerts
 from pulse_contracts.audit import AuditEvent
 
@@ -237,16 +238,21 @@ class DeliveryRow:
 class ChannelUnit(Protocol):
     """One transaction over channels, for people."""
 
-    async def channels(self) -> list[Channel]:
-        """Return all channels by name."""
+    @property
+    def directory(self) -> Directory:
+        """Rights and devices."""
+        ...
+
+    async def count(self) -> int:
+        """Wait for the turn to add a channel, and return how many there are."""
         ...
 
     async def channel(self, channel_id: UUID) -> Channel | None:
-        """Return a channel; inside a transaction that changes it is held until the end."""
+        """Return a channel, held until the transaction ends."""
         ...
 
     async def secret(self, channel_id: UUID) -> WebhookSecret | None:
-        """Return what a webhook's secret is now; None when there is none, or it cannot be opened."""
+        """Return a webhook's secret; None when there is none, or it cannot be opened any more."""
         ...
 
     async def add(self, channel: Channel, secret: WebhookSecret | None, by: UUID) -> None:
@@ -254,18 +260,55 @@ class ChannelUnit(Protocol):
         ...
 
     async def save(self, channel: Channel, secret: WebhookSecret | None, by: UUID) -> None:
-        """Write a changed channel; a secret of None stays as it was. What waits for one that is not enabled is suppressed.
+        """Write a changed channel; what waits for one that is not enabled is suppressed, and devices are told anew.
         Raises ConflictError (`channel_name_taken`)."""
         ...
 
-    async def delete(self, channel_id: UUID, now: datetime) -> None:
+    async def delete(self, channel: Channel, now: datetime, by: UUID) -> None:
         """Delete a channel; what waits for it is suppressed, what was sent stays readable."""
         ...
 
-    async def add_test(self, test: Trial) -> None:
+    async def add_trial(self, trial: Trial) -> None:
         """Add a message that tries a channel."""
         ...
 
     async def tell_audit(self, events: Sequence[AuditEvent]) -> None:
         """Tell the audit log when, and only if, the transaction commits."""
+        ...
+
+
+class ChannelReads(Protocol):
+    """One view of channels and what went through them, for somebody who reads."""
+
+    @property
+    def directory(self) -> Directory:
+        """Rights and devices."""
+        ...
+
+    async def channels(self) -> list[Channel]:
+        """Return all channels by name."""
+        ...
+
+    async def channel(self, channel_id: UUID) -> Channel | None:
+        """Return a channel."""
+        ...
+
+    async def messages(self, channel_id: UUID, states: Sequence[MessageState], page: Page) -> list[MessageRow]:
+        """Return a page of a channel's messages, newest first."""
+        ...
+
+    async def deliveries(self, caller: Caller, alarm_id: UUID) -> list[DeliveryRow] | None:
+        """Return what became of an alarm's steps for each channel; None when the alarm is not in scope."""
+        ...
+
+
+class ChannelWork(Protocol):
+    """Begins transactions. What they raise when the database is away is UnavailableError."""
+
+    def change(self) -> AbstractAsyncContextManager[ChannelUnit]:
+        """Give a transaction; it commits at the end of the block."""
+        ...
+
+    def look(self) -> AbstractAsyncContextManager[ChannelReads]:
+        """Give a view that cannot write."""
         ...

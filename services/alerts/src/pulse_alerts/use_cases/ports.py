@@ -222,12 +222,12 @@ class LostLeaseError(Exception):
 class EvaluationStore(Protocol):
     """Where evaluation begins from, and where it commits. Raises UnavailableError."""
 
-    async def claim(self, worker: str, lease_seconds: float, *, is_first: bool) -> list[Share]:
-        """Take this worker's fair share, newly, and say that it is here; with `is_first` all that it ever had again."""
+    async def claim(self, worker: str, lease_seconds: float) -> list[Share]:
+        """Say that this worker is here; take its fair share, newly, and give back what it has beyond."""
         ...
 
     async def fair_share(self, worker: str, lease_seconds: float) -> tuple[int, int]:
-        """Say that this worker is here; return how many partitions it should have, and how many more it could take."""
+        """Say that this worker is here; return how many partitions it should have, and how many are nobody's."""
         ...
 
     async def release(self, worker: str, shares: Sequence[Share]) -> None:
