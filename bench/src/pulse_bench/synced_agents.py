@@ -1,41 +1,33 @@
-"""A role's change on real agents: outbox, replica on disk, threads and all, two hundred of them in this process.
+"""A role's change on real agents: outbox, replica on disk, threads and all, some of them in each of several processes.
 
-How far an agent is, it reports itself once the row is swapped in; the figure is when the server has that report, so
-it is an upper bound of what the agent saw.
+An agent of its own process takes 58 MiB, two hundred would take twelve GiB; in one process they would wait for one
+interpreter. How far an agent is, it reports itself once the row is swapped in; the figure is when the server has that
+report, so it is an upper bound of what the agent saw.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from pulse_agent.app import Agent
-from pulse_agent.configuration.desktop_keys import load_identity
-from pulse_agent.configuration.device import load_device
 from pulse_agent.configuration.enrolment import EnrolmentError, enroll
-from pulse_agent.configuration.key_store import KeyStore, Secret, load_secret
-from pulse_agent.domain.quota import Quota
-from pulse_agent.replica.database import REPLICA_FILE
-from pulse_agent.replica.live import LiveReplica
-from pulse_agent.settings import OUTBOX_FILE, AgentSettings
+from pulse_bench.agent_host import DRAIN_SECONDS
 from pulse_bench.errors import BenchError
 from pulse_bench.stack import Stack, sign_in
 from pulse_bench.sync_load import ANSWER_SECONDS, ENROLLING, SpreadFigure, change_role, role_of_admin
-from pulse_chassis.clock import SystemClock
-from pulse_chassis.run import Worker, run_workers
-from pulse_contracts.ids import ClientId
 from pulse_simulator.gateway_session import GatewayError, GatewaySession
 
 _PREFIX: Final = "bench-agent-"
-_BALLAST_BYTES: Final = 64 * 1024
+_AGENTS_OF_A_PROCESS: Final = 20
 _POLL_SECONDS: Final = 0.01
 _FAR: Final = "select count(*) from sync.desktop where cursor >= $1 and device_id like $2 || '%'"
 _LOGGED: Final = "select cursor from sync.entry where entity = 'roles' and id = $1 and version >= $2"
@@ -71,34 +63,35 @@ async def _running_agents(stack: Stack, session: GatewaySession, agents: int) ->
 
     try:
         homes = await asyncio.gather(*(one(number) for number in range(agents)))
-        async with AsyncExitStack() as entered:
-            workers = [worker for home in homes for worker in await _enter(entered, home)]
-            stop = asyncio.Event()
-            running = asyncio.create_task(run_workers(workers, stop=stop, drain_seconds=30))
-            try:
-                yield
-            finally:
-                stop.set()
-                await running
+        async with AsyncExitStack() as hosts:
+            for start in range(0, agents, _AGENTS_OF_A_PROCESS):
+                await hosts.enter_async_context(_hosted(homes[start : start + _AGENTS_OF_A_PROCESS]))
+            yield
     except (EnrolmentError, GatewayError) as error:
         raise BenchError(f"the agents could not be enrolled: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _enter(entered: AsyncExitStack, data: Path) -> list[Worker]:
-    device = load_device(data)
-    key = load_secret(data, device.device_id, KeyStore(device.key_store), Secret.API_KEY)
-    replica = LiveReplica(data / REPLICA_FILE, load_identity(data, device), SystemClock())
-    settings = AgentSettings(
-        outbox_path=data / OUTBOX_FILE,
-        client_id=ClientId(device.device_id),
-        endpoint=device.endpoint(data, key),
-        quota=Quota(ballast_bytes=_BALLAST_BYTES),
-    )
-    agent = await entered.enter_async_context(Agent(settings, downlinks=[replica]))
-    await entered.enter_async_context(replica)
-    return [*agent.workers(), Worker("replica", replica.run)]
+@asynccontextmanager
+async def _hosted(homes: Sequence[Path]) -> AsyncIterator[None]:
+    """Run these agents in a process of their own; closing its input ends it."""
+    command = [sys.executable, "-m", "pulse_bench.agent_host", *map(str, homes)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    try:
+        yield
+        assert process.stdin is not None  # noqa: S101 -- it was asked for
+        process.stdin.close()
+        async with asyncio.timeout(DRAIN_SECONDS * 2):
+            code = await process.wait()
+        if code != 0:
+            raise BenchError(f"agents ended with code {code}")
+    except TimeoutError as error:
+        raise BenchError("agents did not end") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _change(
