@@ -7,7 +7,7 @@ has one alarm on a device: raised by the first of its series, cleared when none 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -25,6 +25,7 @@ LATE_MS: Final = 60_000
 _INFINITY: Final = float("inf")
 _MINUTE_MS: Final = 60_000
 _WEEK_MINUTES: Final = 8 * 24 * 60
+_NEVER: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class CompiledRule:
         condition = rule.content.condition
         self.no_data = condition if isinstance(condition, NoData) else None
         self.silence_ms = round(self.no_data.for_seconds * 1_000) if self.no_data else 0
+        self.since_ms = round(rule.updated.at.timestamp() * 1_000)
+        """Nobody asked for what was silent before."""
 
     def lane(self) -> Lane | None:
         """Return a lane for a series."""
@@ -89,21 +92,14 @@ class _Series:
     silences: list[_Standing] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """When something will have been silent for too long, unless it speaks."""
-
-    due_ms: int
-    metric: str | None
-    rule_id: UUID
-
-
 class DeviceEvaluator:
     """One device."""
 
     def __init__(self, device_id: str, partition: int, rules: Sequence[CompiledRule]) -> None:
         self.device_id = device_id
         self.partition = partition
+        self.is_noteworthy = False
+        """Whether there are findings, readings behind, or a silence began that nobody waits for yet."""
         self.findings: list[Finding] = []
         self.behind: tuple[int, int] | None = None
         """From when to when readings came that are not newer than what was evaluated."""
@@ -111,11 +107,18 @@ class DeviceEvaluator:
         self._series: dict[str, _Series | None] = {}
         self._self_silences = [s for s in self._standings.values() if s.compiled.no_data and _is_for_device(s)]
         self._received = -1
+        self._next_due = _NEVER
+        """Before this no silence is too long; it may be early, never late."""
 
     @property
-    def watches_metrics(self) -> bool:
-        """Whether any rule watches a metric, and not only the device."""
-        return len(self._self_silences) < len(self._standings)
+    def rule_ids(self) -> frozenset[UUID]:
+        """Which rules are on the device."""
+        return frozenset(self._standings)
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether any reading counts, because a rule asks whether the device is silent."""
+        return bool(self._self_silences)
 
     def is_watched(self, metric: str) -> bool:
         """Tell whether any rule watches a metric."""
@@ -124,9 +127,11 @@ class DeviceEvaluator:
     def observe(self, at: int, received: int, metrics: Mapping[str, MetricValue]) -> None:
         """Take a reading; all times are Unix milliseconds. What it did is in `findings` and `behind`."""
         at = received if at > received + AHEAD_MS else at
-        if self._self_silences:
-            self._hear(self._self_silences, self._received, received, None)
-        self._received = max(self._received, received)
+        if received > self._next_due:
+            self.pass_time(received - 1, is_offline=True)
+        if received > self._received:
+            self._end_silence(self._self_silences, None, self._received, received)
+            self._received = received
         for metric, value in metrics.items():
             try:
                 series = self._series[metric]
@@ -135,9 +140,9 @@ class DeviceEvaluator:
             if series is None:
                 continue
             last = series.received
-            if series.silences:
-                self._hear(series.silences, last, received, metric, value)
             if received > last:
+                if series.silences:
+                    self._end_silence(series.silences, metric, last, received, value)
                 series.received = received
             if at <= series.head:
                 # What came before, comes again: it is new only if the series has not been heard since.
@@ -156,54 +161,51 @@ class DeviceEvaluator:
 
     def hear_late(self, received: int) -> None:
         """Note that something came that is late: then silence was only delay."""
-        self._hear(self._self_silences, self._received, received, None, reason="delayed")
-        self._received = max(self._received, received)
+        if received > self._next_due:
+            self.pass_time(received - 1, is_offline=True)
+        if received > self._received:
+            self._end_silence(self._self_silences, None, self._received, received, reason="delayed")
+            self._received = received
         for metric, series in self._series.items():
-            if series is not None and series.silences:
-                self._hear(series.silences, series.received, received, metric, reason="delayed")
-                series.received = max(series.received, received)
+            if series is not None and series.silences and received > series.received:
+                self._end_silence(series.silences, metric, series.received, received, reason="delayed")
+                series.received = received
 
-    def expect(self, since_ms: int, metrics: Sequence[str]) -> None:
-        """Count the silence of these known series, and of the device, from this moment, unless they came later."""
-        self._received = max(self._received, since_ms)
+    def expect(self, metrics: Sequence[str]) -> None:
+        """Wait for more of these series, and of the device, although nothing of them was evaluated yet."""
+        if metrics:
+            self._received = max(self._received, 0)
         for metric in metrics:
             series = self._opened(metric)
             if series is not None:
-                series.received = max(series.received, since_ms)
+                series.received = max(series.received, 0)
+        self._next_due = self.next_due()
 
-    def next_silences(self) -> list[Silence]:
-        """Return when each silence that is not raised yet becomes due."""
-        found = [self._due(standing, None, self._received) for standing in self._self_silences]
-        for metric, series in self._series.items():
-            if series is not None:
-                found.extend(self._due(standing, metric, series.received) for standing in series.silences)
-        return [silence for silence in found if silence is not None]
+    def next_due(self) -> int:
+        """Return when the next silence will have been too long, unless it is broken."""
+        return min((due for due, _, _ in self._dues()), default=_NEVER)
 
-    def due_of(self, silence: Silence) -> Silence | None:
-        """Return the same silence with the time at which it is due now; None when there is none any more."""
-        standing = self._standings.get(silence.rule_id)
-        if standing is None:
-            return None
-        if silence.metric is None:
-            return self._due(standing, None, self._received)
-        series = self._series.get(silence.metric)
-        return None if series is None else self._due(standing, silence.metric, series.received)
+    def pass_time(self, until_ms: int, *, is_offline: bool) -> None:
+        """Raise for what was silent for too long by then, in the order in which it was, unless that waits for a device
+        that is offline. It is found by the clock, or by the reading that ends it: with the same outcome.
+        """
+        for due, metric, standing in sorted(self._dues(), key=_by_due):
+            no_data = standing.compiled.no_data
+            if due > until_ms:
+                break
+            if no_data is not None and not (is_offline and no_data.while_offline == "hold"):
+                self._change(standing, RAISED, due, metric, None, "silence")
+        self._next_due = self.next_due()
 
-    def fall_silent(self, silence: Silence) -> None:
-        """Raise for a silence that has become due."""
-        standing = self._standings[silence.rule_id]
-        self._change(standing, RAISED, silence.due_ms, silence.metric, None, "silence")
+    @property
+    def may_wait(self) -> bool:
+        """Whether any rule waits for a device that is offline."""
+        return any(s.compiled.no_data and s.compiled.no_data.while_offline == "hold" for s in self._standings.values())
 
-    def holds_while_offline(self, silence: Silence) -> bool:
-        """Tell whether a device that is known to be offline is not reported for this silence."""
-        standing = self._standings.get(silence.rule_id)
-        no_data = standing.compiled.no_data if standing else None
-        return no_data is not None and no_data.while_offline == "hold"
-
-    def leave(self, rule_ids: set[UUID] | None, at_ms: int, reason: str) -> None:
-        """Clear what stands of these rules (None: of all), because they are not for this device any more."""
+    def leave(self, rule_ids: Collection[UUID], at_ms: int, reason: str) -> None:
+        """Clear what stands of these rules, because they are not for this device any more."""
         for rule_id, standing in self._standings.items():
-            if (rule_ids is None or rule_id in rule_ids) and standing.alarm_id is not None:
+            if rule_id in rule_ids and standing.alarm_id is not None:
                 self.findings.append(self._finding(standing, standing.alarm_id, CLEARED, at_ms, None, None, reason))
 
     def dump(self) -> dict[str, Any]:
@@ -244,6 +246,7 @@ class DeviceEvaluator:
                 evaluation, state = states.get(str(standing.compiled.rule.id), (None, None))
                 if evaluation == standing.compiled.rule.evaluation:
                     lane.load(state)
+        self._next_due = self.next_due()
 
     def head_of(self, metric: str) -> int:
         """Return the time of the newest reading of a series that was evaluated; -1 without any."""
@@ -266,6 +269,7 @@ class DeviceEvaluator:
                 series.always.append((standing, lane))
         is_watched = bool(series.silences or series.banded or series.always)
         self._series[metric] = series if is_watched else None
+        self.is_noteworthy |= bool(series.silences)
         return self._series[metric]
 
     def _step(self, lanes: list[tuple[_Standing, Lane]], at: int, metric: str, value: MetricValue) -> None:
@@ -274,32 +278,33 @@ class DeviceEvaluator:
             if change:
                 self._change(standing, change, at, metric, value, "condition")
 
-    def _hear(  # noqa: PLR0913 -- what was heard, each by name
+    def _end_silence(
         self,
         standings: list[_Standing],
+        metric: str | None,
         last: int,
         received: int,
-        metric: str | None,
         value: MetricValue | None = None,
         reason: str = "condition",
     ) -> None:
         for standing in standings:
-            if metric not in standing.active:
-                # Nobody looked in time: a silence that is over is found by its end.
-                due = self._due(standing, metric, last)
-                if due is None or due.due_ms >= received or self.holds_while_offline(due):
-                    continue
-                self._change(standing, RAISED, due.due_ms, metric, None, "silence")
-            if received > last:
+            if metric in standing.active:
                 self._change(standing, CLEARED, received, metric, value, reason)
+        if standings and last < 0:
+            # The first that was ever heard of it: from now on it can fall silent.
+            self.is_noteworthy = True
+            self._next_due = min(self._next_due, received)
 
-    def _due(self, standing: _Standing, metric: str | None, last: int) -> Silence | None:
-        if last < 0 or metric in standing.active:
-            return None
-        compiled = standing.compiled
-        return Silence(compiled.first_allowed(last + compiled.silence_ms), metric, compiled.rule.id)
+    def _dues(self) -> list[tuple[int, str | None, _Standing]]:
+        found: list[tuple[int, str | None, _Standing]] = []
+        if self._received >= 0:
+            found += [(_due(s, self._received), None, s) for s in self._self_silences if None not in s.active]
+        for metric, series in self._series.items():
+            if series is not None and series.received >= 0:
+                found += [(_due(s, series.received), metric, s) for s in series.silences if metric not in s.active]
+        return found
 
-    def _change(  # noqa: PLR0913 -- the fields of a finding, each by name
+    def _change(
         self,
         standing: _Standing,
         change: int,
@@ -308,6 +313,7 @@ class DeviceEvaluator:
         value: MetricValue | None,
         reason: str,
     ) -> None:
+        self.is_noteworthy = True
         if change == RAISED:
             standing.active.add(metric)
             if standing.alarm_id is None:
@@ -316,6 +322,8 @@ class DeviceEvaluator:
                 self.findings.append(self._finding(standing, standing.alarm_id, change, at, metric, value, reason))
         else:
             standing.active.discard(metric)
+            if standing.compiled.no_data is not None:
+                self._next_due = min(self._next_due, at)
             if not standing.active and standing.alarm_id is not None:
                 self.findings.append(self._finding(standing, standing.alarm_id, change, at, metric, value, reason))
                 standing.alarm_id = None
@@ -334,6 +342,7 @@ class DeviceEvaluator:
         return Finding(rule, self.device_id, alarm_id, change == RAISED, at, metric, value, reason)
 
     def _fall_behind(self, at: int) -> None:
+        self.is_noteworthy = True
         low, high = self.behind or (at, at)
         self.behind = (min(low, at), max(high, at))
 
@@ -366,6 +375,15 @@ def compile_rules(rules: Sequence[Rule]) -> Callable[[str, Sequence[str]], list[
 
 def _is_for_device(standing: _Standing) -> bool:
     return standing.compiled.rule.content.metric is None
+
+
+def _due(standing: _Standing, last: int) -> int:
+    compiled = standing.compiled
+    return compiled.first_allowed(max(last, compiled.since_ms) + compiled.silence_ms)
+
+
+def _by_due(item: tuple[int, str | None, _Standing]) -> tuple[int, str, UUID]:
+    return (item[0], item[1] or "", item[2].compiled.rule.id)
 
 
 def _narrow(series: _Series, value: MetricValue) -> None:

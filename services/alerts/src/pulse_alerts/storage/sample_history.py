@@ -1,0 +1,138 @@
+"""Stored readings through ingest's published view, a device at a time and in slices, so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pulse_alerts.domain.alarm import moment, unix_ms
+from pulse_alerts.domain.evaluator import AHEAD_MS, LATE_MS
+from pulse_alerts.use_cases.ports import Sample
+from pulse_chassis.database import Database
+
+SLICE_MS: Final = 3_600_000
+"""An hour of readings is read at once: 3,600 rows of a series at 1 Hz."""
+ROWS_AT_ONCE: Final = 5_000
+_MS: Final = "floor(extract(epoch from {column}) * 1000)::bigint"
+_COLUMNS: Final = (
+    f"series_id, {_MS.format(column='recorded_at')} as at_ms, {_MS.format(column='received_at')} as received_ms,"
+    " value, whole, flag, text, recorded_at, seq"
+)
+_LIVE: Final = sa.text(f"""
+select {_COLUMNS} from telemetry.sample_data
+where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and recorded_at < :end
+  and quality = 'good' and received_at - recorded_at <= :late
+order by received_at, recorded_at, seq
+""")  # noqa: S608 -- our own columns
+_NEWEST: Final = sa.text("""
+select max(recorded_at) from telemetry.sample_data
+where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and quality = 'good'
+""")
+_RECORDED: Final = sa.text(f"""
+select {_COLUMNS} from telemetry.sample_data
+where series_id = any(cast(:ids as integer[])) and quality = 'good'
+  and recorded_at >= :start and recorded_at <= :end and (recorded_at, series_id, seq) > (:after, :series, :seq)
+order by recorded_at, series_id, seq limit :most
+""")  # noqa: S608 -- our own columns
+_LATE: Final = sa.text("""
+select min(recorded_at) as low, max(recorded_at) as high from telemetry.sample_data
+where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and received_at >= :received
+  and quality = 'good' and received_at - recorded_at > :late
+""")
+
+
+class PostgresHistory:
+    """A `History`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def live(
+        self, series: Mapping[str, int], from_ms: int, to_ms: int | None = None
+    ) -> AsyncIterator[Sequence[Sample]]:
+        """Give what was not late, in the order in which it was received.
+
+        Slices are by recorded time, for which there is an index. A reading that is recorded in one slice may be
+        received in the next: it is held back until that one is read.
+        """
+        names, ids = _names(series), list(series.values())
+        end_ms = await self._end(ids, from_ms) if to_ms is None else to_ms + 1
+        held: list[Sample] = []
+        for start in range(from_ms, end_ms, SLICE_MS):
+            end = min(start + SLICE_MS, end_ms)
+            asked = {"ids": ids, "start": moment(start), "end": moment(end), "late": _delta(LATE_MS)}
+            async with self._database.read() as session:
+                held += [_sample(row, names) for row in await session.execute(_LIVE, asked)]
+            held.sort(key=_by_reception)
+            # A clock may be ahead, but by as little as the evaluator believes it.
+            ready = [one for one in held if one.received_ms < end - AHEAD_MS]
+            held = [one for one in held if one.received_ms >= end - AHEAD_MS]
+            if ready:
+                yield ready
+        if held:
+            yield held
+
+    async def recorded(self, series: Mapping[str, int], from_ms: int, to_ms: int) -> AsyncIterator[Sequence[Sample]]:
+        """Give all readings in the order of their times."""
+        names = _names(series)
+        asked: dict[str, Any] = {
+            "ids": list(series.values()),
+            "start": moment(from_ms),
+            "end": moment(to_ms + 1),
+            "after": moment(from_ms - 1),
+            "series": -1,
+            "seq": -1,
+            "most": ROWS_AT_ONCE,
+        }
+        while True:
+            async with self._database.read() as session:
+                rows = (await session.execute(_RECORDED, asked)).all()
+            if rows:
+                yield [_sample(row, names) for row in rows]
+            if len(rows) < ROWS_AT_ONCE:
+                return
+            last = rows[-1]
+            asked |= {"start": last.recorded_at, "after": last.recorded_at, "series": last.series_id, "seq": last.seq}
+
+    async def late_stretch(
+        self, series: Mapping[str, int], from_ms: int, received_from_ms: int
+    ) -> tuple[int, int] | None:
+        """Return from when to when late readings are that were received since."""
+        asked = {
+            "ids": list(series.values()),
+            "start": moment(from_ms),
+            "received": moment(received_from_ms),
+            "late": _delta(LATE_MS),
+        }
+        async with self._database.read() as session:
+            row = (await session.execute(_LATE, asked)).one()
+        return None if row.low is None else (unix_ms(row.low), unix_ms(row.high))
+
+    async def _end(self, ids: list[int], from_ms: int) -> int:
+        async with self._database.read() as session:
+            newest = await session.scalar(_NEWEST, {"ids": ids, "start": moment(from_ms)})
+        return from_ms if newest is None else unix_ms(newest) + 1
+
+
+def _names(series: Mapping[str, int]) -> dict[int, str]:
+    return {series_id: metric for metric, series_id in series.items()}
+
+
+def _sample(row: sa.Row[Any], names: Mapping[int, str]) -> Sample:
+    if row.text is not None:
+        value = row.text
+    elif row.flag is not None:
+        value = row.flag
+    else:
+        value = row.value if row.whole is None else row.whole
+    return Sample(names[row.series_id], row.at_ms, row.received_ms, value)
+
+
+def _by_reception(sample: Sample) -> tuple[int, int]:
+    return (sample.received_ms, sample.at_ms)
+
+
+def _delta(milliseconds: int) -> Any:
+    return moment(milliseconds) - moment(0)

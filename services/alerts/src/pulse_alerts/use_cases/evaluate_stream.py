@@ -1,0 +1,68 @@
+"""Evaluate this worker's devices, life after life: whatever goes wrong, the next begins from what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pulse_alerts.use_cases.evaluation import Evaluation, Patience, SharesMovedError, Tools
+from pulse_alerts.use_cases.ports import LostLeaseError
+from pulse_chassis.backoff import Backoff
+from pulse_chassis.errors import UnavailableError
+from pulse_chassis.logging import get_logger
+
+_log = get_logger("evaluate_stream")
+
+
+class EvaluateStream:
+    """One worker."""
+
+    def __init__(self, worker: str, tools: Tools, patience: Patience) -> None:
+        self._worker = worker
+        self._tools = tools
+        self._patience = patience
+        self._partitions: list[int] = []
+        self._was_away = False
+
+    @property
+    def partitions(self) -> list[int]:
+        """Which partitions of the devices are this worker's now."""
+        return self._partitions
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Evaluate until `stop`; then commit, and give the devices to others."""
+        backoff = Backoff(0.2, 5.0)
+        while not stop.is_set():
+            try:
+                await self._live(stop, backoff)
+            except UnavailableError as error:
+                if not self._was_away:
+                    _log.warning("evaluation_interrupted", reason=error.message)
+                self._was_away = True
+                await _pause(stop, backoff.next_delay())
+            except LostLeaseError:
+                _log.warning("evaluation_lost_its_lease")
+                await _pause(stop, backoff.next_delay())
+            except SharesMovedError:
+                _log.info("evaluation_shares_moved")
+            self._tools.count("evaluations_restarted")
+
+    async def _live(self, stop: asyncio.Event, backoff: Backoff) -> None:
+        evaluation = Evaluation(self._worker, self._tools, self._patience, was_away=self._was_away)
+        await evaluation.open()
+        self._partitions = evaluation.partitions
+        self._was_away = False
+        try:
+            while not stop.is_set():
+                await evaluation.advance()
+                backoff.reset()
+            await evaluation.close()
+        finally:
+            self._partitions = []
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,395 @@
+"""The evaluation of one worker's devices: hot state in memory, committed device by device.
+
+Guaranteed: what a rule found, and how far its device got, commit together, so that nothing is found twice and nothing
+is lost. The position in the stream is only where to begin reading again: a reading that comes again changes nothing.
+After an error the object is thrown away, and another begins from what is committed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from pulse_alerts.domain.alarm import found, unix_ms
+from pulse_alerts.domain.evaluator import DeviceEvaluator, compile_rules
+from pulse_alerts.domain.partitions import partition_of
+from pulse_alerts.domain.rule import Rule
+from pulse_alerts.use_cases.ports import (
+    Announcement,
+    Count,
+    Device,
+    EvaluationStore,
+    History,
+    Mark,
+    Progress,
+    Share,
+    TelemetryNews,
+)
+from pulse_chassis.clock import Clock
+from pulse_chassis.logging import get_logger
+
+ENTRIES_AT_ONCE: Final = 500
+BLOCK_MS: Final = 500
+DEVICES_AT_ONCE: Final = 1_000
+"""States in one commit: some 2 MB, and a moment of the database."""
+FOUND_AT_ONCE: Final = 500
+OVERLAP_MS: Final = 120_000
+"""How long before the committed position a reading may have been received that was announced behind it."""
+GRACE_MS: Final = 3_000
+"""How long a reading may take from reception to the stream before its device counts as silent."""
+LOOK_SECONDS: Final = 1.0
+REGISTRY_SECONDS: Final = 30.0
+OFFLINE_AGAIN_MS: Final = 30_000
+NEVER_MS: Final = 2**62
+_log = get_logger("evaluation")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long things may take."""
+
+    lease_seconds: float
+    flush_seconds: float
+    settle_seconds: float
+    late_lookback: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What evaluation works with."""
+
+    store: EvaluationStore
+    news: TelemetryNews
+    history: History
+    clock: Clock
+    count: Count
+
+
+class SharesMovedError(Exception):
+    """Workers came or went: begin again with a fair share."""
+
+
+class Evaluation:
+    """One life, from what is committed to the next error."""
+
+    def __init__(self, worker: str, tools: Tools, patience: Patience, *, was_away: bool) -> None:
+        self._worker = worker
+        self._tools = tools
+        self._patience = patience
+        self._was_away = was_away
+        self._shares: list[Share] = []
+        self._mine: frozenset[int] = frozenset()
+        self._rules: list[Rule] = []
+        self._revision = -1
+        self._devices: dict[str, Device] = {}
+        self._names: dict[str, str] = {}
+        self._series: dict[str, dict[str, int]] = {}
+        self._evaluators: dict[str, DeviceEvaluator | None] = {}
+        self._progress = Progress()
+        self._dirty: set[str] = set()
+        self._urgent: set[str] = set()
+        self._timers: list[tuple[int, str]] = []
+        self._timed: dict[str, int] = {}
+        self._epoch = ""
+        self._cursor = ""
+        self._received_ms = 0
+        self._calm_from = tools.clock.monotonic() + (patience.settle_seconds if was_away else 0.0)
+        self._flushed_at = self._looked_at = self._registered_at = tools.clock.monotonic()
+
+    @property
+    def partitions(self) -> list[int]:
+        """Which partitions are this worker's."""
+        return sorted(self._mine)
+
+    async def open(self) -> None:
+        """Take a share of the devices, and go on where it was left. Raises UnavailableError."""
+        tools = self._tools
+        # The end is read before the database is: what is committed later is announced behind it.
+        self._epoch, end = await tools.news.epoch(), await tools.news.end()
+        self._shares = await tools.store.claim(self._worker, self._patience.lease_seconds)
+        self._mine = frozenset(share.partition for share in self._shares)
+        await self._read_rules()
+        await self._read_registry()
+        states = await tools.store.states(self.partitions)
+        for device_id in {*self._devices, *states}:
+            self._prepare(device_id, states.get(device_id))
+        await self._take_up(end)
+        _log.info("evaluation_began", partitions=len(self._mine), devices=len(self._evaluators), rules=len(self._rules))
+
+    async def advance(self, block_ms: int | None = BLOCK_MS) -> int:
+        """Evaluate what came, and the time that passed; return how many entries came.
+
+        Raises UnavailableError, LostLeaseError and SharesMovedError.
+        """
+        now_ms = unix_ms(self._tools.clock.now())
+        before = self._cursor
+        entries = await self._tools.news.read(before, ENTRIES_AT_ONCE, block_ms)
+        is_behind = len(entries) >= ENTRIES_AT_ONCE
+        # Trimming takes the oldest first: while the entry that we read after is there, none behind it is missing.
+        if is_behind and not await self._tools.news.is_there(before):
+            await self._fill_hole(before)
+        for entry in entries:
+            await self._take(entry)
+        if not is_behind:
+            await self._look_for_silence(now_ms)
+        await self._write_down()
+        await self._look_around()
+        return len(entries)
+
+    async def flush(self) -> None:
+        """Commit all state, and the position. Raises UnavailableError, LostLeaseError."""
+        await self._commit_dirty()
+        await self._commit([], Mark(self._epoch, self._cursor, self._received_ms))
+
+    async def close(self) -> None:
+        """Commit all, and let others have the devices at once. Raises UnavailableError, LostLeaseError."""
+        await self.flush()
+        await self._tools.store.release(self._worker, self._shares)
+
+    async def _take_up(self, end: str) -> None:
+        """Find where to go on in the stream; what is not in it any more comes from the database."""
+        news = self._tools.news
+        marks = {share.mark for share in self._shares}
+        known = [mark for mark in marks if mark is not None]
+        self._received_ms = min((mark.received_ms for mark in known), default=unix_ms(self._tools.clock.now()))
+        there = [mark for mark in known if mark.epoch == self._epoch and await news.is_there(mark.position)]
+        self._cursor = min((mark.position for mark in there), key=_place, default=end)
+        if len(there) < len(known):
+            await self._fill(self._received_ms, has_lost_entries=True)
+        elif self._was_away and known:
+            await self._fill(self._received_ms, has_lost_entries=False)
+
+    async def _fill_hole(self, before: str) -> None:
+        _log.warning("stream_outran_evaluation", position=before)
+        await self._fill(self._received_ms, has_lost_entries=True)
+
+    async def _fill(self, received_ms: int, *, has_lost_entries: bool) -> None:
+        """Evaluate what is in the database since, a device at a time."""
+        tools = self._tools
+        began = tools.clock.monotonic()
+        tools.count("holes_filled")
+        filled = 0
+        for device_id, evaluator in list(self._evaluators.items()):
+            if evaluator is None:
+                continue
+            filled += await self._catch_up(evaluator, received_ms - OVERLAP_MS, None)
+            if has_lost_entries and (series := self._watched(evaluator)):
+                lookback = self._patience.late_lookback // timedelta(milliseconds=1)
+                late = await tools.history.late_stretch(series, received_ms - lookback, received_ms - OVERLAP_MS)
+                if late is not None:
+                    self._stretch(device_id, evaluator, *late)
+            if len(self._dirty) >= DEVICES_AT_ONCE or len(self._progress.found) >= FOUND_AT_ONCE or self._is_time:
+                # Without the position: until all is filled, it is still the old one.
+                await self._commit_dirty()
+        tools.count("readings_filled", filled)
+        _log.info("hole_filled", readings=filled, seconds=round(tools.clock.monotonic() - began, 3))
+
+    async def _catch_up(self, evaluator: DeviceEvaluator, from_ms: int, to_ms: int | None) -> int:
+        series = self._watched(evaluator)
+        if not series:
+            return 0
+        filled = 0
+        async for samples in self._tools.history.live(series, from_ms, to_ms):
+            for sample in samples:
+                evaluator.observe(sample.at_ms, sample.received_ms, {sample.metric: sample.value})
+            filled += len(samples)
+        if filled:
+            self._touched(evaluator)
+        return filled
+
+    def _watched(self, evaluator: DeviceEvaluator) -> dict[str, int]:
+        series = self._series.get(evaluator.device_id, {})
+        return {
+            metric: number for metric, number in series.items() if evaluator.hears_all or evaluator.is_watched(metric)
+        }
+
+    async def _take(self, entry: Announcement) -> None:
+        for device_id, from_ms, to_ms in entry.late:
+            await self._take_late(entry, device_id, from_ms, to_ms)
+        evaluators, at, dirty = self._evaluators, entry.at_ms, self._dirty
+        for device_id, recorded, quality, metrics in entry.rows:
+            try:
+                evaluator = evaluators[device_id]
+            except KeyError:
+                evaluator = self._prepare(device_id, None)
+            if evaluator is None or quality != "good":
+                continue
+            evaluator.observe(recorded, at, metrics)
+            dirty.add(device_id)
+            if evaluator.is_noteworthy:
+                self._touched(evaluator)
+        self._tools.count("readings_evaluated", len(entry.rows))
+        self._cursor = entry.position
+        self._received_ms = max(self._received_ms, at)
+
+    async def _take_late(self, entry: Announcement, device_id: str, from_ms: int, to_ms: int) -> None:
+        evaluator = self._evaluators.get(device_id) or self._prepare(device_id, None)
+        if evaluator is None:
+            return
+        # What ingest could not announce while the stream was away comes as a stretch, too, and was not late.
+        metrics = [metric for metric in self._series.get(device_id, {}) if evaluator.is_watched(metric)]
+        if any(evaluator.head_of(metric) < to_ms for metric in metrics):
+            await self._catch_up(evaluator, from_ms, to_ms)
+        evaluator.hear_late(entry.at_ms)
+        self._stretch(device_id, evaluator, from_ms, to_ms)
+
+    def _stretch(self, device_id: str, evaluator: DeviceEvaluator, from_ms: int, to_ms: int) -> None:
+        held = self._progress.late.get(device_id, (0, from_ms, to_ms))
+        self._progress.late[device_id] = (evaluator.partition, min(held[1], from_ms), max(held[2], to_ms))
+        self._dirty.add(device_id)
+        if evaluator.is_noteworthy:
+            self._touched(evaluator)
+
+    def _touched(self, evaluator: DeviceEvaluator) -> None:
+        """Note what an evaluator found, and wait for the silence that may have begun."""
+        self._write_up(evaluator)
+        self._wait_for(evaluator)
+
+    def _write_up(self, evaluator: DeviceEvaluator) -> None:
+        device_id = evaluator.device_id
+        evaluator.is_noteworthy = False
+        self._dirty.add(device_id)
+        if evaluator.behind is not None:
+            behind, evaluator.behind = evaluator.behind, None
+            self._stretch(device_id, evaluator, *behind)
+        if evaluator.findings:
+            self._progress.found.extend(found(finding, self._names) for finding in evaluator.findings)
+            evaluator.findings.clear()
+            self._urgent.add(device_id)
+
+    async def _look_for_silence(self, now_ms: int) -> None:
+        """Raise for what has been silent for too long: only when all that came is evaluated, and nothing was away."""
+        due_ms = now_ms - GRACE_MS
+        if not self._timers or self._timers[0][0] > due_ms or self._tools.clock.monotonic() < self._calm_from:
+            return
+        due = []
+        while self._timers and self._timers[0][0] <= due_ms:
+            at_ms, device_id = heapq.heappop(self._timers)
+            if self._timed.get(device_id) == at_ms:
+                del self._timed[device_id]
+                due.append(device_id)
+        waiting = [one for one in due if (e := self._evaluators.get(one)) is not None and e.may_wait]
+        offline = await self._tools.store.offline(waiting) if waiting else set()
+        for device_id in due:
+            evaluator = self._evaluators.get(device_id)
+            if evaluator is None:
+                continue
+            evaluator.pass_time(due_ms, is_offline=device_id in offline)
+            self._write_up(evaluator)
+            # Who is offline, and is waited for, is due still: it is looked at again, but not at once.
+            self._wait_for(evaluator, now_ms + OFFLINE_AGAIN_MS if evaluator.next_due() <= due_ms else None)
+
+    def _wait_for(self, evaluator: DeviceEvaluator, at_ms: int | None = None) -> None:
+        """Look at a device's silence when its time has come; a look that was to be later is not taken any more."""
+        device_id, due = evaluator.device_id, at_ms or evaluator.next_due()
+        if due < self._timed.get(device_id, NEVER_MS):
+            self._timed[device_id] = due
+            heapq.heappush(self._timers, (due, device_id))
+
+    async def _write_down(self) -> None:
+        """Commit what was found at once, with the state of its devices; the rest when it is time."""
+        if self._is_time:
+            await self.flush()
+        elif self._urgent:
+            await self._commit([], None)
+
+    @property
+    def _is_time(self) -> bool:
+        """Whether state was not committed for a while, or the lease has to be renewed."""
+        passed = self._tools.clock.monotonic() - self._flushed_at
+        return passed >= min(self._patience.flush_seconds, self._patience.lease_seconds / 3)
+
+    async def _commit_dirty(self) -> None:
+        while len(self._dirty) > DEVICES_AT_ONCE:
+            await self._commit([self._dirty.pop() for _ in range(DEVICES_AT_ONCE)], None)
+        await self._commit(list(self._dirty), None)
+
+    async def _commit(self, device_ids: Sequence[str], mark: Mark | None) -> None:
+        """Commit what was found, the state of its devices and of these."""
+        progress, self._progress = self._progress, Progress()
+        progress.mark = mark
+        chosen = {*device_ids, *self._urgent}
+        self._dirty -= chosen
+        self._urgent.clear()
+        for device_id in chosen:
+            evaluator = self._evaluators.get(device_id)
+            if evaluator is not None:
+                progress.states.append((device_id, evaluator.partition, evaluator.dump()))
+        tools = self._tools
+        self._flushed_at = tools.clock.monotonic() if mark is not None else self._flushed_at
+        await tools.store.commit(self._worker, self._shares, self._patience.lease_seconds, tools.clock.now(), progress)
+        for one in progress.found:
+            tools.count("alarms_raised" if one.finding.is_raised else "alarms_cleared")
+
+    async def _look_around(self) -> None:
+        """Notice changed rules, devices and workers."""
+        now = self._tools.clock.monotonic()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        fair, free = await self._tools.store.fair_share(self._worker, self._patience.lease_seconds)
+        if len(self._mine) > fair or (len(self._mine) < fair and free > 0):
+            await self.flush()
+            raise SharesMovedError
+        is_registry_old = now - self._registered_at >= REGISTRY_SECONDS
+        if is_registry_old or await self._tools.store.revision() != self._revision:
+            await self.flush()
+            await self._rebuild()
+
+    async def _rebuild(self) -> None:
+        """Put the rules of now on the devices of now; what stands where no rule is any more is cleared."""
+        kept = {device_id: e.dump() for device_id, e in self._evaluators.items() if e is not None}
+        before = {device_id: e for device_id, e in self._evaluators.items() if e is not None}
+        await self._read_rules()
+        await self._read_registry()
+        self._evaluators.clear()
+        self._timers.clear()
+        self._timed.clear()
+        at_ms = unix_ms(self._tools.clock.now())
+        for device_id in {*self._devices, *kept}:
+            evaluator = self._prepare(device_id, kept.get(device_id))
+            former = before.get(device_id)
+            if former is None:
+                continue
+            former.leave(former.rule_ids - (evaluator.rule_ids if evaluator else frozenset()), at_ms, "out_of_scope")
+            if former.findings:
+                self._progress.found.extend(found(finding, self._names) for finding in former.findings)
+                self._urgent.add(device_id)
+            if evaluator is None:
+                self._progress.gone.append(device_id)
+        await self.flush()
+
+    async def _read_rules(self) -> None:
+        self._revision, self._rules = await self._tools.store.rules()
+        self._rules_for = compile_rules(self._rules)
+
+    async def _read_registry(self) -> None:
+        devices = await self._tools.store.devices()
+        self._devices = {one.device_id: one for one in devices if partition_of(one.device_id) in self._mine}
+        self._names = {one.device_id: one.name for one in self._devices.values()}
+        series = await self._tools.store.series()
+        self._series = {device_id: numbers for device_id, numbers in series.items() if device_id in self._devices}
+        self._registered_at = self._tools.clock.monotonic()
+
+    def _prepare(self, device_id: str, kept: Mapping[str, Any] | None) -> DeviceEvaluator | None:
+        """Put the rules on a device; None when there are none for it, or it is somebody else's."""
+        evaluator = None
+        device = self._devices.get(device_id)
+        if device is not None:
+            rules = self._rules_for(device_id, device.groups)
+            if rules:
+                evaluator = DeviceEvaluator(device_id, partition_of(device_id), rules)
+                evaluator.expect(list(self._series.get(device_id, ())))
+                if kept is not None:
+                    evaluator.load(kept)
+                self._wait_for(evaluator)
+        self._evaluators[device_id] = evaluator
+        return evaluator
+
+
+def _place(position: str) -> tuple[int, int]:
+    milliseconds, _, number = position.partition("-")
+    return int(milliseconds), int(number or 0)
