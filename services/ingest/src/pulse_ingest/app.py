@@ -51,10 +51,13 @@ from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
+from pulse_ingest.storage.rollup_partitions import RollupPartitions
+from pulse_ingest.storage.rollups import Rollups
 from pulse_ingest.use_cases.accept_message import AcceptMessage
 from pulse_ingest.use_cases.follow_devices import FollowDevices
 from pulse_ingest.use_cases.greet_client import GreetClient
 from pulse_ingest.use_cases.keep_partitions import KeepPartitions
+from pulse_ingest.use_cases.keep_rollups import KeepRollups
 from pulse_ingest.use_cases.pump_messages import PumpMessages
 from pulse_ingest.use_cases.report_devices import ReportDevices
 from pulse_ingest.use_cases.settle_batch import SettleBatch
@@ -66,8 +69,8 @@ SERVICE: Final = "ingest"
 VERSION: Final = "0.1.0"
 SCHEMA: Final = "telemetry"
 MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
-POOL_SIZE: Final = 10
-"""The pipeline's own connection, four hellos at once, reports, devices, partitions, health, and one to spare."""
+POOL_SIZE: Final = 12
+"""The pipeline's own, four hellos at once, reports, devices, two for partitions, roll-ups, health, and one to spare."""
 
 _log = get_logger("app")
 
@@ -83,6 +86,7 @@ async def migrate(settings: IngestSettings) -> None:
     pool = await _pool(settings)
     try:
         await _partitions(settings, pool).tend(SystemClock().now())
+        await RollupPartitions(pool).tend(SystemClock().now())
     finally:
         await pool.close()
 
@@ -242,6 +246,8 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         Worker("live_stream", core.live.run),
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
+        Worker("keep_rollup_partitions", KeepPartitions(RollupPartitions(pool), core.clock).run),
+        Worker("keep_rollups", KeepRollups(Rollups(pool)).run),
         revoked.worker(),
         trail.worker(),
         OutboxRelay(database, outbox, redis).worker(),

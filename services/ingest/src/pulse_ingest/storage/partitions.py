@@ -6,6 +6,8 @@ same transaction; every lock is given up after two seconds and tried again at th
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "sample_day_"
 _LOCK_KEY: Final = "telemetry.partitions"
+_PIECE_ROWS: Final = 10_000
 _EXISTING: Final = """
 select c.relname from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
-where i.inhparent = 'telemetry.sample'::regclass
+where i.inhparent = $1::text::regclass
 """
 _DELETE_BY_AGE: Final = (
     ("sample_default", "received_at"),
@@ -49,18 +52,11 @@ class Partitions:
 
     async def tend(self, now: datetime) -> Upkeep:
         """Create what will be needed and drop what is too old. Raises DeferredError."""
-        with verdicts():
-            async with self._pool.acquire() as connection:
-                has_lock = "select pg_try_advisory_lock(hashtextextended($1, 0))"
-                if not await connection.fetchval(has_lock, _LOCK_KEY):
-                    return Upkeep()
-                try:
-                    return await self._tend(connection, now)
-                finally:
-                    await connection.execute("select pg_advisory_unlock(hashtextextended($1, 0))", _LOCK_KEY)
+        async with turn_of(self._pool, _LOCK_KEY) as connection:
+            return Upkeep() if connection is None else await self._tend(connection, now)
 
     async def _tend(self, connection: Connection, now: datetime) -> Upkeep:
-        existing = {record[0] for record in await connection.fetch(_EXISTING)}
+        existing = await partitions_of(connection, "sample")
         if "sample_default" not in existing:
             await connection.execute("create table if not exists telemetry.sample_default (like telemetry.sample)")
             await connection.execute("alter table telemetry.sample attach partition telemetry.sample_default default")
@@ -70,49 +66,91 @@ class Partitions:
         for offset in range(-self._behind, self._ahead + 1):
             day = today + timedelta(days=offset)
             if day >= oldest and _name(day) not in existing:
-                await _create(connection, day)
+                await create_partition(connection, _partition(day))
                 created.append(_name(day))
         dropped = [name for name in sorted(existing) if name.startswith(_PREFIX) and _day(name) < oldest]
         for name in dropped:
-            async with connection.transaction():
-                await connection.execute("set local lock_timeout = '2s'")
-                await connection.execute(f"drop table telemetry.{name}")
+            await drop_partition(connection, name)
         return Upkeep(tuple(created), tuple(dropped), await self._delete_old(connection, now - self._retention))
 
     async def _delete_old(self, connection: Connection, before: datetime) -> int:
-        deleted = 0
-        for table, column in _DELETE_BY_AGE:
-            # In small pieces, so that no transaction holds anything for long.
-            statement = (
-                f"delete from telemetry.{table} where ctid in "  # noqa: S608 -- names from the table above
-                f"(select ctid from telemetry.{table} where {column} < $1 limit 10000)"
-            )
-            count = 10_000
-            while count == 10_000:
-                status = await connection.execute(statement, before)
-                count = int(status.rsplit(" ", 1)[1])
-                deleted += count
-        return deleted
+        return sum([await delete_before(connection, table, column, before) for table, column in _DELETE_BY_AGE])
 
 
-async def _create(connection: Connection, day: date) -> None:
-    name, low, high = _name(day), day.isoformat(), (day + timedelta(days=1)).isoformat()
-    within = f"recorded_at >= '{low} 00:00+00' and recorded_at < '{high} 00:00+00'"
+@asynccontextmanager
+async def turn_of(pool: Pool, name: str) -> AsyncIterator[Connection | None]:
+    """Give a connection to the one worker whose turn it is, None to the others. Raises DeferredError."""
+    with verdicts():
+        async with pool.acquire() as connection:
+            if not await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", name):
+                yield None
+                return
+            try:
+                yield connection
+            finally:
+                await connection.execute("select pg_advisory_unlock(hashtextextended($1, 0))", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition of `telemetry.<table>` by `column`, from one day (UTC, included) to another (excluded)."""
+
+    table: str
+    column: str
+    name: str
+    low: date
+    high: date
+
+
+async def partitions_of(connection: Connection, table: str) -> set[str]:
+    """Return the names of a table's partitions."""
+    return {record[0] for record in await connection.fetch(_EXISTING, f"telemetry.{table}")}
+
+
+async def create_partition(connection: Connection, partition: Partition) -> None:
+    """Make a partition, and move into it what sits in the default one."""
+    table, name = partition.table, partition.name
+    low, high = (f"'{day.isoformat()} 00:00+00'" for day in (partition.low, partition.high))
+    within = f"{partition.column} >= {low} and {partition.column} < {high}"
     async with connection.transaction():
         await connection.execute("set local lock_timeout = '2s'")
         # Nothing may enter the default partition between the move and the attachment.
-        await connection.execute("lock table telemetry.sample_default in share row exclusive mode")
-        await connection.execute(f"create table telemetry.{name} (like telemetry.sample)")
+        await connection.execute(f"lock table telemetry.{table}_default in share row exclusive mode")
+        await connection.execute(f"create table telemetry.{name} (like telemetry.{table})")
         await connection.execute(f"alter table telemetry.{name} add constraint {name}_range check ({within})")
         await connection.execute(
-            f"with moved as (delete from telemetry.sample_default where {within} returning *) "  # noqa: S608 -- ours
+            f"with moved as (delete from telemetry.{table}_default where {within} returning *) "  # noqa: S608 -- ours
             f"insert into telemetry.{name} select * from moved"
         )
         await connection.execute(
-            f"alter table telemetry.sample attach partition telemetry.{name} "
-            f"for values from ('{low} 00:00+00') to ('{high} 00:00+00')"
+            f"alter table telemetry.{table} attach partition telemetry.{name} for values from ({low}) to ({high})"
         )
         await connection.execute(f"alter table telemetry.{name} drop constraint {name}_range")
+
+
+async def drop_partition(connection: Connection, name: str) -> None:
+    """Drop a partition with all that is in it."""
+    async with connection.transaction():
+        await connection.execute("set local lock_timeout = '2s'")
+        await connection.execute(f"drop table telemetry.{name}")
+
+
+async def delete_before(connection: Connection, table: str, column: str, before: datetime) -> int:
+    """Delete the rows of `telemetry.<table>` that are older, in small pieces, so that nothing is held for long."""
+    statement = (
+        f"delete from telemetry.{table} where ctid in "  # noqa: S608 -- names of our own
+        f"(select ctid from telemetry.{table} where {column} < $1 limit {_PIECE_ROWS})"
+    )
+    deleted, count = 0, _PIECE_ROWS
+    while count == _PIECE_ROWS:
+        status = await connection.execute(statement, before)
+        count = int(status.rsplit(" ", 1)[1])
+        deleted += count
+    return deleted
+
+
+def _partition(day: date) -> Partition:
+    return Partition("sample", "recorded_at", _name(day), day, day + timedelta(days=1))
 
 
 def _name(day: date) -> str:

@@ -1,8 +1,9 @@
 """Batches into PostgreSQL: one transaction each, in which every stored row is checked against the ledger.
 
-Within the transaction: extend the ledgers (locked in order of client and epoch) and learn what they had before → copy
-the rows that they had not → refused rows → losses → latest values. It commits with `synchronous_commit = on`; only then
-does `store` return. All writers take their locks in this order, each set sorted, so that they cannot deadlock.
+Within the transaction: join the generation of the roll-ups → extend the ledgers (locked in order of client and epoch)
+and learn what they had before → copy the rows that they had not → mark their minutes → refused rows → losses → latest
+values. It commits with `synchronous_commit = on`; only then does `store` return. All writers take their locks in this
+order, each set sorted, so that they cannot deadlock.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pulse_ingest.domain.ranges import Ranges
 from pulse_ingest.domain.reading import RejectedRow
 from pulse_ingest.storage.array_text import bool_array, number_array, text_array, whole_array
 from pulse_ingest.storage.postgres_link import PostgresLink
+from pulse_ingest.storage.rollup_marks import RollupMarks
 from pulse_ingest.storage.sample_rows import (
     COLUMNS,
     EXACT_IN_DOUBLE,
@@ -103,6 +105,7 @@ class PostgresReadingStore:
     def __init__(self, pool: Pool, *, max_series_per_client: int, unsafe_without_dedupe: bool = False) -> None:
         self._link = PostgresLink(pool)
         self._series = SeriesIds(max_series_per_client)
+        self._marks = RollupMarks()
         self._careful_left = 0
         self._is_unsafe = unsafe_without_dedupe
 
@@ -118,30 +121,43 @@ class PostgresReadingStore:
     async def store(self, batch: Batch) -> StoredBatch:
         """Commit a batch (see `ReadingStore.store`)."""
         try:
-            return await self._link.bounded(self._store(batch, is_careful=self._careful_left > 0))
+            return await self._attempt(batch)
         except asyncpg.UniqueViolationError:
             self._careful_left = CAREFUL_BATCHES
-            return await self._link.bounded(self._store(batch, is_careful=True))
+            return await self._attempt(batch)
+
+    async def _attempt(self, batch: Batch) -> StoredBatch:
+        try:
+            return await self._link.bounded(self._store(batch, is_careful=self._careful_left > 0))
+        except BaseException:
+            # What it marked may be gone. Whatever of it is left behind keeps the old ones.
+            self._marks = RollupMarks()
+            raise
 
     async def _store(self, batch: Batch, *, is_careful: bool) -> StoredBatch:
+        marks = self._marks
         async with self._link.connection() as connection:
             missing = self._series.missing(batch)
             if missing:
                 await self._series.ensure(connection, missing)
             async with connection.transaction():
+                await marks.enter(connection)
                 outcomes = await self._extend_ledgers(connection, batch)
                 claims = [
                     (claim.client_id, claim.epoch, outcomes[key].fresh)
                     for key, claim in batch.claims.items()
                     if key in outcomes
                 ]
-                samples = encode_samples(group_by_series(claims, batch.plain, self._series.by_client))
+                groups = group_by_series(claims, batch.plain, self._series.by_client)
+                samples = encode_samples(groups)
                 added = await self._insert(connection, samples, is_careful=is_careful)
+                await marks.mark(connection, groups)
                 if batch.rejected:
                     await connection.execute(_REJECTED, *_rejected_columns(batch.rejected, outcomes))
                 await self._write_losses(connection, batch, outcomes)
                 if samples.latest:
                     await connection.execute(_LATEST, *_latest_columns(samples))
+        marks.keep()
         self._careful_left = max(0, self._careful_left - 1)
         return StoredBatch(batch, outcomes, added, _duplicates(batch, outcomes))
 

@@ -81,7 +81,10 @@ class EncodedSamples:
 
 
 def encode_samples(groups: SeriesRows) -> EncodedSamples:
-    """Encode the rows in the order of the unique index, each (series, time, sequence) once."""
+    """Encode the rows in the order of the unique index, each (series, time, sequence) once.
+
+    Each group is put in order of time, in place.
+    """
     parts: list[bytes] = [_HEADER]
     latest: list[tuple[int, SeriesRow]] = []
     for series_id in sorted(groups):

@@ -59,9 +59,12 @@ create table telemetry.rollup_state (
     settled integer not null default 0,
     closed_before timestamptz not null default date_trunc('minute', now(), 'UTC')
 );
-comment on column telemetry.rollup_state.generation is 'Under which writers mark; only marks of earlier ones are taken.';
-comment on column telemetry.rollup_state.settled is 'No transaction that marks under this generation or an earlier one is left.';
-comment on column telemetry.rollup_state.closed_before is 'Minutes before it are rolled up; a mark after it stays for now.';
+comment on column telemetry.rollup_state.generation is
+    'Under which writers mark; only marks of earlier ones are taken.';
+comment on column telemetry.rollup_state.settled is
+    'No transaction that marks under this generation or an earlier one is left.';
+comment on column telemetry.rollup_state.closed_before is
+    'Minutes before it are rolled up; a mark after it stays for now.';
 insert into telemetry.rollup_state default values;
 
 create table telemetry.series_floor (
@@ -70,8 +73,9 @@ create table telemetry.series_floor (
     minute_from timestamptz,
     hour_from timestamptz
 );
-comment on table telemetry.series_floor is 'Up to where retention removed readings, minutes and hours of a series; null: nothing.'
-"""  # noqa: S608 -- put together from constants of this file
+comment on table telemetry.series_floor is
+    'Up to where retention removed readings, minutes and hours of a series; null: nothing.'
+"""
 
 _ENTER = """
 create function telemetry.rollup_enter(out generation integer, out closed_before timestamptz)
