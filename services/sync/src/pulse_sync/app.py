@@ -74,6 +74,9 @@ MIGRATIONS: Final = Path(__file__).parent / "storage" / "migrations"
 POOL_SIZE: Final = 10
 """The REST API, the change log's one writer, the outbox and the audit trail."""
 
+READERS_SIZE: Final = 16
+"""What desktops ask and report, put together: two statements of each kind at a time, and pages of large scopes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -82,6 +85,8 @@ class Parts:
     settings: SyncSettings
     database: Database
     pool: Any
+    scopes: PostgresScopeReader
+    book: PostgresDesktopBook
     redis: Redis
     revoked: RevokedSessions
     signing_key: SigningKey
@@ -120,7 +125,7 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
         settings.database_url,
         application_name=f"{SERVICE}-{settings.sync_worker_id}",
         min_size=0,
-        max_size=settings.sync_concurrency,
+        max_size=READERS_SIZE,
         is_stateless=True,
     )
     identity = IdentityLink(settings.identity_url, settings.internal_key.get_secret_value())
@@ -133,6 +138,8 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
             settings=settings,
             database=database,
             pool=pool,
+            scopes=PostgresScopeReader(pool),
+            book=PostgresDesktopBook(database, pool),
             redis=redis,
             revoked=RevokedSessions(redis),
             signing_key=signing_key,
@@ -212,21 +219,21 @@ def make_absorb(parts: Parts) -> AbsorbChanges:
 
 def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, configs: AppliedConfigs) -> AnswerDesktop:
     """Return what answers desktops."""
-    book, clock = PostgresDesktopBook(parts.database, parts.pool), parts.clock
+    book, clock = parts.book, parts.clock
     desks = Desks(
         pull=make_pull(parts),
-        push=TakePush(PostgresScopeReader(parts.pool), parts.identity, config, book, parts.news, clock),
+        push=TakePush(parts.scopes, parts.identity, config, book, parts.news, clock),
         report=TakeReport(book, configs, parts.news, clock),
     )
-    return AnswerDesktop(PostgresScopeReader(parts.pool), absorb, desks, parts.seal_key.open, Strangers(clock))
+    return AnswerDesktop(parts.scopes, absorb, desks, parts.seal_key.open, Strangers(clock))
 
 
 def make_pull(parts: Parts) -> ServePull:
     """Return what makes pages."""
     return ServePull(
-        PostgresScopeReader(parts.pool),
+        parts.scopes,
         parts.identity,
-        PostgresDesktopBook(parts.database, parts.pool),
+        parts.book,
         parts.signing_key.sign,
         parts.clock,
         parts.settings.lease,
@@ -257,12 +264,11 @@ def _routed_app(
 
 def _use_cases(parts: Parts) -> UseCases:
     views, conflicts = PostgresSyncViews(parts.database), PostgresConflictBook(parts.database)
-    scopes = PostgresScopeReader(parts.pool)
     store = config_store(parts)
     return UseCases(
         keys=ServiceKeys(keys=[parts.signing_key.public_jwk()], seal_key=parts.seal_key.public_key),
         views=views,
-        force=ForceSync(views, scopes, make_pull(parts), conflicts, parts.link.send, parts.clock),
+        force=ForceSync(views, parts.scopes, make_pull(parts), conflicts, parts.link.send, parts.clock),
         settle=SettleConflict(conflicts, parts.identity, config_owner(parts), parts.news, parts.clock),
         read_config=ReadConfig(PostgresConfigViews(parts.database)),
         edit_config=EditConfig(store, parts.clock),
@@ -292,7 +298,7 @@ def config_owner(parts: Parts) -> ConfigOwner:
 
 def applied_configs(parts: Parts) -> AppliedConfigs:
     """Return what notes which configuration is in force where."""
-    return PostgresAppliedBook(parts.database)
+    return PostgresAppliedBook(parts.pool)
 
 
 def config_store(parts: Parts) -> PostgresConfigStore:

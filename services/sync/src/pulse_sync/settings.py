@@ -18,7 +18,7 @@ class SyncSettings(ServiceSettings):
     internal_key: SecretStr = Field(description="what services show each other under /internal")
     sync_worker_id: str = Field(default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers")
     sync_receive_maximum: int = Field(default=500, ge=1, le=65_535, description="messages of desktops in flight")
-    sync_concurrency: int = Field(default=16, ge=1, le=256, description="messages that are worked on at once")
+    sync_concurrency: int = Field(default=64, ge=1, le=256, description="messages that are worked on at once")
     sync_compare_seconds: float = Field(default=60.0, gt=0, description="between two full comparisons of versions")
     sync_lease_seconds: int = Field(default=LEASE_SECONDS, ge=60, description="how long a user may sign in offline")
     sync_tombstone_seconds: int = Field(

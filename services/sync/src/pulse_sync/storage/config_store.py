@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis import outbox
-from pulse_chassis.database import Database
+from pulse_chassis.database import Database, outages_as_unavailable
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.operations import OperationOutcome
 from pulse_contracts.streams import AUDIT_STREAM, CONFIG_STREAM
@@ -23,6 +24,7 @@ from pulse_sync.domain.rows import LogRow
 from pulse_sync.storage.change_log import append
 from pulse_sync.storage.config_registry import PostgresConfigRegistry
 from pulse_sync.storage.config_rows import ENTRY_COLUMNS, ONE_ENTRY, entry_of, read_keys
+from pulse_sync.storage.gathering import Gathered, in_rounds
 from pulse_sync.use_cases.ports import Pokes, StateNews
 
 _LOCK: Final = text("select pg_advisory_xact_lock(hashtextextended('sync.config:' || :name, 0))")
@@ -54,15 +56,16 @@ _KEEP_ANSWER: Final = text("""
 insert into sync.config_operation (op_id, desktop_id, op_no, outcome, at)
 values (:op_id, :desktop_id, :op_no, cast(:outcome as jsonb), :at)
 """)
-_NOTE_APPLIED: Final = text("""
+_NOTE_APPLIED: Final = """
 insert into sync.applied_config as a (desktop_id, entry_id, version, error, at)
-select :desktop_id, g.id, max(g.version), max(g.error), :at
-from unnest(cast(:ids as text[]), cast(:versions as int[]), cast(:errors as text[])) as g(id, version, error)
+select g.desktop_id, g.id, max(g.version), max(g.error), max(g.at)
+from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::timestamptz[])
+    as g(desktop_id, id, version, error, at)
 join sync.config_entry c on c.id = g.id
-group by g.id order by g.id
+group by g.desktop_id, g.id order by g.desktop_id, g.id
 on conflict (desktop_id, entry_id) do update set version = excluded.version, error = excluded.error, at = excluded.at
 where (a.version, a.error) is distinct from (excluded.version, excluded.error)
-""")
+"""
 _MAX_VERSION: Final = 2**31 - 1
 
 
@@ -160,26 +163,36 @@ class PostgresConfigStore:
             self._news.note_log()
 
 
-class PostgresAppliedBook:
-    """Implements `AppliedBook`."""
+_Applied = tuple[str, str, int, str | None, datetime]
+"""Desktop, entry, version, error, when."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class PostgresAppliedBook:
+    """Implements `AppliedBook`: one statement for all desktops that wait."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+        self._noted = Gathered(self._note)
 
     async def note(self, desktop_id: str, applied: Sequence[AppliedConfig], at: datetime) -> None:
         """Note what a desktop made of its entries; of entries that never were nothing is kept."""
         fit = [given for given in applied if 0 < given.version <= _MAX_VERSION and "\x00" not in given.id]
-        if not fit:
-            return
-        given = {
-            "desktop_id": desktop_id,
-            "at": at,
-            "ids": [one.id for one in fit],
-            "versions": [one.version for one in fit],
-            "errors": [None if one.error is None else one.error.replace("\x00", "") for one in fit],
-        }
-        async with self._database.transaction() as session:
-            await session.execute(_NOTE_APPLIED, given)
+        if fit:
+            await self._noted([_applied(desktop_id, one, at) for one in fit])
+
+    async def _note(self, notes: Sequence[list[_Applied]]) -> list[None]:
+        for part in in_rounds(notes, lambda note: note[0][0]):
+            columns = zip(*(one for note in part for one in note), strict=True)
+            async with outages_as_unavailable():
+                try:
+                    await self._pool.execute(_NOTE_APPLIED, *columns)
+                except OSError as error:
+                    raise ConnectionError(str(error)) from error
+        return [None] * len(notes)
+
+
+def _applied(desktop_id: str, one: AppliedConfig, at: datetime) -> _Applied:
+    return desktop_id, one.id, one.version, None if one.error is None else one.error.replace("\x00", ""), at
 
 
 def _row(before: ConfigEntry | None, after: ConfigEntry, at: datetime) -> dict[str, Any]:

@@ -17,17 +17,22 @@ from sqlalchemy import text
 from pulse_chassis.database import Database, outages_as_unavailable
 from pulse_contracts.operations import Operation, OperationOutcome
 from pulse_contracts.sync import Report
+from pulse_sync.storage.gathering import Gathered, in_rounds
 from pulse_sync.use_cases.ports import OutcomeNote
 
-_REPORT: Final = """
-with before as (select error from sync.desktop where device_id = $1),
+_REPORTS: Final = """
+with given as (
+    select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::timestamptz[])
+        as g(device_id, cursor, revocation_no, pending, error, at)
+),
 told as (
     insert into sync.sync_log (desktop_id, direction, source, status, error, at)
-    select $1, 'down', 'desktop', 'failed', $5::text, $6
-    where $5::text is not null and (select error from before) is distinct from $5::text
+    select g.device_id, 'down', 'desktop', 'failed', g.error, g.at
+    from given g left join sync.desktop d on d.device_id = g.device_id
+    where g.error is not null and d.error is distinct from g.error
 )
 insert into sync.desktop as d (device_id, cursor, revocation_no, pending, error, last_sync_at)
-values ($1, $2, $3, $4, $5::text, $6)
+select device_id, cursor, revocation_no, pending, error, at from given order by device_id
 on conflict (device_id) do update
 set cursor = excluded.cursor, revocation_no = excluded.revocation_no, pending = excluded.pending,
     error = excluded.error, last_sync_at = excluded.last_sync_at
@@ -64,17 +69,12 @@ class PostgresDesktopBook:
     def __init__(self, database: Database, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._database = database
         self._pool = pool
+        # Every desktop reports after every change: one statement for all that wait, past the session.
+        self._reported = Gathered(self._note_reports)
 
     async def note_report(self, device_id: str, report: Report, at: datetime) -> None:
         """Note how far a desktop is; a new error of its own is logged."""
-        # Every desktop reports after every change: one statement, past the session.
-        async with outages_as_unavailable():
-            try:
-                await self._pool.execute(
-                    _REPORT, device_id, report.cursor, report.revocation_no, report.pending, report.error, at
-                )
-            except OSError as error:
-                raise ConnectionError(str(error)) from error
+        await self._reported((device_id, report, at))
 
     async def note_refusal(self, device_id: str, code: str, at: datetime) -> None:
         """Note that a pull could not be served."""
@@ -105,6 +105,19 @@ class PostgresDesktopBook:
             ops = [str(conflict["op_id"]) for conflict in conflicts]
             found = await session.execute(_CONFLICT_IDS, {"device": device_id, "ops": ops})
             return {row.op_id: row.id for row in found}
+
+    async def _note_reports(self, reports: Sequence[tuple[str, Report, datetime]]) -> list[None]:
+        for part in in_rounds(reports, lambda reported: reported[0]):
+            columns = zip(
+                *((device_id, r.cursor, r.revocation_no, r.pending, r.error, at) for device_id, r, at in part),
+                strict=True,
+            )
+            async with outages_as_unavailable():
+                try:
+                    await self._pool.execute(_REPORTS, *columns)
+                except OSError as error:
+                    raise ConnectionError(str(error)) from error
+        return [None] * len(reports)
 
 
 def _line(device_id: str, operation: Operation | None, outcome: OperationOutcome, at: datetime) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Tells `pulse:sync` how far each desktop is: when it said something, and when the log grew without it.
 
-Several occasions within `PAUSE_SECONDS` are one look, and only what differs from what was told last is told.
+Several occasions within `PAUSE_SECONDS` are one look, and only what differs from what was told last is told. When the
+log grew, the look comes `LOG_PAUSE_SECONDS` later: by then most desktops have pulled, and nobody was told of a lag of
+moments, nor kept waiting for a page by a look at a thousand desktops.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pulse_contracts.streams import DesktopSyncChanged
 
 PAUSE_SECONDS: Final = 0.25
 LOG_PAUSE_SECONDS: Final = 2.0
-"""Between two looks at all desktops, which cost by their number."""
+"""Before a look at all desktops, which costs by their number."""
 _log = get_logger("tell_desktops")
 
 
@@ -97,14 +99,13 @@ class TellDesktops:
                 waking = asyncio.create_task(self._wake.wait(), name="tell_wake")
                 await asyncio.wait({stopping, waking}, return_when=asyncio.FIRST_COMPLETED)
                 waking.cancel()
-                pause = LOG_PAUSE_SECONDS if self._is_everybody else PAUSE_SECONDS
+                await asyncio.wait({stopping}, timeout=LOG_PAUSE_SECONDS if self._is_everybody else PAUSE_SECONDS)
                 try:
                     await self.tell()
                     backoff.reset()
                 except UnavailableError as error:
-                    pause = backoff.next_delay()
                     _log.warning("desktop_states_postponed", reason=error.message)
-                await asyncio.wait({stopping}, timeout=pause)
+                    await asyncio.wait({stopping}, timeout=backoff.next_delay())
         finally:
             stopping.cancel()
 
