@@ -48,6 +48,7 @@ from pulse_gateway.http.live_door import LiveDoor
 from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
 from pulse_gateway.http.personal_routes import personal_router
+from pulse_gateway.http.report_routes import report_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
 from pulse_gateway.messaging.decoding import (
     AccessEntry,
@@ -67,6 +68,7 @@ from pulse_gateway.storage.history_pages import PostgresHistoryReader
 from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
+from pulse_gateway.storage.report_data import PostgresReportData
 from pulse_gateway.storage.series_snapshot import PostgresSeriesReader
 from pulse_gateway.storage.tables import SCHEMA, outbox
 from pulse_gateway.use_cases.access_directory import AccessDirectory
@@ -76,6 +78,7 @@ from pulse_gateway.use_cases.hub import Hub
 from pulse_gateway.use_cases.keep_dashboards import KeepDashboards
 from pulse_gateway.use_cases.keep_preferences import KeepPreferences
 from pulse_gateway.use_cases.live_state import LiveState
+from pulse_gateway.use_cases.make_report import MakeReport
 from pulse_gateway.use_cases.sockets import Sockets
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.topics.log_topic import LogTopic
@@ -181,7 +184,11 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
-    own = [personal_router(dashboards, KeepPreferences(personal, clock))]
+    make_report = MakeReport(PostgresReportData(pool), PostgresSeriesReader(pool), state, clock)
+    own = [
+        personal_router(dashboards, KeepPreferences(personal, clock)),
+        report_router(make_report, directory, state, trail, clock),
+    ]
     app = _app(settings, desk, authority, registry, stores, own)
     app.state.audit = trail
     access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)

@@ -23,6 +23,11 @@ def tell_access(audit: AccessAudit, action: str, device_ids: Collection[str] | N
         audit.note(action, AuditResource(type="device", id=device_id), AuditOutcome.SUCCESS)
 
 
+def tell_report(audit: AccessAudit, kind: str) -> None:
+    """Tell that a report was made for somebody."""
+    audit.note("report.read", AuditResource(type="report", id=kind), AuditOutcome.SUCCESS)
+
+
 def tell_socket_refusal(audit: AccessAudit, reason: str) -> None:
     """Tell that a socket wanted what it may not have."""
     audit.note("request.refused", SOCKET, AuditOutcome.REFUSED, reason)
