@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field, SecretStr, field_validator
 
+from pulse_alerts.domain.patience import Patience
 from pulse_alerts.domain.reachable import parse_networks
 from pulse_chassis.mail_settings import MailSettings
 
@@ -41,3 +44,13 @@ class AlertsSettings(MailSettings):
     def _are_networks(cls, text: str) -> str:
         parse_networks(text)
         return text
+
+    @property
+    def patience(self) -> Patience:
+        """How long evaluation lets things take."""
+        return Patience(
+            lease_seconds=self.alerts_lease_seconds,
+            flush_seconds=self.alerts_flush_seconds,
+            settle_seconds=self.alerts_settle_seconds,
+            late_lookback=timedelta(hours=self.alerts_late_hours),
+        )

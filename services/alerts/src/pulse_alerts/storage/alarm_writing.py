@@ -35,6 +35,7 @@ left join lateral (
     order by a.raised_at desc limit 1
 ) s on true
 order by f.raised_at, f.device_id
+for share of r
 on conflict do nothing
 returning alerts.alarm.*
 """).bindparams(

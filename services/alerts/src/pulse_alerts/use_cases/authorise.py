@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pulse_alerts.use_cases.ports import Caller, Directory
 from pulse_chassis.errors import ForbiddenError, UnauthorizedError
 from pulse_chassis.principal import Principal
-from pulse_alerts.use_cases.ports import Caller, Directory
 from pulse_contracts.permissions import Permission
 
 

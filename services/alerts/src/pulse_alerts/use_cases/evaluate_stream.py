@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from pulse_alerts.use_cases.evaluation import Evaluation, Patience, SharesMovedError, Tools
+from pulse_alerts.domain.patience import Patience
+from pulse_alerts.use_cases.evaluation import Evaluation, SharesMovedError, Tools
 from pulse_alerts.use_cases.ports import LostLeaseError
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.errors import UnavailableError

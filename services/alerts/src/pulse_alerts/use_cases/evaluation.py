@@ -16,6 +16,7 @@ from typing import Any, Final
 from pulse_alerts.domain.alarm import found, unix_ms
 from pulse_alerts.domain.evaluator import DeviceEvaluator, compile_rules
 from pulse_alerts.domain.partitions import partition_of
+from pulse_alerts.domain.patience import Patience
 from pulse_alerts.domain.rule import Rule
 from pulse_alerts.use_cases.ports import (
     Announcement,
@@ -45,16 +46,6 @@ REGISTRY_SECONDS: Final = 30.0
 OFFLINE_AGAIN_MS: Final = 30_000
 NEVER_MS: Final = 2**62
 _log = get_logger("evaluation")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long things may take."""
-
-    lease_seconds: float
-    flush_seconds: float
-    settle_seconds: float
-    late_lookback: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from pulse_alerts.domain.alarm import Found, found, unix_ms
 from pulse_alerts.domain.conditions import Duration, NoData, Rate, Repetition
 from pulse_alerts.domain.evaluator import Finding
 from pulse_alerts.domain.partitions import partition_of
+from pulse_alerts.domain.patience import Patience
 from pulse_alerts.domain.rule import Rule
-from pulse_alerts.use_cases.evaluation import Patience, Tools
+from pulse_alerts.use_cases.evaluation import Tools
 from pulse_alerts.use_cases.ports import Device, Span
 from pulse_alerts.use_cases.replay_history import Stretch, replay_history
 
