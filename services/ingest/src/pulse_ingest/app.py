@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from pulse_chassis.audit import AuditTrail
+from pulse_chassis.audit_events import audit_event
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
@@ -31,6 +32,7 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis, ping
+from pulse_contracts.audit import AuditActor, AuditResource
 from pulse_contracts.ids import ClientId
 from pulse_ingest.domain.batch import Message
 from pulse_ingest.domain.credit import FairShare
@@ -38,6 +40,7 @@ from pulse_ingest.domain.intake import Intake
 from pulse_ingest.domain.presence import SightingBook
 from pulse_ingest.domain.token_bucket import RateLimit, TokenBuckets
 from pulse_ingest.http.instruments import PrometheusInstruments
+from pulse_ingest.http.retention_routes import RetentionRoutes
 from pulse_ingest.http.routes import TelemetryRoutes
 from pulse_ingest.http.sender import WRONG_KEY, Senders
 from pulse_ingest.messaging.decoding.payloads import decode_body, decode_payload
@@ -51,12 +54,16 @@ from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
+from pulse_ingest.storage.retention_rules import PostgresRetentionRules, tell_removed
+from pulse_ingest.storage.retention_sweep import RetentionSweep
 from pulse_ingest.storage.rollup_partitions import RollupPartitions
 from pulse_ingest.storage.rollups import Rollups
 from pulse_ingest.use_cases.accept_message import AcceptMessage
+from pulse_ingest.use_cases.edit_retention import EditRetention
 from pulse_ingest.use_cases.follow_devices import FollowDevices
 from pulse_ingest.use_cases.greet_client import GreetClient
 from pulse_ingest.use_cases.keep_partitions import KeepPartitions
+from pulse_ingest.use_cases.keep_retention import KeepRetention, Removed
 from pulse_ingest.use_cases.keep_rollups import KeepRollups
 from pulse_ingest.use_cases.pump_messages import PumpMessages
 from pulse_ingest.use_cases.report_devices import ReportDevices
@@ -147,7 +154,7 @@ async def _pool(settings: IngestSettings) -> Any:
 def _partitions(settings: IngestSettings, pool: Any) -> Partitions:
     return Partitions(
         pool,
-        retention=settings.retention,
+        records_kept=settings.records_kept,
         ahead_days=settings.ingest_partitions_ahead,
         behind_days=settings.ingest_partitions_behind,
     )
@@ -235,6 +242,10 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     trail = AuditTrail(SERVICE, database, core.clock)
     app.state.audit = trail
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
+    app.include_router(RetentionRoutes(EditRetention(PostgresRetentionRules(database), core.clock)).router)
+    retention = KeepRetention(
+        RetentionSweep(pool), core.clock, core.instruments.retention_applied, _telling(database, core.clock)
+    )
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
     )
@@ -247,6 +258,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         Worker("follow_devices", follow.run),
         Worker("keep_partitions", partitions.run),
         Worker("keep_rollup_partitions", KeepPartitions(RollupPartitions(pool), core.clock).run),
+        Worker("keep_retention", retention.run),
         Worker("keep_rollups", KeepRollups(Rollups(pool)).run),
         revoked.worker(),
         trail.worker(),
@@ -256,6 +268,18 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         http_worker(app, host=settings.http_host, port=settings.http_port, trusted_proxies=settings.trusted_proxies),
     ]
     return Ingest(app, workers, core.store, core.link)
+
+
+def _telling(database: Database, clock: SystemClock) -> Callable[[Removed], Awaitable[None]]:
+    async def tell(removed: Removed) -> None:
+        after = {**removed.rows, "partitions": removed.partitions}
+        actor = AuditActor(kind="service", id=SERVICE)
+        resource = AuditResource(type="retention")
+        await tell_removed(
+            database, audit_event(SERVICE, "retention.applied", resource, clock.now(), actor=actor, after=after)
+        )
+
+    return tell
 
 
 def _app(

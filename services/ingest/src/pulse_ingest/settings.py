@@ -29,7 +29,9 @@ class IngestSettings(ServiceSettings):
     ingest_http_readings_waiting: int = Field(default=20_000, ge=1, description="HTTP readings that may wait")
     ingest_silence_seconds: float = Field(default=9.0, gt=0, description="until a heartbeating client is offline")
     ingest_plain_silence_seconds: float = Field(default=60.0, gt=0, description="until any other device is offline")
-    ingest_retention_days: int = Field(default=90, ge=1, description="readings older than this are dropped")
+    ingest_records_kept_days: int = Field(
+        default=400, ge=1, description="refused messages and offline periods older than this are deleted"
+    )
     ingest_partitions_ahead: int = Field(default=7, ge=1, le=366, description="days")
     ingest_partitions_behind: int = Field(default=7, ge=0, le=366, description="days")
     ingest_unsafe_disable: Literal["dedupe", "ack_after_commit"] | None = Field(
@@ -38,6 +40,6 @@ class IngestSettings(ServiceSettings):
     )
 
     @property
-    def retention(self) -> timedelta:
-        """How long readings are kept."""
-        return timedelta(days=self.ingest_retention_days)
+    def records_kept(self) -> timedelta:
+        """How long refused messages and offline periods are kept. Readings are kept as `/api/retention` says."""
+        return timedelta(days=self.ingest_records_kept_days)

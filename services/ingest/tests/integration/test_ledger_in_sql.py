@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -22,9 +23,12 @@ from pulse_ingest.domain.ranges import Ranges
 from pulse_ingest.domain.reading import Content, Losses, RefusedRow, Run
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
+from pulse_ingest.storage.retention_sweep import RetentionSweep
+from pulse_ingest.storage.rollups import Rollups
 
 REFUSAL = Refusal(RejectionCode.BAD_VALUE, "bad")
 AT = time.time_ns() // 1000
+YEAR = timedelta(days=365)
 numbers = itertools.count(1)
 
 
@@ -94,9 +98,11 @@ async def test_reading_that_comes_after_its_partition_was_dropped_is_acked_and_n
     old = AT - 5 * 86_400_000_000
     batch = Batch.of([Message(client, "t", "buffer", b"", AT, None, Run(1, [(1, [(old, {"a": 1})])]))])
     await store.store(batch)
-    keeper = Partitions(pool, retention=timedelta(days=2), ahead_days=1, behind_days=7)
-    done = await keeper.tend(datetime.now(UTC))
-    assert len(done.dropped) == 5
+    await Partitions(pool, records_kept=YEAR, ahead_days=1, behind_days=7).tend(datetime.now(UTC))
+    await pool.execute("insert into telemetry.retention_rule (raw_days) values (2)")
+    await Rollups(pool, rest=0.0).advance(asyncio.Event())
+    done = await RetentionSweep(pool, rest=0.0).step(datetime.now(UTC))
+    assert len(done.partitions) == 5
     assert await pool.fetchval("select count(*) from telemetry.sample") == 0
 
     stored = await store.store(batch)
@@ -116,7 +122,7 @@ async def test_partition_made_later_takes_its_rows_out_of_the_default_one(pool: 
     await store.store(Batch.of([Message(client, "t", "buffer", b"", AT, None, Run(1, [(1, rows)]))]))
     await store.close()
     assert await pool.fetchval("select count(*) from telemetry.sample_default") == 1
-    keeper = Partitions(pool, retention=timedelta(days=90), ahead_days=25, behind_days=1)
+    keeper = Partitions(pool, records_kept=YEAR, ahead_days=25, behind_days=1)
     await keeper.tend(datetime.now(UTC))
     assert await pool.fetchval("select count(*) from telemetry.sample_default") == 0
     assert await pool.fetchval("select count(*) from telemetry.sample") == 2
@@ -125,6 +131,6 @@ async def test_partition_made_later_takes_its_rows_out_of_the_default_one(pool: 
 
 async def test_default_partition_that_was_lost_is_made_again(pool: Any) -> None:
     await pool.execute("drop table telemetry.sample_default")
-    keeper = Partitions(pool, retention=timedelta(days=90), ahead_days=7, behind_days=7)
+    keeper = Partitions(pool, records_kept=YEAR, ahead_days=7, behind_days=7)
     await keeper.tend(datetime.now(UTC))
     assert await pool.fetchval("select to_regclass('telemetry.sample_default') is not null")

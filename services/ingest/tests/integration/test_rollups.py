@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from pulse_chassis.database import asyncpg_pool
 from pulse_contracts.ids import ClientId
-from pulse_ingest.domain.acceptance import DeferredError
 from pulse_ingest.domain.batch import Batch, Message
 from pulse_ingest.domain.reading import PlainReading, Run
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
+from pulse_ingest.storage.retention_sweep import RetentionSweep
 from pulse_ingest.storage.rollup_partitions import RollupPartitions
 from pulse_ingest.storage.rollups import Rollups
 
@@ -111,6 +111,10 @@ class Source:
     async def series(self) -> int:
         return int(await self.pool.fetchval("select id from telemetry.series where client_id = $1", self.client))
 
+    async def floor(self) -> datetime | None:
+        statement = "select raw_from from telemetry.series_kept k join telemetry.series s on s.id = k.series_id "
+        return await self.pool.fetchval(statement + "where s.client_id = $1", self.client)  # type: ignore[no-any-return]
+
     async def store(self, store: PostgresReadingStore, first: int, count: int) -> None:
         """Store rows of the outbox, again or for the first time."""
         part = [(at, {"m": value}) for at, value in self.rows[first : first + count]]
@@ -130,6 +134,32 @@ class Source:
         return list(self.readings.values())
 
 
+_RULE = """
+insert into telemetry.retention_rule (device_id, raw_days, minute_days, hour_days) values ($1, $2, $3, $4)
+on conflict (device_id, metric) do update set
+    raw_days = excluded.raw_days, minute_days = excluded.minute_days, hour_days = excluded.hour_days
+"""
+
+
+async def keep_raw(
+    pool: Any, device_id: str | None, raw: int, minute: int | None = None, hour: int | None = None
+) -> None:
+    await pool.execute(_RULE, device_id, raw, minute, hour)
+
+
+async def sweep(pool: Any, now: datetime | None = None) -> dict[str, Any]:
+    """Let retention work until it has nothing left to do, roll-ups in between as in life."""
+    removed: dict[str, Any] = {"readings": 0, "minutes": 0, "hours": 0, "partitions": []}
+    while True:
+        await Rollups(pool, rest=0.0).advance(GOING_ON)
+        done = await RetentionSweep(pool, rest=0.0).step(now or datetime.now(UTC))
+        for kind, count in done.rows.items():
+            removed[kind] += count
+        removed["partitions"] += done.partitions
+        if done.is_empty and not done.is_behind:
+            return removed
+
+
 value = st.one_of(
     st.floats(-1e9, 1e9), st.integers(-1000, 1000).map(float), st.booleans(), st.sampled_from(["on", "off", ""])
 )
@@ -139,15 +169,19 @@ step = st.one_of(
     st.tuples(st.just("run"), st.integers(0, 24), st.integers(1, 12)),
     st.tuples(st.just("plain"), st.integers(0, 3), st.tuples(age, value)),
     st.tuples(st.just("round"), st.none(), st.none()),
+    st.tuples(st.just("retention"), st.integers(1, 45), st.none()),
 )
 
 
-@settings(max_examples=40, deadline=None,  suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows, steps=st.lists(step, min_size=1, max_size=12))
 async def test_rollups_equal_a_brute_force_computation(pool: Any, rows: Any, steps: Any) -> None:
     now = time.time_ns() // 1000
-    # A sequence of its own microsecond each: of two values of one moment the greater sequence is the last.
-    source = Source(pool, rows=[(now - ago * 1_000_000, value) for ago, value in rows])
+    # Of two values of one moment the greater sequence is the last; where one is gone, the later arrival.
+    apart = 1 if any(kind == "retention" for kind, _, _ in steps) else 0
+    source = Source(
+        pool, rows=[(now - ago * 1_000_000 + number * apart, value) for number, (ago, value) in enumerate(rows)]
+    )
     await source.begin()
     both = [PostgresReadingStore(pool, max_series_per_client=10) for _ in range(2)]
     stores = itertools.cycle(both)
@@ -156,10 +190,17 @@ async def test_rollups_equal_a_brute_force_computation(pool: Any, rows: Any, ste
         await source.store(next(stores), 0, 1)
         series = await source.series()
         for kind, first, more in steps:
-            if kind == "round":
+            if kind == "retention":
+                # The rule stays: what comes later and is older is folded in, plain readings excepted.
+                await keep_raw(pool, source.client, first)
+                await sweep(pool)
+            elif kind == "round":
                 await next(keepers).advance(GOING_ON)
             elif kind == "plain":
-                await source.store_plain(next(stores), 1_000_000 + first, now - more[0] * 1_000_000, more[1])
+                at = now - more[0] * 1_000_000 - 100 * apart
+                floor = await source.floor()
+                if floor is None or at >= us(floor):
+                    await source.store_plain(next(stores), 1_000_000 + first, at, more[1])
             elif rows[first : first + more]:
                 await source.store(next(stores), first, more)
             await check(pool, series, source.truth)
@@ -168,3 +209,130 @@ async def test_rollups_equal_a_brute_force_computation(pool: Any, rows: Any, ste
     finally:
         for store in both:
             await store.close()
+
+
+async def test_reading_that_is_being_committed_keeps_its_minute_dirty(pool: Any, eventually: Any) -> None:
+    source = Source(pool, rows=[(time.time_ns() // 1000 - n * MINUTE, 1.0) for n in (9, 8, 9)])
+    await source.begin()
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    await source.store(store, 0, 2)
+    series = await source.series()
+    async with pool.acquire() as slow:
+        # A writer that has joined the generation and stored a reading, but not committed.
+        writing = slow.transaction()
+        await writing.start()
+        await slow.execute("select telemetry.rollup_enter()")
+        at = EPOCH + timedelta(microseconds=source.rows[2][0] + 5)
+        await slow.execute(
+            "insert into telemetry.sample (recorded_at, received_at, seq, value, series_id, epoch, suspect) "
+            "values ($1, now(), 99, 7.0, $2, 1, false)", at, series,
+        )  # fmt: skip
+        rolling = asyncio.create_task(Rollups(pool, rest=0.0).advance(GOING_ON))
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+
+        async def is_waiting() -> bool:
+            return bool(await pool.fetchval(waits))
+
+        await eventually(is_waiting, what="the round waits for the writer")
+        _, dirty = await read(pool, "minute", series)
+        assert len(dirty) == 2
+        await writing.commit()
+    await rolling
+    source.readings[99, 0] = (source.rows[2][0] + 5, 99, 7.0)
+    await check(pool, series, source.truth, settled_before=datetime.now(UTC) - timedelta(minutes=2))
+    await store.close()
+
+
+async def test_minutes_are_marked_once_while_nobody_takes_the_marks(pool: Any) -> None:
+    source = Source(pool, rows=[(time.time_ns() // 1000 + n, float(n)) for n in range(50)])
+    await source.begin()
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    for number in range(50):
+        await source.store(store, number, 1)
+    series = await source.series()
+    assert await pool.fetchval("select count(*) from telemetry.rollup_mark where series_id = $1", series) <= 2
+    await store.close()
+
+
+async def test_whole_days_go_when_all_series_have_expired(pool: Any) -> None:
+    from pulse_ingest.storage.partitions import Partitions
+
+    now = time.time_ns() // 1000
+    await Partitions(pool, records_kept=timedelta(days=400), ahead_days=1, behind_days=7).tend(datetime.now(UTC))
+    day = 24 * 60 * MINUTE
+    one, other = (Source(pool, rows=[(now - ago * day, float(ago)) for ago in (20, 6, 5, 4, 1, 0)]) for _ in range(2))
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    for source in (one, other):
+        await source.begin()
+        await source.store(store, 0, 6)
+    await keep_raw(pool, None, 3)
+    await keep_raw(pool, other.client, 5)
+    removed = await sweep(pool)
+    assert len(removed["partitions"]) == 2, "the seventh and sixth day before today"
+    assert removed["readings"] == 4, "one of each that nobody's partition held, and two of the shorter kept"
+    left = "select count(*) from telemetry.sample where series_id = $1"
+    assert await pool.fetchval(left, await one.series()) == 2
+    assert await pool.fetchval(left, await other.series()) == 4
+    for source in (one, other):
+        await source.store(store, 0, 6)  # sent again: the ledger knows
+        await check(pool, await source.series(), source.truth, settled_before=datetime.now(UTC) - timedelta(hours=2))
+    assert (await sweep(pool))["readings"] == 0
+    await store.close()
+
+
+async def test_minutes_and_hours_go_by_their_own_days_and_late_readings_count_where_something_is_left(
+    pool: Any,
+) -> None:
+    now = time.time_ns() // 1000
+    day = 24 * 60 * MINUTE
+    source = Source(pool, rows=[(now - ago * day + n, float(n)) for ago in (50, 30, 10) for n in range(3)])
+    await source.begin()
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    await source.store(store, 0, 2)
+    await source.store(store, 3, 2)
+    await source.store(store, 6, 2)
+    await keep_raw(pool, source.client, 5, 20, 40)
+    removed = await sweep(pool)
+    assert (removed["readings"], removed["minutes"], removed["hours"]) == (6, 2, 1)
+    for late in (2, 5, 8):
+        await source.store(store, late, 1)
+    await sweep(pool)
+    series = await source.series()
+    assert await pool.fetchval("select count(*) from telemetry.sample where series_id = $1", series) == 0
+    counts = "select array_agg(row_count order by bucket) from telemetry.{unit}_rollup where series_id = $1"
+    assert await pool.fetchval(counts.format(unit="minute"), series) == [3]
+    assert await pool.fetchval(counts.format(unit="hour"), series) == [3, 3]
+    await store.close()
+
+
+async def test_a_large_series_is_removed_in_pieces(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pulse_ingest.storage import retention_sweep
+
+    monkeypatch.setattr(retention_sweep, "PIECE_ROWS", 100)
+    now = time.time_ns() // 1000
+    source = Source(pool, rows=[(now - 10 * 24 * 60 * MINUTE + n * 1_000_000, float(n)) for n in range(900)])
+    await source.begin()
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    await source.store(store, 0, 900)
+    await keep_raw(pool, source.client, 5)
+    assert (await sweep(pool))["readings"] == 900
+    await check(pool, await source.series(), source.truth, settled_before=datetime.now(UTC) - timedelta(hours=2))
+    await store.close()
+
+
+async def test_rollups_keep_up_by_themselves_while_ingest_runs(world: Any, agent_of: Any, eventually: Any) -> None:
+    device = "live-1"
+    await world.add_device(device)
+    async with world.ingest(), world.client(device) as client:
+        agent = agent_of(client, device)
+        await agent.listen()
+        await agent.hello()
+        await agent.run(1, [[time.time_ns() // 1000 - 5 * MINUTE, {"t": 1.0}]])
+        await agent.ack_until(1)
+
+        async def is_there() -> bool:
+            return bool(await world.fetchval("select exists (select from telemetry.hour_rollup)")) or bool(
+                await world.fetchval("select exists (select from telemetry.minute_rollup)")
+            )
+
+        await eventually(is_there, seconds=40, what="a minute is rolled up")

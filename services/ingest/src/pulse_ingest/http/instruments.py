@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from pulse_chassis.metrics import LATENCY_BUCKETS
 from pulse_ingest.domain.greeting import RenewalReason
+from pulse_ingest.use_cases.keep_retention import SweepStep
 from pulse_ingest.use_cases.ports import StoredBatch
 
 
@@ -38,6 +39,10 @@ class PrometheusInstruments:
         self._hellos = Counter(
             "ingest_hellos", "Hellos answered, by why the epoch was renewed", ["renewed"], registry=registry
         )
+        self._removed = Counter(
+            "ingest_retention_removed", "Rows removed one by one by retention, by kind", ["kind"], registry=registry
+        )
+        self._dropped = Counter("ingest_retention_partitions_dropped", "Partitions dropped", registry=registry)
         self._registry = registry
 
     def batch_stored(self, stored: StoredBatch, seconds: float) -> None:
@@ -68,6 +73,12 @@ class PrometheusInstruments:
     def hello_answered(self, renewed: RenewalReason | None) -> None:
         """Count a hello."""
         self._hellos.labels(renewed or "no").inc()
+
+    def retention_applied(self, done: SweepStep) -> None:
+        """Count what one step of retention removed."""
+        for kind, count in done.rows.items():
+            self._removed.labels(kind).inc(count)
+        self._dropped.inc(len(done.partitions))
 
     def watch(self, name: str, documentation: str, read: Callable[[], float], *, counts: bool) -> None:
         """Expose a value that somebody else keeps: a counter if it only grows."""

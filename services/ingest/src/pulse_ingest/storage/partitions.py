@@ -1,4 +1,4 @@
-"""The partitions of `telemetry.sample`: one a day, made ahead, dropped by age; the default one is always there.
+"""The partitions of `telemetry.sample`: one a day, made ahead (see `retention_sweep` for their end); one takes the rest.
 
 Made in a way that never stops ingest for long: a partition's rows that sit in the default one are moved first, in the
 same transaction; every lock is given up after two seconds and tried again at the next round.
@@ -25,8 +25,11 @@ select c.relname from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
 where i.inhparent = $1::text::regclass
 """
+_IS_GONE: Final = """
+select count(*) filter (where f.raw_from >= $1) = count(*) and count(*) > 0
+from telemetry.series s left join telemetry.series_floor f on f.series_id = s.id
+"""
 _DELETE_BY_AGE: Final = (
-    ("sample_default", "received_at"),
     ("rejected", "last_at"),
     ("offline_period", "ended_at"),
 )
@@ -37,21 +40,20 @@ class Upkeep:
     """What one round did."""
 
     created: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
     deleted_rows: int = 0
 
 
 class Partitions:
     """Keeps the partitions. Safe in several workers at once: one works, the others skip their round."""
 
-    def __init__(self, pool: Pool, *, retention: timedelta, ahead_days: int, behind_days: int) -> None:
+    def __init__(self, pool: Pool, *, records_kept: timedelta, ahead_days: int, behind_days: int) -> None:
         self._pool = pool
-        self._retention = retention
+        self._records_kept = records_kept
         self._ahead = ahead_days
         self._behind = behind_days
 
     async def tend(self, now: datetime) -> Upkeep:
-        """Create what will be needed and drop what is too old. Raises DeferredError."""
+        """Create what will be needed; delete old refusals and offline periods. Raises DeferredError."""
         async with turn_of(self._pool, _LOCK_KEY) as connection:
             return Upkeep() if connection is None else await self._tend(connection, now)
 
@@ -61,17 +63,18 @@ class Partitions:
             await connection.execute("create table if not exists telemetry.sample_default (like telemetry.sample)")
             await connection.execute("alter table telemetry.sample attach partition telemetry.sample_default default")
         today = now.astimezone(UTC).date()
-        oldest = (now - self._retention).astimezone(UTC).date()
         created = []
         for offset in range(-self._behind, self._ahead + 1):
             day = today + timedelta(days=offset)
-            if day >= oldest and _name(day) not in existing:
+            if _name(day) not in existing and not await self._is_gone(connection, day):
                 await create_partition(connection, _partition(day))
                 created.append(_name(day))
-        dropped = [name for name in sorted(existing) if name.startswith(_PREFIX) and _day(name) < oldest]
-        for name in dropped:
-            await drop_partition(connection, name)
-        return Upkeep(tuple(created), tuple(dropped), await self._delete_old(connection, now - self._retention))
+        return Upkeep(tuple(created), await self._delete_old(connection, now - self._records_kept))
+
+    async def _is_gone(self, connection: Connection, day: date) -> bool:
+        """Tell whether retention has dropped the day: what still comes for it is folded into its minutes and goes."""
+        next_day = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        return bool(await connection.fetchval(_IS_GONE, next_day))
 
     async def _delete_old(self, connection: Connection, before: datetime) -> int:
         return sum([await delete_before(connection, table, column, before) for table, column in _DELETE_BY_AGE])
@@ -128,13 +131,6 @@ async def create_partition(connection: Connection, partition: Partition) -> None
         await connection.execute(f"alter table telemetry.{name} drop constraint {name}_range")
 
 
-async def drop_partition(connection: Connection, name: str) -> None:
-    """Drop a partition with all that is in it."""
-    async with connection.transaction():
-        await connection.execute("set local lock_timeout = '2s'")
-        await connection.execute(f"drop table telemetry.{name}")
-
-
 async def delete_before(connection: Connection, table: str, column: str, before: datetime) -> int:
     """Delete the rows of `telemetry.<table>` that are older, in small pieces, so that nothing is held for long."""
     statement = (
@@ -155,7 +151,3 @@ def _partition(day: date) -> Partition:
 
 def _name(day: date) -> str:
     return f"{_PREFIX}{day:%Y%m%d}"
-
-
-def _day(name: str) -> date:
-    return datetime.strptime(name.removeprefix(_PREFIX), "%Y%m%d").replace(tzinfo=UTC).date()

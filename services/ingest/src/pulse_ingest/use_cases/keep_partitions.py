@@ -1,4 +1,4 @@
-"""Keep room for tomorrow's readings and drop what is too old."""
+"""Keep room for tomorrow's readings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = get_logger("keep_partitions")
 
 
 class PartitionKeeper(Protocol):
-    """Whoever makes and drops partitions."""
+    """Whoever makes partitions."""
 
     async def tend(self, now: datetime) -> Any:
         """Do one round; return what was done. Raises DeferredError."""
@@ -39,8 +39,8 @@ class KeepPartitions:
                 wait = ROUND_SECONDS
                 try:
                     done = await self._keeper.tend(self._clock.now())
-                    if done.created or done.dropped:
-                        _log.info("partitions_tended", created=len(done.created), dropped=len(done.dropped))
+                    if done.created:
+                        _log.info("partitions_made", created=len(done.created))
                 except DeferredError as error:
                     _log.warning("partitions_deferred", reason=str(error))
                     wait = RETRY_SECONDS
