@@ -37,6 +37,17 @@ from pulse_local.ports import free_ports
 SERVICES = Path(__file__).resolve().parents[2]
 SIGNING_KEY = generate_signing_key("test-key")
 DEADLINE = 10.0
+ROLL_UP = """
+insert into telemetry.rollup_{unit}
+select series_id, date_trunc('{unit}', recorded_at, 'UTC'), count(*), count(x), sum(x), min(x), max(x),
+    min(recorded_at) filter (where x is not null),
+    (array_agg(x order by recorded_at, seq) filter (where x is not null))[1],
+    max(recorded_at) filter (where x is not null),
+    (array_agg(x order by recorded_at desc, seq desc) filter (where x is not null))[1],
+    max(recorded_at) filter (where text is not null),
+    (array_agg(text order by recorded_at desc, seq desc) filter (where text is not null))[1]
+from (select *, coalesce(value, flag::int::float8) as x from telemetry.sample) as d group by 1, 2
+"""
 
 
 @dataclass(frozen=True)
@@ -258,6 +269,12 @@ class World:
             values[-1],
         )
 
+    async def roll_up(self) -> None:
+        """Make the minutes and hours of all samples, as ingest keeps them."""
+        await self.db.execute("truncate telemetry.rollup_minute, telemetry.rollup_hour")
+        await self.db.execute(ROLL_UP.format(unit="minute"))
+        await self.db.execute(ROLL_UP.format(unit="hour"))
+
     def settings(self, **fields: Any) -> GatewaySettings:
         (port,) = free_ports(1)
         return GatewaySettings(
@@ -392,7 +409,8 @@ async def world(
     await db.execute(
         "truncate identity.users, identity.devices, telemetry.series, telemetry.sample, telemetry.latest,"
         " telemetry.presence, telemetry.stream, sync.desktop, sync.config_entry, gateway.dashboard, gateway.preferences,"
-        " gateway.outbox cascade"
+        " gateway.outbox, telemetry.rollup_minute, telemetry.rollup_hour, telemetry.rollup_mark,"
+        " telemetry.rollup_hour_mark, telemetry.series_floor cascade"
     )
     redis_url = valkey_server.new_database()
     redis = connect_redis(redis_url)

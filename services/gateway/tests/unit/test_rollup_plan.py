@@ -1,6 +1,7 @@
 """What is put together from hours, minutes and raw rows is what the raw rows say, whatever is dirty or was removed."""
 
 from datetime import UTC
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from hypothesis import given
@@ -61,7 +62,7 @@ def read(segment: Segment, rows: list[tuple[int, float]], slots) -> list[tuple[i
 
 
 @given(readings, dirt, dirt, ranges, intervals, zones, st.sampled_from(list(Fill)))
-def test_the_planned_answer_is_the_one_of_the_raw_rows(
+def test_the_planned_answer_is_the_one_of_the_raw_rows(  # noqa: PLR0917 -- what Hypothesis gives
     given_rows, dirty, dirty_hours, span, interval, zone, fill
 ) -> None:
     rows = [(BEGIN + at, value) for at, value in given_rows.items()]
@@ -86,9 +87,7 @@ def test_segments_are_the_range_without_gap_overlap_or_dirt(dirty, span, coarses
     segments = plan(*span, coarsest, state)
     assert segments[0].start_us == span[0]
     assert segments[-1].end_us == span[1]
-    assert all(
-        a.end_us == b.start_us and a.resolution != b.resolution for a, b in zip(segments, segments[1:], strict=False)
-    )
+    assert all(a.end_us == b.start_us and a.resolution != b.resolution for a, b in pairwise(segments))
     for segment in segments:
         if segment.resolution is not Resolution.RAW:
             dirty_now = state.dirty[segment.resolution]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from pulse_chassis.errors import InvalidError
 from pulse_contracts.frames import LivePosition
@@ -18,13 +18,13 @@ from pulse_gateway.domain.interval import BadIntervalError, Interval, microsecon
 from pulse_gateway.domain.rollup_plan import Resolution
 from pulse_gateway.domain.series_query import DEFAULT_POINTS, MAX_DEVICES, SeriesQuestion
 from pulse_gateway.domain.thinning import Thinning
+from pulse_gateway.domain.time_zones import checked_time_zone
 from pulse_gateway.http.schemas import Cursor, Moment, Query
 
 MAX_POINTS: Final = 50_000
 _DEFAULT_RANGE: Final = timedelta(hours=24)
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-_LONGEST_ZONE: Final = 64
 
 
 def _separated(given: object) -> object:
@@ -38,6 +38,9 @@ DeviceIds = Annotated[
     list[ClientIdField],
     Field(min_length=1, max_length=MAX_DEVICES, description="repeat it, or separate by commas", examples=[["PUMP-7"]]),
     BeforeValidator(_separated),
+]
+TimeZone = Annotated[
+    str, StringConstraints(max_length=64), AfterValidator(checked_time_zone), Field(examples=["Europe/Berlin"])
 ]
 MetricKeys = Annotated[
     list[MetricKeyField],
@@ -57,8 +60,8 @@ Aggregates = Annotated[
 ]
 
 
-class SeriesParameters(Query):
-    """Which readings, and how they are put together."""
+class RangeParameters(Query):
+    """Which readings: of what, from when to when, in whose clock."""
 
     device_id: DeviceIds
     metric: MetricKeys | None = None
@@ -70,6 +73,12 @@ class SeriesParameters(Query):
         datetime | None,
         Field(description="excluded; ISO 8601 or Unix time (s or ms)", examples=["2026-11-21T18:00:00Z"]),
     ] = None
+    tz: Annotated[TimeZone, Field(description="name of a time zone")] = "UTC"
+
+
+class SeriesParameters(RangeParameters):
+    """Which readings, and how they are put together."""
+
     interval: Annotated[
         str | None,
         Field(
@@ -82,9 +91,6 @@ class SeriesParameters(Query):
     fill: Annotated[Fill, Field(description="what stands for an interval without readings; none: it is left out")] = (
         Fill.NULL
     )
-    tz: Annotated[
-        str, Field(max_length=_LONGEST_ZONE, description="name of a time zone", examples=["Europe/Berlin"])
-    ] = "UTC"
 
 
 class HistoryParameters(SeriesParameters):
@@ -165,16 +171,7 @@ def aware(given: datetime | None) -> datetime | None:
     return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
 
 
-def zone_of(name: str) -> tzinfo:
-    """Return a time zone. Raises InvalidError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = "there is no such time zone"
-        raise InvalidError(message, code="unknown_time_zone", field="query.tz") from None
-
-
-def range_of(asked: SeriesParameters, now: datetime) -> tuple[int, int]:
+def range_of(asked: RangeParameters, now: datetime) -> tuple[int, int]:
     """Return the range in microseconds: to now, and from a day before its end, unless said. Raises InvalidError."""
     end = aware(asked.to) or now
     start = aware(asked.from_) or end - _DEFAULT_RANGE
@@ -198,7 +195,7 @@ def series_question(asked: SeriesParameters, now: datetime) -> SeriesQuestion:
         metrics=None if asked.metric is None else tuple(dict.fromkeys(asked.metric)),
         start_us=start,
         end_us=end,
-        zone=zone_of(asked.tz),
+        zone=ZoneInfo(asked.tz),
         interval=interval,
         aggregates=tuple(dict.fromkeys(asked.agg or [Aggregate.AVG])),
         fill=asked.fill,

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 from pydantic import SecretStr
 
-from pulse_chassis.database import asyncpg_pool
+from pulse_chassis.database import STATEMENT_SECONDS, asyncpg_pool
 from pulse_chassis.errors import UnavailableError
 
 POOL_SIZE: Final = 6
@@ -35,10 +35,14 @@ _NOT_PUBLISHED: Final = (
 
 
 class ReadPool:
-    """A small pool. It can be made while the server is away."""
+    """A small pool. It can be made while the server is away. Statements end after `statement_seconds`, unless None."""
 
-    def __init__(self, url: SecretStr) -> None:
+    def __init__(
+        self, url: SecretStr, *, size: int = POOL_SIZE, statement_seconds: float | None = STATEMENT_SECONDS
+    ) -> None:
         self._url = url
+        self._size = size
+        self._statement_seconds = statement_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     @asynccontextmanager
@@ -47,7 +51,11 @@ class ReadPool:
         try:
             if self._pool is None:
                 self._pool = await asyncpg_pool(
-                    self._url, application_name="pulse-gateway", min_size=0, max_size=POOL_SIZE
+                    self._url,
+                    application_name="pulse-gateway",
+                    min_size=0,
+                    max_size=self._size,
+                    statement_seconds=self._statement_seconds,
                 )
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 yield connection

@@ -44,6 +44,11 @@ async def read_series(
     """
     require_devices(question.device_ids, scope, state)
     live = live_position(state, Topic.TELEMETRY_RAW)
+    return await answer_series(question, reader), live
+
+
+async def answer_series(question: SeriesQuestion, reader: SeriesReader) -> SeriesAnswers:
+    """Return the answer, whoever asks. Raises InvalidError, UnavailableError."""
     async with reader.snapshot() as snapshot:
         found = await snapshot.series(question.device_ids, question.metrics)
         told, skipped = _tellable(question, found)
@@ -51,7 +56,7 @@ async def read_series(
             answers = await _thinned(question, told, snapshot)
         else:
             answers = await _by_interval(question, question.interval, told, snapshot)
-    return SeriesAnswers(answers, skipped), live
+    return SeriesAnswers(answers, skipped)
 
 
 def _tellable(question: SeriesQuestion, found: Sequence[Series]) -> tuple[list[Series], list[SkippedSeries]]:
