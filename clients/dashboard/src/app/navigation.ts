@@ -1,0 +1,18 @@
+import { Gauge, Router } from "lucide-react";
+import type { LucideIcon } from "lucide-react";
+import type { Permission } from "@/shared/session/permission";
+import type { screenTexts } from "./texts";
+
+/** A screen in the navigation and in the palette; it is there for whoever has the right. */
+export interface Destination {
+  readonly to: string;
+  readonly text: keyof typeof screenTexts.en;
+  readonly icon: LucideIcon;
+  readonly permission: Permission | undefined;
+  readonly group: "operate" | "administer";
+}
+
+export const DESTINATIONS: readonly Destination[] = [
+  { to: "/", text: "dashboard", icon: Gauge, permission: undefined, group: "operate" },
+  { to: "/devices", text: "devices", icon: Router, permission: "devices:read", group: "operate" },
+];

@@ -1,0 +1,39 @@
+import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { ErrorState } from "@/shared/ui/states";
+import { LoadingState } from "@/shared/ui/states";
+import { NotFound, screen } from "./guard";
+import { Shell } from "./shell/shell";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const routes = [
+  createRoute({
+    getParentRoute: () => root,
+    path: "/",
+    component: screen(undefined, () => import("@/features/dashboard/ui/dashboard-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/devices",
+    component: screen("devices:read", () => import("@/features/devices/ui/devices-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/devices/$deviceId",
+    component: screen("devices:read", () => import("@/features/devices/ui/device-screen")),
+  }),
+] as const;
+
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  defaultPreload: "intent",
+  scrollRestoration: true,
+  defaultPendingComponent: () => <LoadingState />,
+  defaultErrorComponent: ({ error, reset }) => <ErrorState error={error} onRetry={reset} />,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
