@@ -175,11 +175,12 @@ class LiveReplica:
     async def run(self, stop: asyncio.Event) -> None:
         """Sync until `stop`."""
         stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(self._wake_up)
         backoff = Backoff(1.0, 60.0)
         due: float | None = None
         try:
             while not stop.is_set():
-                await self._wait(due, stopping)
+                await self._wait(due)
                 if stop.is_set():
                     return
                 try:
@@ -194,16 +195,20 @@ class LiveReplica:
         finally:
             stopping.cancel()
 
-    async def _wait(self, due: float | None, stopping: asyncio.Task[Any]) -> None:
-        seconds = LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(0.0, due - self._clock.monotonic()))
-        waking = asyncio.create_task(self._wake.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            await asyncio.wait({waking, sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waking.cancel()
-            sleeping.cancel()
+    async def _wait(self, due: float | None) -> None:
+        if not self._wake.is_set():
+            seconds = LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(0.0, due - self._clock.monotonic()))
+            sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+            sleeping.add_done_callback(self._wake_up)
+            try:
+                await self._wake.wait()
+            finally:
+                sleeping.cancel()
         self._wake.clear()
+
+    def _wake_up(self, done: asyncio.Future[Any]) -> None:
+        if not done.cancelled():
+            self._wake.set()
 
     async def _turn(self) -> float | None:
         """Give the replica what came, send what it says; return when it is due again."""

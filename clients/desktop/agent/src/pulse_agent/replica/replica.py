@@ -275,7 +275,7 @@ class Replica(ReplicaView):
         was_snapshot = walk.mode == "snapshot"
         self.differing = self._swapping.swap(page, walk, self._now_ms())
         self.pulls += 1
-        if was_snapshot or walk.has_config:
+        if was_snapshot or "config" in walk.entities:
             self._tell_config()
         self._drop_walk()
         self._questions.pulled(now)

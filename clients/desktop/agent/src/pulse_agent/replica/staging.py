@@ -18,7 +18,11 @@ from pulse_contracts.stamps import NO_STAMP, Stamp
 from pulse_contracts.sync import ENTITY_ORDER, Page, PasswordVerifier, row_digest
 
 _KEYED: Final = ("users", "roles")
+_MEMBERS: Final = {"users": ("user_roles", "user_id", "roles"), "roles": ("role_permissions", "role_id", "permissions")}
+"""The table with their members, whose they are there, and the field that lists them."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make one for each row
+_FEW: Final = 1_000
+"""Staged rows that are deleted; more are forgotten faster with their table."""
 _SHARED: Final = "id, version, updated_at, updated_by, source, fields, digest"
 
 
@@ -33,7 +37,8 @@ class Walk:
     checkpoint: int | None = None
     after: str | None = None
     rows: int = 0
-    has_config: bool = False
+    entities: set[str] = field(default_factory=set)
+    """Of which rows were staged."""
     newest_stamp: Stamp = NO_STAMP
     leases: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     """User id → a verified lease, the Unix seconds of its end, the newest revocation it knows."""
@@ -45,6 +50,7 @@ class Staging:
 
     def __init__(self, database: ReplicaDatabase) -> None:
         self._database = database
+        self._held = 0
         self._create()
 
     def _create(self) -> None:
@@ -56,9 +62,14 @@ class Staging:
 
     def clear(self) -> None:
         """Forget what was staged."""
-        # Made anew: deleting row by row would overwrite each.
-        self._database.connection.execute("DROP TABLE temp.staging")
-        self._create()
+        if self._held > _FEW:
+            # Made anew: deleting row by row would overwrite each.
+            self._database.connection.execute("DROP TABLE temp.staging")
+            self._create()
+        elif self._held:
+            # A table made anew has every statement of this connection prepared anew.
+            self._database.connection.execute("DELETE FROM temp.staging")
+        self._held = 0
 
     def stage(self, page: Page, walk: Walk) -> None:
         """Keep a page's rows aside."""
@@ -81,8 +92,11 @@ class Staging:
             )
             if given.updated_at > walk.newest_stamp:
                 walk.newest_stamp = Stamp(given.updated_at)
+        if not values:
+            return
         walk.rows += len(values)
-        walk.has_config = walk.has_config or any(given.entity == "config" for given in page.rows)
+        walk.entities.update(given.entity for given in page.rows)
+        self._held += len(values)
         connection = self._database.connection
         connection.execute("BEGIN")  # the temporary file alone: nobody else is kept waiting
         try:
@@ -94,10 +108,13 @@ class Staging:
 
     def swap(self, connection: sqlite3.Connection, walk: Walk) -> int:
         """Make the staged rows the replica within the open transaction; return how many rows went away."""
-        gone = self._take_away(connection, is_snapshot=walk.mode == "snapshot")
-        for entity in ENTITY_ORDER:
-            self._take_in(connection, entity, is_snapshot=walk.mode == "snapshot")
-        self._take_members(connection)
+        is_snapshot = walk.mode == "snapshot"
+        # Of what no page named a delta changes nothing; a snapshot takes it away.
+        entities = [entity for entity in ENTITY_ORDER if is_snapshot or entity in walk.entities]
+        gone = sum(self._take_away(connection, entity, is_snapshot=is_snapshot) for entity in entities)
+        for entity in entities:
+            self._take_in(connection, entity, is_snapshot=is_snapshot)
+            self._take_members(connection, entity)
         self._take_leases(connection, walk)
         return gone
 
@@ -118,22 +135,21 @@ class Staging:
         return found
 
     @staticmethod
-    def _take_away(connection: sqlite3.Connection, *, is_snapshot: bool) -> int:
-        gone = 0
-        for entity, table in TABLES.items():
-            if is_snapshot:
-                statement = (
-                    f"SELECT id FROM {table} WHERE id NOT IN (SELECT id FROM staging WHERE entity = ? AND NOT deleted)"  # noqa: S608
-                )
-            else:
-                statement = (
-                    f"SELECT held.id FROM {table} held JOIN staging ON staging.entity = ? AND staging.id = held.id "  # noqa: S608 -- names of ours
-                    "WHERE staging.deleted AND (staging.version = 0 OR staging.version >= held.version)"
-                )
-            for (row_id,) in connection.execute(statement, (entity,)).fetchall():
-                delete_row(connection, entity, row_id)
-                gone += 1
-        return gone
+    def _take_away(connection: sqlite3.Connection, entity: str, *, is_snapshot: bool) -> int:
+        table = TABLES[entity]
+        if is_snapshot:
+            statement = (
+                f"SELECT id FROM {table} WHERE id NOT IN (SELECT id FROM staging WHERE entity = ? AND NOT deleted)"  # noqa: S608
+            )
+        else:
+            statement = (
+                f"SELECT held.id FROM {table} held JOIN staging ON staging.entity = ? AND staging.id = held.id "  # noqa: S608 -- names of ours
+                "WHERE staging.deleted AND (staging.version = 0 OR staging.version >= held.version)"
+            )
+        gone = connection.execute(statement, (entity,)).fetchall()
+        for (row_id,) in gone:
+            delete_row(connection, entity, row_id)
+        return len(gone)
 
     @staticmethod
     def _take_in(connection: sqlite3.Connection, entity: str, *, is_snapshot: bool) -> None:
@@ -151,23 +167,21 @@ class Staging:
         )
 
     @staticmethod
-    def _take_members(connection: sqlite3.Connection) -> None:
-        """Derive who has which role, and which role which permission, from the rows as they are now."""
-        for entity, table, owner, name in (
-            ("users", "user_roles", "user_id", "roles"),
-            ("roles", "role_permissions", "role_id", "permissions"),
-        ):
-            rows = TABLES[entity]
-            connection.execute(
-                f"DELETE FROM {table} WHERE {owner} IN (SELECT id FROM staging WHERE entity = ?)",  # noqa: S608
-                (entity,),
-            )
-            connection.execute(
-                f"INSERT OR IGNORE INTO {table} SELECT {rows}.id, member.value "  # noqa: S608 -- names of ours
-                f"FROM staging JOIN {rows} ON {rows}.id = staging.id, json_each({rows}.fields, '$.{name}') member "
-                "WHERE staging.entity = ?",
-                (entity,),
-            )
+    def _take_members(connection: sqlite3.Connection, entity: str) -> None:
+        """Derive who has which role, or which role which permission, from the rows as they are now."""
+        if entity not in _MEMBERS:
+            return
+        (table, owner, name), rows = _MEMBERS[entity], TABLES[entity]
+        connection.execute(
+            f"DELETE FROM {table} WHERE {owner} IN (SELECT id FROM staging WHERE entity = ?)",  # noqa: S608
+            (entity,),
+        )
+        connection.execute(
+            f"INSERT OR IGNORE INTO {table} SELECT {rows}.id, member.value "  # noqa: S608 -- names of ours
+            f"FROM staging JOIN {rows} ON {rows}.id = staging.id, json_each({rows}.fields, '$.{name}') member "
+            "WHERE staging.entity = ?",
+            (entity,),
+        )
 
     @staticmethod
     def _take_leases(connection: sqlite3.Connection, walk: Walk) -> None:
