@@ -26,6 +26,7 @@ from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
 from pulse_chassis.logging import configure_logging
+from pulse_chassis.mail import mail_sender
 from pulse_chassis.metrics import create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.periodic import periodic_worker
@@ -42,6 +43,8 @@ from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.summary import PartState
 from pulse_gateway.http.dashboard_routes import dashboard_router
+from pulse_gateway.http.export_job_routes import export_job_router
+from pulse_gateway.http.export_routes import export_router
 from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
 from pulse_gateway.http.history_routes import history_router
 from pulse_gateway.http.live_door import LiveDoor
@@ -49,6 +52,7 @@ from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
 from pulse_gateway.http.personal_routes import personal_router
 from pulse_gateway.http.report_routes import report_router
+from pulse_gateway.http.schedule_routes import schedule_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
 from pulse_gateway.messaging.decoding import (
     AccessEntry,
@@ -64,11 +68,14 @@ from pulse_gateway.messaging.decoding import (
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
 from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.settings import GatewaySettings
+from pulse_gateway.storage.export_copy import PostgresExportCopy
+from pulse_gateway.storage.export_jobs import PostgresExportStore
 from pulse_gateway.storage.history_pages import PostgresHistoryReader
 from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
 from pulse_gateway.storage.report_data import PostgresReportData
+from pulse_gateway.storage.schedule_store import PostgresScheduleStore
 from pulse_gateway.storage.series_snapshot import PostgresSeriesReader
 from pulse_gateway.storage.tables import SCHEMA, outbox
 from pulse_gateway.use_cases.access_directory import AccessDirectory
@@ -76,10 +83,15 @@ from pulse_gateway.use_cases.channel import Ticker
 from pulse_gateway.use_cases.desk import Desk, SocketLimits
 from pulse_gateway.use_cases.hub import Hub
 from pulse_gateway.use_cases.keep_dashboards import KeepDashboards
+from pulse_gateway.use_cases.keep_exports import KeepExports
 from pulse_gateway.use_cases.keep_preferences import KeepPreferences
+from pulse_gateway.use_cases.keep_schedules import KeepSchedules
 from pulse_gateway.use_cases.live_state import LiveState
 from pulse_gateway.use_cases.make_report import MakeReport
+from pulse_gateway.use_cases.run_exports import RunExports
+from pulse_gateway.use_cases.send_reports import SendReports
 from pulse_gateway.use_cases.sockets import Sockets
+from pulse_gateway.use_cases.stream_export import AT_ONCE
 from pulse_gateway.use_cases.stream_view import StreamView
 from pulse_gateway.use_cases.topics.log_topic import LogTopic
 
@@ -88,8 +100,12 @@ VERSION = "0.1.0"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 OWN_POOL_SIZE = 4
 """The audit trail and the outbox, and two requests for what people keep."""
+EXPORT_POOL_SIZE = AT_ONCE + 1
+"""The exports that are streamed, and the one that is made in the background."""
 HOUSEKEEPING_SECONDS = 3600.0
-OWN_POSTS = ("/api/dashboards",)
+SENDING_SECONDS = 5.0
+"""How late a report may be."""
+OWN_POSTS = ("/api/dashboards", "/api/report-schedules", "/api/telemetry/exports")
 """Whose POSTs honour an Idempotency-Key here; that of a forwarded one is its owner's business."""
 
 
@@ -108,6 +124,7 @@ class Stores:
 
     redis: Redis
     pool: ReadPool
+    export_pool: ReadPool
     database: Database
     client: httpx.AsyncClient
 
@@ -125,17 +142,15 @@ async def compose(settings: GatewaySettings | None = None) -> AsyncIterator[Sequ
 async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None = None) -> AsyncIterator[Gateway]:
     """Put a gateway together. Nothing needs to be there yet: the workers wait for what they need."""
     collect_rarely()
-    redis = connect_redis(settings.redis_url)
-    pool = ReadPool(settings.database_url)
-    database = _own_database(settings)
-    client = forwarding_client()
+    stores = _stores(settings)
     try:
-        yield _assemble(settings, limits or _limits(settings), Stores(redis, pool, database, client))
+        yield _assemble(settings, limits or _limits(settings), stores)
     finally:
-        await client.aclose()
-        await database.dispose()
-        await pool.close()
-        await redis.aclose()
+        await stores.client.aclose()
+        await stores.database.dispose()
+        await stores.export_pool.close()
+        await stores.pool.close()
+        await stores.redis.aclose()
 
 
 def openapi_app() -> FastAPI:
@@ -143,9 +158,7 @@ def openapi_app() -> FastAPI:
     settings = GatewaySettings(
         database_url=SecretStr("postgresql://localhost/precisionpulse"), redis_url=SecretStr("redis://localhost")
     )
-    redis, pool = connect_redis(settings.redis_url), ReadPool(settings.database_url)
-    stores = Stores(redis, pool, _own_database(settings), forwarding_client())
-    return _assemble(settings, _limits(settings), stores).app
+    return _assemble(settings, _limits(settings), _stores(settings)).app
 
 
 async def migrate(settings: GatewaySettings) -> None:
@@ -153,8 +166,15 @@ async def migrate(settings: GatewaySettings) -> None:
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 
-def _own_database(settings: GatewaySettings) -> Database:
-    return Database(settings.database_url, pool_size=OWN_POOL_SIZE, application_name="gateway-own", outbox=outbox)
+def _stores(settings: GatewaySettings) -> Stores:
+    own = Database(settings.database_url, pool_size=OWN_POOL_SIZE, application_name="gateway-own", outbox=outbox)
+    return Stores(
+        connect_redis(settings.redis_url),
+        ReadPool(settings.database_url),
+        ReadPool(settings.database_url, size=EXPORT_POOL_SIZE, statement_seconds=None),
+        own,
+        forwarding_client(),
+    )
 
 
 def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -> Gateway:
@@ -185,9 +205,22 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
     make_report = MakeReport(PostgresReportData(pool), PostgresSeriesReader(pool), state, clock)
+    schedule_store = PostgresScheduleStore(stores.database)
+    schedules = KeepSchedules(schedule_store, clock)
+    send_reports = SendReports(schedule_store, make_report, published, mail_sender(settings.mail_server), clock)
     own = [
         personal_router(dashboards, KeepPreferences(personal, clock)),
         report_router(make_report, directory, state, trail, clock),
+        schedule_router(schedules, directory, state, is_mail_configured=settings.mail_server is not None),
+    ]
+    export_store, export_copy = PostgresExportStore(stores.database), PostgresExportCopy(stores.export_pool)
+    series = PostgresSeriesReader(pool)
+    run_exports = RunExports(export_store, export_copy, clock)
+    keep_exports = KeepExports(export_store, series, clock, run_exports.wake)
+    own += [
+        history_router(state, directory, (PostgresHistoryReader(pool), series), trail, clock),
+        export_router(state, directory, (series, export_copy), trail, clock),
+        export_job_router(state, directory, keep_exports, trail, clock),
     ]
     app = _app(settings, desk, authority, registry, stores, own)
     app.state.audit = trail
@@ -202,7 +235,11 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
         Worker("access_feed", _access_feed(redis, desk, access).run),
         Worker("rights", directory.run),
         revoked.worker(),
-        periodic_worker(HOUSEKEEPING_SECONDS, "housekeeping", dashboards.forget_strangers),
+        periodic_worker(HOUSEKEEPING_SECONDS, "personal_housekeeping", dashboards.forget_strangers),
+        periodic_worker(HOUSEKEEPING_SECONDS, "report_housekeeping", schedules.forget_old),
+        periodic_worker(SENDING_SECONDS, "report_sender", send_reports),
+        Worker("exports", run_exports.run),
+        periodic_worker(HOUSEKEEPING_SECONDS, "export_housekeeping", keep_exports.forget_old),
         trail.worker(),
         OutboxRelay(stores.database, outbox, redis).worker(),
         Worker("parts", probes.run),
@@ -360,8 +397,6 @@ def _app(
     for router in own:
         app.include_router(router)
     app.include_router(telemetry_router(desk.state, desk.directory, desk.audit))
-    readers = PostgresHistoryReader(pool), PostgresSeriesReader(pool)
-    app.include_router(history_router(desk.state, desk.directory, readers, desk.audit, desk.clock))
     app.include_router(dashboard_router(desk.state, desk.directory))
     app.include_router(forwarding_router(client, settings.services))
     app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))

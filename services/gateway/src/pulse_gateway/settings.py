@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pulse_chassis.settings import ServiceSettings
+from pulse_chassis.mail_settings import MailSettings
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(MailSettings):
     """`PULSE_GATEWAY_*` beside the variables that all services share. A service without a URL is answered with 503."""
 
     gateway_ingest_url: str | None = None
