@@ -7,6 +7,7 @@ import dataclasses
 import json
 import statistics
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ from pulse_bench.auth_load import ENVIRONMENT, measure_sign_ins, measure_verific
 from pulse_bench.errors import BenchError
 from pulse_bench.footprint import measure_agent
 from pulse_bench.hardware import read_hardware
+from pulse_bench.history_data import fill, plan_dataset
+from pulse_bench.history_load import ENVIRONMENT as HISTORY_ENVIRONMENT
+from pulse_bench.history_load import history_rows, measure_history
 from pulse_bench.ingest_load import measure_durable_ingest
 from pulse_bench.latency import measure_latency
 from pulse_bench.load import find_load_pair
@@ -181,6 +185,31 @@ def sync(
                 "catch_up": behind.as_dict(),
             }
         }
+
+    _run(measure, report)
+
+
+@app.command()
+def history(
+    rows: Annotated[int, typer.Option(min=100_000, max=1_000_000_000, help="Readings in the table.")] = 100_000_000,
+    beside: Annotated[int, typer.Option(min=100_000, help="Readings in the small table to compare with.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=5, max=1000, help="How often a chart is asked for.")] = 60,
+    report: Report = None,
+) -> None:
+    """Charts of a month, raw pages at depth and exports, with many readings in the table and with few."""
+
+    async def measure() -> dict[str, Any]:
+        figures = {}
+        for name, wanted in (("small", beside), ("full", rows)):
+            async with fresh_stack(**HISTORY_ENVIRONMENT) as stack:
+                dataset = plan_dataset(wanted, datetime.now(UTC).date())
+                await fill(stack, dataset, _console.print)
+                figures[name] = await measure_history(stack, dataset, runs=runs)
+        table = _table("History", "what", "few readings", "many readings", "ratio", "target")
+        for row in history_rows(figures["small"], figures["full"]):
+            table.add_row(*row)
+        _console.print(table)
+        return {"history": {name: figure.as_dict() for name, figure in figures.items()}}
 
     _run(measure, report)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pulse_local.commands import admin, audit, demo, devices, doctor, stack_commands
+from pulse_local.commands import admin, audit, demo, devices, doctor, stack_commands, telemetry
 from pulse_local.commands.lazy_group import LazyGroup
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(stack_commands.logs)
 app.command()(doctor.doctor)
+app.command()(telemetry.history)
+app.command()(telemetry.export)
 app.add_typer(devices.app, name="devices")
 app.add_typer(audit.app, name="audit")
 app.add_typer(admin.app, name="admin")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +14,9 @@ from pulse_local.stack_file import StackFile
 
 _IMPORT_SECONDS = 300.0
 _MISTAKES_SHOWN = 20
+
+
+Parameters = Mapping[str, str | list[str]]
 
 
 class ApiError(StackError):
@@ -80,6 +85,38 @@ class ApiClient:
         page = self._call("GET", "/api/telemetry/latest", parameters={"device_ids": device_id})
         return {item["metric"]: item["value"] for item in page["items"]}
 
+    def history(self, parameters: Parameters) -> dict[str, Any]:
+        """Return stored readings, a page of them or series, as the parameters say."""
+        return self._call("GET", "/api/telemetry/history", parameters=parameters)
+
+    def ask_for_export(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Have a file written in the background."""
+        return self._call("POST", "/api/telemetry/exports", body)
+
+    def export_state(self, export_id: str) -> dict[str, Any]:
+        """Return how far an export is."""
+        return self._call("GET", f"/api/telemetry/exports/{export_id}")
+
+    def delete_export(self, export_id: str) -> None:
+        """Delete an export and its file."""
+        self._call("DELETE", f"/api/telemetry/exports/{export_id}")
+
+    @contextmanager
+    def download(self, path: str, parameters: Parameters | None = None) -> Iterator[httpx.Response]:
+        """Give an answer whose content is still to be read; one that breaks off is an ApiError."""
+        if "Authorization" not in self._http.headers:
+            self._sign_in()
+        try:
+            with self._http.stream("GET", path, params=parameters, timeout=_IMPORT_SECONDS) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _problem(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise ApiError(
+                "broken_off", f"The answer broke off: {error}.", "What was written is not the whole; try again."
+            ) from error
+
     def _sign_in(self) -> None:
         self._http.headers.pop("Authorization", None)
         answer = self._send("POST", "/api/auth/login", self._admin.model_dump())
@@ -88,7 +125,7 @@ class ApiClient:
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _call(
-        self, method: str, path: str, body: object = None, parameters: dict[str, str] | None = None
+        self, method: str, path: str, body: object = None, parameters: Parameters | None = None
     ) -> dict[str, Any]:
         if "Authorization" not in self._http.headers:
             self._sign_in()
@@ -100,7 +137,7 @@ class ApiClient:
             raise _problem(answer)
         return dict(answer.json()) if answer.content else {}
 
-    def _send(self, method: str, path: str, body: object, parameters: dict[str, str] | None = None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: object, parameters: Parameters | None = None) -> httpx.Response:
         try:
             return self._http.request(method, path, json=body, params=parameters)
         except httpx.HTTPError as error:
