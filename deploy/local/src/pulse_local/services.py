@@ -71,6 +71,8 @@ def _ingest(plan: StackPlan) -> dict[str, str]:
         "PULSE_MQTT_PASSWORD": plan.secrets.broker_ingest_password,
         "PULSE_INGEST_SESSION": "durable",
         "PULSE_INGEST_WORKER_ID": "ingest-1",
+        # Where the database is: how full its volume is can only be seen from this machine.
+        "PULSE_INGEST_STORAGE_PATH": str(plan.directory.postgres),
     }
 
 

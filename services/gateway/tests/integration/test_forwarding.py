@@ -273,6 +273,9 @@ async def test_who_is_not_there_is_named(world, monkeypatch) -> None:
     ("path", "service"),
     [
         ("/api/sync/desktops", "sync"),
+        ("/api/retention", "ingest"),
+        ("/api/retention/-/plant%2Fa", "ingest"),
+        ("/api/storage", "ingest"),
         ("/api/config", "sync"),
         ("/api/config/group/a%2Fb/log.level", "sync"),
         ("/api/commands", "commands"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -38,11 +39,13 @@ from pulse_ingest.domain.batch import Message
 from pulse_ingest.domain.credit import FairShare
 from pulse_ingest.domain.intake import Intake
 from pulse_ingest.domain.presence import SightingBook
+from pulse_ingest.domain.storage_use import StorageOutlook
 from pulse_ingest.domain.token_bucket import RateLimit, TokenBuckets
 from pulse_ingest.http.instruments import PrometheusInstruments
 from pulse_ingest.http.retention_routes import RetentionRoutes
 from pulse_ingest.http.routes import TelemetryRoutes
 from pulse_ingest.http.sender import WRONG_KEY, Senders
+from pulse_ingest.http.storage_routes import StorageRoutes
 from pulse_ingest.messaging.decoding.payloads import decode_body, decode_payload
 from pulse_ingest.messaging.mqtt_source import MqttLink, MqttSource, SourceOptions
 from pulse_ingest.messaging.presence_payload import read_presence
@@ -58,6 +61,7 @@ from pulse_ingest.storage.retention_rules import PostgresRetentionRules, tell_re
 from pulse_ingest.storage.retention_sweep import RetentionSweep
 from pulse_ingest.storage.rollup_partitions import RollupPartitions
 from pulse_ingest.storage.rollups import Rollups
+from pulse_ingest.storage.storage_meter import StorageMeter
 from pulse_ingest.use_cases.accept_message import AcceptMessage
 from pulse_ingest.use_cases.edit_retention import EditRetention
 from pulse_ingest.use_cases.follow_devices import FollowDevices
@@ -71,6 +75,7 @@ from pulse_ingest.use_cases.settle_batch import SettleBatch
 from pulse_ingest.use_cases.store_batch import StoreBatch
 from pulse_ingest.use_cases.submit_readings import FORM, TOPIC, SubmitReadings
 from pulse_ingest.use_cases.track_presence import Silence, TrackPresence
+from pulse_ingest.use_cases.watch_storage import WatchStorage
 
 SERVICE: Final = "ingest"
 VERSION: Final = "0.1.0"
@@ -246,6 +251,11 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     retention = KeepRetention(
         RetentionSweep(pool), core.clock, core.instruments.retention_applied, _telling(database, core.clock)
     )
+    storage = WatchStorage(
+        StorageMeter(pool, path=settings.ingest_storage_path, capacity=settings.ingest_storage_capacity_bytes)
+    )
+    app.include_router(StorageRoutes(storage).router)
+    _watch_storage(core, storage)
     follow = FollowDevices(
         lambda: RedisDeviceNews.open(redis), core.devices.forget, core.devices.forget_all, core.clock
     )
@@ -259,6 +269,7 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         Worker("keep_partitions", partitions.run),
         Worker("keep_rollup_partitions", KeepPartitions(RollupPartitions(pool), core.clock).run),
         Worker("keep_retention", retention.run),
+        Worker("watch_storage", storage.run),
         Worker("keep_rollups", KeepRollups(Rollups(pool)).run),
         revoked.worker(),
         trail.worker(),
@@ -329,6 +340,26 @@ def _watch(core: _Core) -> None:
         lambda: core.source.refused_connections,
         counts=True,
     )
+
+
+def _watch_storage(core: _Core, storage: WatchStorage) -> None:
+    def figure(read: Callable[[StorageOutlook], float | None]) -> Callable[[], float]:
+        def value() -> float:
+            found = None if storage.latest is None else read(storage.latest)
+            return math.nan if found is None else found
+
+        return value
+
+    watch = core.instruments.watch
+    for name, documentation, read in (
+        ("ingest_storage_raw_bytes", "Readings, with their indexes", lambda found: found.now.raw),
+        ("ingest_storage_minute_bytes", "Minutes, with their indexes", lambda found: found.now.minute),
+        ("ingest_storage_hour_bytes", "Hours, with their indexes", lambda found: found.now.hour),
+        ("ingest_storage_database_bytes", "The whole database", lambda found: found.now.database),
+        ("ingest_storage_used_ratio", "Used of the volume, or of the configured capacity", lambda found: found.share),
+        ("ingest_storage_days_left", "Days until it is full, if it grows", lambda found: found.days_left),
+    ):
+        watch(name, documentation, figure(read), counts=False)
 
 
 def _sweeping(buckets: TokenBuckets) -> Any:

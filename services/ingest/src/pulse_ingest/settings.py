@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -34,6 +35,12 @@ class IngestSettings(ServiceSettings):
     )
     ingest_partitions_ahead: int = Field(default=7, ge=1, le=366, description="days")
     ingest_partitions_behind: int = Field(default=7, ge=0, le=366, description="days")
+    ingest_storage_path: Path | None = Field(
+        default=None, description="a directory on the database's volume, where that is this machine's"
+    )
+    ingest_storage_capacity_bytes: int | None = Field(
+        default=None, ge=1, description="what the database may take, where its volume cannot be seen"
+    )
     ingest_unsafe_disable: Literal["dedupe", "ack_after_commit"] | None = Field(
         default=None,
         description="ONLY for the test that proves that the tests find it: duplicates, or lost readings, on purpose",

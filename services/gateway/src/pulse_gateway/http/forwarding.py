@@ -32,6 +32,8 @@ PREFIXES: Final[Mapping[str, str]] = {
     "/api/devices": "identity",
     "/api/audit": "identity",
     "/api/commands": "commands",
+    "/api/retention": "ingest",
+    "/api/storage": "ingest",
     "/api/config": "sync",
     "/api/sync": "sync",
     "/api/alerts": "alerts",
