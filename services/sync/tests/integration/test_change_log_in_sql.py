@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pulse_chassis.errors import UnavailableError
-from pulse_contracts.sync import MAX_PAGE_ROWS, Page
+from pulse_contracts.sync import MAX_PAGE_ROWS, Page, Report
 from pulse_sync import app
 from pulse_sync.storage.change_log import append
 from pulse_sync.storage.scope_reader import PostgresScopeReader
+from pulse_sync.use_cases.absorb_changes import Hints
+from pulse_sync.use_cases.ports import Rescoped
 
 WRITERS = 20
 ROWS = 5_000
@@ -110,6 +112,104 @@ def check_pages(pages: list[Page], allowed: set[tuple[str, str]]) -> None:
         assert {(row.entity, row.id) for row in page.rows if not row.deleted} <= allowed
         assert all(row.fields == {} for row in page.rows if row.deleted)
         assert {("users", user) for user in (*page.leases, *page.verifiers)} <= allowed
+
+
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.just("role"), st.sampled_from(["r1", "r2", "r3"]), st.booleans()),
+        st.tuples(st.just("permission"), st.sampled_from(["a:read", "b:read"]), st.booleans()),
+        st.tuples(st.just("user"), st.sampled_from(USERS[:3]), st.sets(st.sampled_from(["r1", "r2", "r3"]))),
+        st.tuples(st.just("access"), st.sampled_from(USERS[:3]), st.sampled_from(DESKTOPS)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=changes, is_apart=st.booleans())
+def test_what_followed_from_the_rows_alone_is_all_that_a_look_at_everything_finds(
+    postgres_world: Any, made: list[Any], is_apart: bool
+) -> None:
+    asyncio.run(postgres_world.again(lambda fresh: check_narrow_looks(fresh, made, is_apart)))
+
+
+async def check_narrow_looks(world: Any, made: list[Any], is_apart: bool) -> None:
+    """Make changes, absorbed one by one or all at once by what events say; then look at everything."""
+    for device_id in DESKTOPS:
+        await world.add_desktop(device_id, is_workstation=device_id == "D-3")
+    await world.absorb.compare()
+    rows: set[tuple[str, str]] = set()
+    users: set[str] = set()
+    there: set[tuple[str, str]] = set()
+    for version, (kind, name, what) in enumerate(made, start=1):
+        if kind == "access":
+            await (world.withdraw if (name, what) in there else world.grant)(name, what)
+            there ^= {(name, what)}
+            users.add(world.uid(name))
+        elif kind == "user":
+            await world.put(row := world.user(name, version, roles=what))
+            rows.add(row.key)
+        else:
+            row = world.permission(name) if kind == "permission" else world.role(name, version)
+            await (world.put if what else world.drop)(row)
+            rows.add(row.key)
+        if is_apart:
+            await world.absorb(Hints(rows=frozenset(rows), users=frozenset(users)))
+            rows, users = set(), set()
+    await world.absorb(Hints(rows=frozenset(rows), users=frozenset(users)))
+    async with world.log.writing() as writer:
+        found = await writer.rescope(None, world.clock.now())
+    assert found == Rescoped()
+
+
+async def test_many_who_ask_at_once_are_each_told_what_they_would_be_told_alone(postgres_world: Any) -> None:
+    world = postgres_world
+    desktops = [f"D-{n}" for n in range(12)]
+    for n, device_id in enumerate(desktops):
+        await world.add_desktop(device_id, f"g{n % 3}", is_workstation=n % 5 == 0)
+    await world.put(*(world.role(f"r{n}", permissions=["devices:read"]) for n in range(6)))
+    await world.put(*(world.user(f"u{n}", roles=[f"r{n % 6}", f"r{n % 2}"]) for n in range(8)))
+    for n, device_id in enumerate(desktops):
+        await world.grant(f"u{n % 8}", device_id)
+        await world.grant(f"u{n * 3 % 8}", device_id)
+    await world.absorb.compare()
+    before = (await world.scopes.standing("D-0")).head
+    await world.write_config(*(world.config(f"group/g{n}/custom.k", n) for n in range(3)))
+    await world.put(*(world.user(f"u{n}", 2, roles=[f"r{n % 2}"]) for n in range(0, 8, 2)))
+    await world.withdraw("u1", "D-1")
+    await world.absorb.compare()
+
+    asked = [
+        {"since": (0, 1, before, before + 1, before + 2)[n % 5], "revocation_no": n % 3, "renew_leases": n % 4 == 1}
+        for n in range(len(desktops))
+    ]
+    alone = [await world.pull_all(device_id, **ask) for device_id, ask in zip(desktops, asked, strict=True)]
+    together = await asyncio.gather(
+        *(world.pull_all(device_id, **ask) for device_id, ask in zip(desktops, asked, strict=True))
+    )
+    for first, second in zip(alone, together, strict=True):
+        assert [bare(page) for page in first] == [bare(page) for page in second]
+    assert any(page.revocations for pages in together for page in pages)
+
+
+def bare(page: Page) -> dict[str, Any]:
+    """Return a page without its signatures, of which no two are alike."""
+    return {**page.model_dump(), "leases": sorted(page.leases)}
+
+
+async def test_a_report_that_no_database_takes_spoils_no_others(postgres_world: Any) -> None:
+    world = postgres_world
+    reports = [("D-1", Report(cursor=1)), ("D-2", Report(cursor=2, error="bad \x00 text")), ("D-3", Report(cursor=3))]
+    reports += [("D-1", Report(cursor=4, error="disk full")), ("D-1", Report(cursor=5))]
+    told = await asyncio.gather(
+        *(world.book.note_report(device_id, report, world.clock.now()) for device_id, report in reports),
+        return_exceptions=True,
+    )
+    assert [isinstance(answer, Exception) for answer in told] == [False, True, False, False, False]
+    found = await world.pool.fetch("select device_id, cursor, error from sync.desktop order by 1")
+    assert [tuple(row) for row in found] == [("D-1", 5, None), ("D-3", 3, None)]
+    assert await world.lines() == [("down", "failed", "disk full")]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from pulse_contracts.stamps import Stamp
 from pulse_sync.domain.revocations import RevocationDraft
 from pulse_sync.domain.rows import LogRow, RowKey
 from pulse_sync.storage.published_views import unpublished_as_unavailable
-from pulse_sync.storage.scope_statements import ADD_DESKTOPS, FORGET_DESKTOPS, RESCOPE, RESCOPE_ROW
+from pulse_sync.storage.scope_statements import ADD_DESKTOPS, FORGET_DESKTOPS, RESCOPE, RESCOPE_ROW, RESCOPE_ROWS
 from pulse_sync.use_cases.ports import LogWriter, Rescoped
 
 MANY_ROWS: Final = 1_000
@@ -194,6 +194,7 @@ class PostgresLogWriter:
             },
         )
         await self._session.execute(_SET_HEAD, {"cursor": head + len(rows)})
+        await self._note_many(len(rows))
         return head + len(rows)
 
     async def scope_config(self, ids: Sequence[str], at: datetime) -> None:
@@ -221,16 +222,18 @@ class PostgresLogWriter:
         given = {"desktops": None if desktops is None else sorted(desktops)}
         await self._session.execute(text(ADD_DESKTOPS), given)
         gone = (await self._session.scalars(text(FORGET_DESKTOPS), given)).all()
-        cursor = await self.head() + 1
-        moved = (await self._session.execute(text(RESCOPE), {**given, "cursor": cursor, "at": at})).all()
-        if moved:
-            await self._session.execute(_SET_HEAD, {"cursor": cursor})
-        await self._note_many(sum(row.rows for row in moved))
+        moved = await self._move(RESCOPE, given, at)
         return Rescoped(
             entities=frozenset(row.entity for row in moved),
             left=tuple((row.desktop_id, row.row_id) for row in moved if row.desktop_id is not None),
             gone=tuple(gone),
         )
+
+    async def rescope_rows(self, keys: Collection[RowKey], at: datetime) -> Rescoped:
+        """Bring these roles and permissions into and out of every scope."""
+        entities, ids = zip(*keys, strict=True)
+        moved = await self._move(RESCOPE_ROWS, {"entities": list(entities), "ids": list(ids)}, at)
+        return Rescoped(entities=frozenset(row.entity for row in moved))
 
     async def revoke(self, drafts: Sequence[RevocationDraft], at: datetime) -> None:
         """Number these revocations."""
@@ -254,6 +257,14 @@ class PostgresLogWriter:
     async def head(self) -> int:
         """Return the newest cursor."""
         return int(await self._session.scalar(_HEAD) or 0)
+
+    async def _move(self, statement: str, given: Mapping[str, Any], at: datetime) -> Sequence[Row[Any]]:
+        cursor = await self.head() + 1
+        moved = (await self._session.execute(text(statement), {**given, "cursor": cursor, "at": at})).all()
+        if moved:
+            await self._session.execute(_SET_HEAD, {"cursor": cursor})
+        await self._note_many(sum(row.rows for row in moved))
+        return moved
 
     async def _note_many(self, rows: int) -> None:
         if rows >= MANY_ROWS:

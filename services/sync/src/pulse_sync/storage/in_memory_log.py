@@ -224,17 +224,20 @@ class InMemoryLogWriter:
             del state.members[key]
         wanted = {key for desktop in looked_at & set(self._owned.desktops) for key in self._wanted(desktop)}
         have = {key for key, member in state.members.items() if member.is_member and key[0] in looked_at}
-        moved = sorted(wanted ^ have)
-        if moved:
-            state.head += 1
-        for key in moved:
-            state.members[key] = _Member(state.head, key in wanted, at)
+        moved = self._move(wanted, have, at)
         left = [(desktop, row_id) for desktop, entity, row_id in moved if entity == "users"]
         return Rescoped(
             entities=frozenset(entity for _, entity, _ in moved),
             left=tuple(pair for pair in left if (pair[0], "users", pair[1]) not in wanted),
             gone=tuple(gone),
         )
+
+    async def rescope_rows(self, keys: Collection[RowKey], at: datetime) -> Rescoped:
+        """Bring these roles and permissions into and out of every scope."""
+        desktops = self._state.desktops & set(self._owned.desktops)
+        wanted = {key for desktop in desktops for key in self._wanted(desktop) if key[1:] in set(keys)}
+        have = {key for key, member in self._state.members.items() if member.is_member and key[1:] in set(keys)}
+        return Rescoped(entities=frozenset(entity for _, entity, _ in self._move(wanted, have, at)))
 
     async def revoke(self, drafts: Sequence[RevocationDraft], at: datetime) -> None:
         """Number these revocations."""
@@ -263,6 +266,14 @@ class InMemoryLogWriter:
     async def head(self) -> int:
         """Return the newest cursor."""
         return self._state.head
+
+    def _move(self, wanted: set[ScopeKey], have: set[ScopeKey], at: datetime) -> list[ScopeKey]:
+        moved = sorted(wanted ^ have)
+        if moved:
+            self._state.head += 1
+        for key in moved:
+            self._state.members[key] = _Member(self._state.head, key in wanted, at)
+        return moved
 
     def _differs(self, key: RowKey) -> bool:
         source, entry = self._owned.rows.get(key), self._state.entries.get(key)

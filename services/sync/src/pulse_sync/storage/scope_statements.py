@@ -50,12 +50,7 @@ wanted as (
 )
 """
 
-RESCOPE: Final = f"""
-with {_WANTED},
-have as (
-    select desktop_id, entity, row_id, is_member from sync.membership
-    where cast(:desktops as text[]) is null or desktop_id = any(cast(:desktops as text[]))
-),
+_MOVE: Final = """
 moved as (
     select coalesce(w.desktop_id, h.desktop_id) as desktop_id, coalesce(w.entity, h.entity) as entity,
            coalesce(w.row_id, h.row_id) as row_id, w.desktop_id is not null as is_member
@@ -75,8 +70,50 @@ select cast(entity as text) as entity, desktop_id, row_id, count(*) as rows from
     from (select *, entity = 'users' and not is_member as is_departure from written) as flagged
 ) as told
 group by entity, desktop_id, row_id
+"""
+"""From `wanted` and `have`: one row for each entity that moved, and one for each user who left a desktop."""
+
+RESCOPE: Final = f"""
+with {_WANTED},
+have as (
+    select desktop_id, entity, row_id, is_member from sync.membership
+    where cast(:desktops as text[]) is null or desktop_id = any(cast(:desktops as text[]))
+),
+{_MOVE}
 """  # noqa: S608 -- put together from the constants above
-"""One row for each entity that moved, and one for each user who left a desktop."""
+
+# Holders of roles are found by one look at all users: a look for each role would cost by their product.
+RESCOPE_ROWS: Final = f"""
+with news as (
+    select cast(g.entity as sync.entity) as entity, g.id
+    from unnest(cast(:entities as text[]), cast(:ids as text[])) as g(entity, id)
+),
+live as (
+    select e.entity, e.id from news join sync.entry e on e.entity = news.entity and e.id = news.id and not e.is_deleted
+),
+desk as (
+    select d.device_id, d.is_workstation from identity.desktop d join sync.desktop s on s.device_id = d.device_id
+),
+wanted as (
+    select desk.device_id as desktop_id, live.entity, live.id as row_id
+    from live cross join desk
+    where live.entity = 'permissions' or (live.entity = 'roles' and desk.is_workstation)
+    union
+    select desk.device_id, live.entity, live.id
+    from sync.entry u
+    cross join lateral jsonb_array_elements_text(coalesce(u.fields -> 'roles', cast('[]' as jsonb))) as held(role_id)
+    join live on live.entity = 'roles' and live.id = held.role_id
+    join identity.device_access a on cast(a.user_id as text) = u.id
+    join desk on desk.device_id = a.device_id and not desk.is_workstation
+    where u.entity = 'users' and not u.is_deleted
+),
+have as (
+    select m.desktop_id, m.entity, m.row_id, m.is_member
+    from sync.membership m join news on news.entity = m.entity and news.id = m.row_id
+),
+{_MOVE}
+"""  # noqa: S608 -- put together from the constants above
+"""Roles and permissions that came or ended, and of every scope no other row."""
 
 RESCOPE_ROW: Final = """
 with moved as (

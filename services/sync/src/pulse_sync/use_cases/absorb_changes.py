@@ -43,6 +43,8 @@ class _Written:
     revocations: list[RevocationDraft] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
     """Whose desktops must be looked at again."""
+    news: set[RowKey] = field(default_factory=set)
+    """Roles and permissions that came or ended."""
     is_everywhere: bool = False
     count: int = 0
 
@@ -121,9 +123,10 @@ class AbsorbChanges:
         now = self._clock.now()
         if written.users and not written.is_everywhere:
             desktops |= await writer.desktops_of(written.users)
+        if written.news and not written.is_everywhere:
+            _note_scopes(await writer.rescope_rows(written.news, now), written)
         if written.is_everywhere or desktops:
-            rescoped = await writer.rescope(None if written.is_everywhere else desktops, now)
-            _note_scopes(rescoped, written)
+            _note_scopes(await writer.rescope(None if written.is_everywhere else desktops, now), written)
         await _revoke(writer, written.revocations, now)
         return await writer.head()
 
@@ -145,7 +148,7 @@ def _note_consequences(row: LogRow, before: LogRow | None, written: _Written) ->
         if before is None or is_new or row.is_deleted or role_ids(before) != role_ids(row):
             written.users.add(row.id)
     elif is_new or row.is_deleted:
-        written.is_everywhere = True
+        written.news.add(row.key)
 
 
 def _note_scopes(rescoped: Rescoped, written: _Written) -> None:

@@ -64,6 +64,13 @@ class LogWriter(Protocol):
         """
         ...
 
+    async def rescope_rows(self, keys: Collection[RowKey], at: datetime) -> Rescoped:
+        """Bring these roles and permissions, which came or ended, into and out of every scope.
+
+        It costs by these rows and not by what is in scope; the same as `rescope` of all when nothing else has changed.
+        """
+        ...
+
     async def revoke(self, drafts: Sequence[RevocationDraft], at: datetime) -> None:
         """Number these revocations, in this order."""
         ...
