@@ -83,7 +83,7 @@ async def test_a_rule_is_made_changed_and_removed_by_who_saw_it(door: httpx.Asyn
     assert (await door.delete(path, headers=admin | {"If-Match": '"1"'})).status_code == 412
     assert (await door.delete(path, headers=admin | {"If-Match": '"2"'})).status_code == 204
     assert (await door.delete(path, headers=admin | {"If-Match": "*"})).status_code == 404
-    told = [json.loads(row["payload"]) for row in await world.fetch("select payload from telemetry.outbox order by id")]
+    told = [json.loads(row["entry"]) for row in await world.fetch("select entry from telemetry.outbox order by id")]
     rules = [event for event in told if event["resource"]["type"] == "retention_rule"]
     assert [event["action"] for event in rules] == [
         "retention_rule.created", "retention_rule.changed", "retention_rule.deleted"
@@ -116,7 +116,7 @@ async def test_what_was_removed_is_told(door: httpx.AsyncClient, world: Any, eve
     assert (await door.put(ALL, json=DAYS, headers=token(*ADMIN))).status_code == 201
 
     async def told() -> list[Any]:
-        events = [json.loads(row["payload"]) for row in await world.fetch("select payload from telemetry.outbox")]
+        events = [json.loads(row["entry"]) for row in await world.fetch("select entry from telemetry.outbox")]
         return [event["after"] for event in events if event["action"] == "retention.applied"]
 
     found = await eventually(told, seconds=75, what="the sweep tells what it removed")

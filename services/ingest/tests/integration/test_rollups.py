@@ -254,6 +254,24 @@ async def test_minutes_are_marked_once_while_nobody_takes_the_marks(pool: Any) -
     await store.close()
 
 
+async def test_minute_whose_marks_may_have_been_taken_is_marked_again(pool: Any) -> None:
+    ahead = time.time_ns() // 1000 + 20 * MINUTE
+    source = Source(pool, rows=[(ahead // MINUTE * MINUTE + n, float(n)) for n in range(2)])
+    await source.begin()
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    await source.store(store, 0, 1)
+    # Rounds that this store did not see: the first took the mark of a clock that is ahead, then time went on.
+    await pool.execute("delete from telemetry.rollup_mark where series_id = $1", await source.series())
+    await pool.execute(
+        "update telemetry.rollup_state set generation = generation + 5, settled = generation + 4, "
+        "closed_before = closed_before + interval '10 minutes'"
+    )
+    await source.store(store, 1, 1)
+    marks = "select count(*) from telemetry.rollup_mark where series_id = $1"
+    assert await pool.fetchval(marks, await source.series()) == 1
+    await store.close()
+
+
 async def test_whole_days_go_when_all_series_have_expired(pool: Any) -> None:
     from pulse_ingest.storage.partitions import Partitions
 

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pulse_ingest.domain.retention import KeptDays, RetentionRule
 
 MAX_DAYS = 36_500
-Days = Annotated[int | None, Field(ge=1, le=MAX_DAYS, strict=True, description="whole days (UTC) before today; null: for ever")]
+Days = Annotated[
+    int | None, Field(ge=1, le=MAX_DAYS, strict=True, description="whole days (UTC) before today; null: for ever")
+]
 
 
 class RetentionBody(BaseModel):

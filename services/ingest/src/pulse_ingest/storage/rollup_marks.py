@@ -39,6 +39,7 @@ class RollupMarks:
 
     def __init__(self) -> None:
         self._generation = -1
+        self._first_open = 0
         self._known: dict[int, set[int]] = {}
         self._new: list[tuple[int, int]] = []
 
@@ -48,11 +49,10 @@ class RollupMarks:
         assert record is not None  # noqa: S101 -- a function that returns a row
         generation, closed_before = record
         if generation != self._generation:
-            self._generation = generation
-            first = to_us(closed_before) // MINUTE_US
-            self._known = {
-                minute: series for minute, series in self._known.items() if first <= minute < first + OPEN_MINUTES
-            }
+            # Open from then until now, so that no round in between has taken its marks.
+            first, end = to_us(closed_before) // MINUTE_US, self._first_open + OPEN_MINUTES
+            self._known = {minute: series for minute, series in self._known.items() if first <= minute < end}
+            self._generation, self._first_open = generation, first
 
     async def mark(self, connection: Connection, groups: SeriesRows) -> None:
         """Mark the minutes of these rows, each series' being in order of time."""

@@ -230,8 +230,10 @@ class Rollups:
         async with turn_of(self._pool, TURN) as connection:
             if connection is None:
                 return RollupRound()
-            # A mark and its roll-up come and go together. The pool sets it back.
-            await connection.execute("set synchronous_commit = off")
+            # A mark and its roll-up come and go together, so that neither needs to wait for the disk. A plan is made for
+            # the partition as it is now: one that was made while it was nearly empty would read all of it. The pool
+            # sets both back.
+            await connection.execute("set synchronous_commit = off; set plan_cache_mode = force_custom_plan")
             return await self._advance(connection, stop)
 
     async def _advance(self, connection: Connection, stop: asyncio.Event) -> RollupRound:
