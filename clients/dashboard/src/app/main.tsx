@@ -9,7 +9,6 @@ import { followPreferences } from "@/shared/preferences/preferences";
 import { restore, useSession } from "@/shared/session/session";
 import { followSession } from "@/shared/streams/live";
 import { Toasts } from "@/shared/ui/toast";
-import { TooltipProvider } from "@/shared/ui/tooltip";
 import { router } from "./router";
 import { watchForUpdates } from "./updates";
 
@@ -29,10 +28,8 @@ if (host === null) throw new Error("the page has no place to draw in");
 createRoot(host).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
-      <TooltipProvider>
-        <RouterProvider router={router} />
-        <Toasts />
-      </TooltipProvider>
+      <RouterProvider router={router} />
+      <Toasts />
     </QueryClientProvider>
   </StrictMode>,
 );

@@ -1,18 +1,13 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
-import { refresh, useSession } from "@/shared/session/session";
 import { useTrust, useUpdatedAt } from "@/shared/streams/hooks";
-import { useFromNow } from "@/shared/time/ticker";
 import { Button } from "@/shared/ui/button";
-import { Dialog } from "@/shared/ui/dialog";
-import { useProblemText } from "@/shared/ui/states";
-import { notify } from "@/shared/ui/toast";
 import { appTexts } from "../texts";
 import { useUpdates } from "../updates";
+import { useSessionEnd } from "./use-session-end";
 
-/** Whoever is warned has so long to say that they are still there. */
-const WARNING_MS = 2 * 60_000;
+const Warning = lazy(() => import("./end-warning").then((module) => ({ default: module.EndWarning })));
 
 /** What the frame has to say of the session, of the version, and of how old everything is. */
 export function SessionNotices() {
@@ -54,20 +49,11 @@ function UpdateNotice() {
 }
 
 function EndWarning() {
-  const t = useText(appTexts);
-  const format = useFormat();
-  const problemText = useProblemText();
-  const endsAt = useSession((state) => (state.kind === "open" ? state.endsAt : undefined));
-  const left = useFromNow((now) => (endsAt === undefined || endsAt - now > WARNING_MS ? undefined : Math.max(0, endsAt - now)));
-  if (left === undefined) return null;
-  const stay = (): void => {
-    refresh().catch((error: unknown) => {
-      notify("bad", problemText(error));
-    });
-  };
+  const isNear = useSessionEnd() !== undefined;
+  if (!isNear) return null;
   return (
-    <Dialog isOpen onClose={stay} title={t("expiringTitle")} actions={<Button tone="primary" onClick={stay}>{t("stay")}</Button>}>
-      <p className="figures">{t("expiring", { time: format.duration(left) })}</p>
-    </Dialog>
+    <Suspense fallback={null}>
+      <Warning />
+    </Suspense>
   );
 }

@@ -6,10 +6,8 @@ import { usePreferences } from "@/shared/preferences/preferences";
 import { useSession } from "@/shared/session/session";
 import { useStates } from "@/shared/streams/hooks";
 import { Button, IconButton } from "@/shared/ui/button";
-import { Dialog } from "@/shared/ui/dialog";
 import { LoadingState } from "@/shared/ui/states";
 import { appTexts } from "../texts";
-import { AccountMenu } from "./account-menu";
 import { ConnectionBanner, ConnectionMark } from "./connection";
 import { Logo } from "./logo";
 import { NavigationList } from "./navigation-list";
@@ -17,6 +15,8 @@ import { SessionNotices } from "./session-notices";
 import { useShellKeys } from "./use-shell-keys";
 
 const SignIn = lazy(() => import("@/features/sign-in/ui/sign-in-screen").then((module) => ({ default: module.Screen })));
+const AccountMenu = lazy(() => import("./account-menu").then((module) => ({ default: module.AccountMenu })));
+const Drawer = lazy(() => import("./drawer").then((module) => ({ default: module.Drawer })));
 const Palette = lazy(() => import("./palette").then((module) => ({ default: module.Palette })));
 const Help = lazy(() => import("./help").then((module) => ({ default: module.Help })));
 
@@ -85,7 +85,9 @@ function Frame() {
         </div>
         <ConnectionMark />
         <IconButton label={t("help")} icon={<CircleHelp className="size-4" aria-hidden />} className="hidden sm:inline-flex" onClick={() => { setOpen("help"); }} />
-        <AccountMenu />
+        <Suspense fallback={<span className="w-control" />}>
+          <AccountMenu />
+        </Suspense>
       </header>
       <main id="content" tabIndex={-1} className="mx-auto max-w-[120rem] p-3 outline-none md:p-5">
         <SessionNotices />
@@ -93,11 +95,9 @@ function Frame() {
           <Outlet />
         </Suspense>
       </main>
-      <Dialog isOpen={open === "navigation"} onClose={close} title={t("product")} width="side">
-        <NavigationList onGo={close} />
-      </Dialog>
       <Suspense fallback={null}>
         {open === "palette" && <Palette onClose={close} />}
+        {open === "navigation" && <Drawer onClose={close} />}
         {open === "help" && <Help onClose={close} />}
       </Suspense>
     </div>

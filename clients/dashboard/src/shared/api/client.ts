@@ -17,10 +17,10 @@ export type Paths = AlertPaths & CommandPaths & GatewayPaths & IdentityPaths & S
 const TIMEOUT_MS = 15_000;
 const CHANGING = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
-async function send(request: Request, token: string): Promise<Response> {
+async function send(request: Request, token: string, timeoutMs: number): Promise<Response> {
   const headers = new Headers(request.headers);
   headers.set("Authorization", `Bearer ${token}`);
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
   return fetch(new Request(request, { headers, signal })).catch((error: unknown) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable(error);
@@ -28,10 +28,10 @@ async function send(request: Request, token: string): Promise<Response> {
 }
 
 /** One request with the session's token; a token that was refused is renewed once. */
-export async function authorisedFetch(input: Request): Promise<Response> {
+export async function authorisedFetch(input: Request, timeoutMs = TIMEOUT_MS): Promise<Response> {
   const again = input.clone();
-  const response = await send(input, await accessToken());
-  return response.status === 401 ? send(again, await accessToken(true)) : response;
+  const response = await send(input, await accessToken(), timeoutMs);
+  return response.status === 401 ? send(again, await accessToken(true), timeoutMs) : response;
 }
 
 const problems: Middleware = {
@@ -48,7 +48,7 @@ const problems: Middleware = {
 };
 
 /** The typed client: `await api.GET("/api/devices", …)`. Rejects with ApiProblem whatever goes wrong. */
-export const api = createFetchClient<Paths>({ baseUrl: window.location.origin, fetch: authorisedFetch });
+export const api = createFetchClient<Paths>({ baseUrl: window.location.origin, fetch: (request) => authorisedFetch(request) });
 api.use(problems);
 
 /** Query hooks over it: `query.useQuery("get", "/api/devices", …)`. */

@@ -29,7 +29,8 @@ export function Button({ tone = "plain", icon, isBusy = false, className, childr
       disabled={disabled === true || isBusy}
       aria-busy={isBusy || undefined}
       className={cx(
-        "inline-flex h-control shrink-0 items-center justify-center gap-2 rounded-md px-3 text-sm font-medium whitespace-nowrap",
+        "inline-flex h-control shrink-0 items-center justify-center gap-2 rounded-md text-sm font-medium whitespace-nowrap",
+        children === undefined ? "w-control" : "px-3",
         "transition-colors disabled:opacity-55 aria-disabled:opacity-55",
         TONES[tone],
         className,
@@ -48,12 +49,10 @@ export interface IconButtonProps extends Omit<ButtonProps, "icon" | "children"> 
 }
 
 /** A button that is only a picture; its name is a tooltip and what a screen reader says. */
-export function IconButton({ label, icon, className, tone = "quiet", ...rest }: IconButtonProps) {
+export function IconButton({ label, icon, tone = "quiet", ...rest }: IconButtonProps) {
   return (
     <Tooltip text={label}>
-      <Button tone={tone} aria-label={label} className={cx("w-control px-0", className)} {...rest}>
-        {icon}
-      </Button>
+      <Button tone={tone} aria-label={label} icon={icon} {...rest} />
     </Tooltip>
   );
 }

@@ -3,21 +3,24 @@ import type { ComponentProps, ReactNode } from "react";
 import { cx } from "./classes";
 
 const CONTROL =
-  "h-control w-full rounded-md border border-line-strong bg-surface px-3 text-base text-ink " +
+  "h-control rounded-md border border-line-strong bg-surface px-3 text-base text-ink " +
   "hover:border-ink-faint aria-invalid:border-bad disabled:opacity-55";
 
 export function Input({ className, ...rest }: ComponentProps<"input">) {
-  return <input className={cx(CONTROL, className)} {...rest} />;
+  return <input className={cx(CONTROL, "w-full", className)} {...rest} />;
 }
 
 export function TextArea({ className, ...rest }: ComponentProps<"textarea">) {
-  return <textarea className={cx(CONTROL, "h-auto min-h-20 py-2", className)} {...rest} />;
+  return <textarea className={cx(CONTROL.replace("h-control", "min-h-20"), "w-full py-2", className)} {...rest} />;
 }
 
 /** The browser's own select: every device knows how to show it, and every reader how to read it. */
-export function Select({ className, children, ...rest }: ComponentProps<"select">) {
+export function Select({ className, children, isInline = false, ...rest }: ComponentProps<"select"> & {
+  /** As wide as what is chosen, instead of as wide as there is room. */
+  isInline?: boolean;
+}) {
   return (
-    <select className={cx(CONTROL, "pr-8", className)} {...rest}>
+    <select className={cx(CONTROL, isInline ? "max-w-full min-w-0" : "w-full", className)} {...rest}>
       {children}
     </select>
   );

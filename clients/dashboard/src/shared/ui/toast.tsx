@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { Toast as Radix } from "radix-ui";
+import { useEffect } from "react";
 import { create } from "zustand";
 import { useText } from "../i18n/messages";
 import { cx } from "./classes";
@@ -15,6 +15,9 @@ interface Notice {
 
 /** More than so many nobody reads; the oldest goes. */
 const SHOWN = 4;
+/** What went well may pass by; what went wrong stays until it is dismissed. */
+const STAYS_MS = 6_000;
+
 const useNotices = create<{ notices: readonly Notice[] }>(() => ({ notices: [] }));
 let nextId = 1;
 
@@ -24,34 +27,59 @@ export function notify(tone: Tone, text: string): void {
   useNotices.setState(({ notices }) => ({ notices: [...notices, notice].slice(-SHOWN) }));
 }
 
+function remove(id: number): void {
+  useNotices.setState((state) => ({ notices: state.notices.filter((notice) => notice.id !== id) }));
+}
+
+/** Where notices appear, and are read out. */
 export function Toasts() {
   const t = useText(uiTexts);
   const notices = useNotices((state) => state.notices);
-  const remove = (id: number): void => {
-    useNotices.setState((state) => ({ notices: state.notices.filter((notice) => notice.id !== id) }));
-  };
   return (
-    <Radix.Provider duration={6_000} label={t("notifications")}>
-      {notices.map((notice) => (
-        <Radix.Root
-          key={notice.id}
-          type={notice.tone === "bad" ? "foreground" : "background"}
-          onOpenChange={(open) => {
-            if (!open) remove(notice.id);
-          }}
-          className={cx(
-            "flex items-center gap-3 rounded-lg border bg-raised px-4 py-3 text-sm shadow-high",
-            notice.tone === "bad" ? "border-bad" : "border-line",
-          )}
-        >
-          <StatusShape tone={notice.tone} />
-          <Radix.Description className="grow">{notice.text}</Radix.Description>
-          <Radix.Close aria-label={t("dismiss")} className="-mr-1 rounded-md p-1 text-ink-faint hover:text-ink">
-            <X className="size-4" aria-hidden />
-          </Radix.Close>
-        </Radix.Root>
-      ))}
-      <Radix.Viewport className="fixed right-4 bottom-4 z-50 flex w-[min(24rem,calc(100vw-2rem))] flex-col gap-2 outline-none" />
-    </Radix.Provider>
+    <section
+      aria-label={t("notifications")}
+      className="no-print fixed right-4 bottom-4 z-50 flex w-[min(24rem,calc(100vw-2rem))] flex-col gap-2 empty:hidden"
+    >
+      <div aria-live="polite" className="contents">
+        {notices.map((notice) => (
+          <Toast key={notice.id} notice={notice} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Toast({ notice: { id, tone, text } }: { notice: Notice }) {
+  const t = useText(uiTexts);
+  useEffect(() => {
+    if (tone === "bad") return;
+    const timer = setTimeout(() => {
+      remove(id);
+    }, STAYS_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [id, tone]);
+  return (
+    <div
+      role={tone === "bad" ? "alert" : undefined}
+      className={cx(
+        "flex items-center gap-3 rounded-lg border bg-raised px-4 py-3 text-sm shadow-high",
+        tone === "bad" ? "border-bad" : "border-line",
+      )}
+    >
+      <StatusShape tone={tone} />
+      <p className="grow">{text}</p>
+      <button
+        type="button"
+        aria-label={t("dismiss")}
+        className="-mr-1 rounded-md p-1 text-ink-faint hover:text-ink"
+        onClick={() => {
+          remove(id);
+        }}
+      >
+        <X className="size-4" aria-hidden />
+      </button>
+    </div>
   );
 }

@@ -109,12 +109,12 @@ function Curve({ deviceId, metrics }: { deviceId: string; metrics: readonly stri
       title={t("chart")}
       actions={
         <>
-          <Select aria-label={t("chart")} value={metric} onChange={(event) => { setChosen(event.target.value); }} className="w-auto">
+          <Select aria-label={t("chart")} value={metric} onChange={(event) => { setChosen(event.target.value); }} isInline>
             {metrics.map((name) => (
               <option key={name}>{name}</option>
             ))}
           </Select>
-          <Select aria-label={t("window")} value={minutes} onChange={(event) => { setMinutes(Number(event.target.value)); }} className="w-auto">
+          <Select aria-label={t("window")} value={minutes} onChange={(event) => { setMinutes(Number(event.target.value)); }} isInline>
             {WINDOWS.map((count) => (
               <option key={count} value={count}>
                 {t("minutes", { count })}
@@ -173,7 +173,7 @@ function About({ deviceId, device }: { deviceId: string; device: LiveDevice }) {
           [t("id"), deviceId],
           [t("kind"), device.kind],
           [t("groups"), device.groups.join(", ") || "—"],
-          [t("seen"), <Seen key="seen" at={device.last_seen} />],
+          [t("seen"), <Seen key="seen" deviceId={deviceId} at={device.last_seen} />],
           [t("agent"), device.agent_version ?? "—"],
           [t("clock"), device.clock_offset_ms === null ? "—" : `${format.number(device.clock_offset_ms)} ms`],
         ]}

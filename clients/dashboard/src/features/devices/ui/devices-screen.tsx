@@ -85,7 +85,7 @@ export function Screen() {
       header: t("seen"),
       accessorFn: ({ device }) => device.last_seen ?? 0,
       meta: { width: "9rem", isNumber: true, from: 60 },
-      cell: ({ row: { original } }) => <Seen at={original.device.last_seen} />,
+      cell: ({ row: { original } }) => <Seen deviceId={original.id} at={original.device.last_seen} />,
     },
     {
       id: "groups",
@@ -112,14 +112,14 @@ export function Screen() {
         actions={
           <>
             <SearchField value={search} onChange={setSearch} label={t("search")} />
-            <Select aria-label={t("status")} value={standing} onChange={(event) => { setStanding(event.target.value); }} className="w-auto">
+            <Select aria-label={t("status")} value={standing} onChange={(event) => { setStanding(event.target.value); }} isInline>
               <option value="">{t("all")}</option>
               <option value="online">{t("online")}</option>
               <option value="offline">{t("offline")}</option>
               <option value="disabled">{t("disabled")}</option>
             </Select>
             {groups.length > 0 && (
-              <Select aria-label={t("groups")} value={group} onChange={(event) => { setGroup(event.target.value); }} className="w-auto">
+              <Select aria-label={t("groups")} value={group} onChange={(event) => { setGroup(event.target.value); }} isInline>
                 <option value="">{t("anyGroup")}</option>
                 {groups.map((name) => (
                   <option key={name}>{name}</option>

@@ -53,6 +53,16 @@ export class TelemetryStore {
     return this.#metrics.get(deviceId) ?? NONE;
   }
 
+  /** When the newest value of a device was true; undefined when there is none. */
+  newest(deviceId: string): number | undefined {
+    let newest: number | undefined;
+    for (const metric of this.metrics(deviceId)) {
+      const seenAt = this.sample(deviceId, metric)?.seenAt;
+      if (seenAt !== undefined && (newest === undefined || seenAt > newest)) newest = seenAt;
+    }
+    return newest;
+  }
+
   /** The devices that there are values of. */
   devices(): readonly string[] {
     return this.#devices;
