@@ -7,6 +7,7 @@ reached is an `UnavailableError` (503), everything else keeps its own type. URLs
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +18,11 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from pulse_chassis.errors import UnavailableError
 
@@ -29,6 +32,9 @@ NETWORK_SECONDS: Final = 5.0
 """The server ends a long statement itself; only a link that went silent is given up on our side, this much later."""
 CONNECT_SECONDS: Final = 5.0
 _POOL_WAIT_SECONDS: Final = 5.0
+TRUSTED_SECONDS: Final = 5.0
+"""A connection that was used so recently is not asked whether it lives, unless it knows that it does not."""
+_USED_AT_KEY: Final = "used_at"
 OUTBOX_KEY: Final = "outbox_table"
 """Where a session keeps the table that `pulse_chassis.outbox.append` writes to."""
 OUTBOX_WRITTEN_KEY: Final = "outbox_written"
@@ -115,14 +121,38 @@ def create_engine(
         except OSError as error:
             raise _unavailable() from error
 
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
     )
+    _notice_dead_connections(engine)
+    return engine
+
+
+def _notice_dead_connections(engine: AsyncEngine) -> None:
+    """Replace dead connections before they are used.
+
+    The pool's own `pre_ping` asks before each use, with three round trips: as many as a short transaction takes.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT_KEY] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # What the server, or its machine's end, has said already.
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        used_at = record.info.get(_USED_AT_KEY)
+        if used_at is not None and time.monotonic() - used_at > TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
 
 
 async def asyncpg_pool(

@@ -32,6 +32,7 @@ from pulse_chassis.rate_limits import RateLimiter, rate_limiter
 from pulse_chassis.request_bounds import RequestBounds
 from pulse_chassis.route_bounds import not_rate_limited
 from pulse_chassis.settings import ServiceSettings
+from pulse_chassis.turnstile import Turnstile
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -81,10 +82,11 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     max_body_bytes: int = MAX_BODY_BYTES,
     idempotency: Idempotency | None = None,
     edge: Edge | None = None,
+    turnstile: Turnstile | None = None,
 ) -> FastAPI:
     """Return an app without routes of its own but the operational ones; the caller includes its routers.
 
-    Without an `edge` there are no other origins, and nobody is counted.
+    Without an `edge` there are no other origins, and nobody is counted; without a `turnstile` nobody waits for a turn.
     """
     edge = edge or Edge()
     app = DocumentedApp(
@@ -100,7 +102,13 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     # Each one stands outside of those added before it.
     if idempotency is not None:
         app.add_middleware(IdempotentPosts, idempotency=idempotency)
-    app.add_middleware(RequestBounds, max_body_bytes=max_body_bytes, limiter=edge.limiter, authority=authority)
+    app.add_middleware(
+        RequestBounds,
+        max_body_bytes=max_body_bytes,
+        limiter=edge.limiter,
+        authority=authority,
+        turnstile=turnstile,
+    )
     app.add_middleware(LastResort)
     app.add_middleware(CrossOrigin, origins=edge.origins)
     app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry))

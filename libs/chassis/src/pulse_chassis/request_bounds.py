@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +27,7 @@ from pulse_chassis.problems import make_problem, problem_response
 from pulse_chassis.rate_limits import RateLimiter, Verdict
 from pulse_chassis.request_origin import note_principal
 from pulse_chassis.route_bounds import RouteBounds, RouteTable
+from pulse_chassis.turnstile import Turnstile, TurnstileFullError
 
 DISCARD_BYTES: Final = 32 * 1024 * 1024
 DISCARD_SECONDS: Final = 2.0
@@ -36,9 +38,16 @@ class RequestBounds:
     """The layer. `limiter` None: nobody is counted."""
 
     def __init__(
-        self, app: ASGIApp, *, max_body_bytes: int, limiter: RateLimiter | None, authority: Authority | None
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        limiter: RateLimiter | None,
+        authority: Authority | None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._app = app
+        self._turnstile = turnstile
         self._max_body_bytes = max_body_bytes
         self._limiter = limiter
         self._authority = authority
@@ -52,6 +61,28 @@ class RequestBounds:
         if self._table is None:
             self._table = RouteTable(scope["app"], self._max_body_bytes)
         bounds = self._table.find(scope)
+        if self._turnstile is not None and bounds.takes_turns:
+            await self._answer_in_turn(self._turnstile, scope, receive, send, bounds)
+        else:
+            await self._answer(scope, receive, send, bounds)
+
+    async def _answer_in_turn(
+        self, turnstile: Turnstile, scope: Scope, receive: Receive, send: Send, bounds: RouteBounds
+    ) -> None:
+        # Whoever sends a body slowly, or one that will be refused, must not stand in the way of those in line.
+        ahead = _ReadAhead(receive)
+        if _declared_length(scope) > bounds.max_body_bytes or not await ahead.fits(bounds.max_body_bytes):
+            await self._answer(scope, ahead.receive, send, bounds)
+            return
+        try:
+            async with turnstile.turn():
+                await self._answer(scope, ahead.receive, send, bounds)
+        except TurnstileFullError as error:
+            _name_route(scope, bounds)
+            problem = make_problem(error.status, error.code, error.message, retry_after=error.retry_after)
+            await problem_response(problem)(scope, ahead.receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, bounds: RouteBounds) -> None:
         verdict = await self._count(scope, bounds)
         if verdict is not None:
             send = _telling(verdict, send)
@@ -61,8 +92,7 @@ class RequestBounds:
         body = _Body(receive, send, bounds.max_body_bytes)
         if _declared_length(scope) > bounds.max_body_bytes:
             body.is_over = True
-            if bounds.route is not None:
-                scope["route"] = bounds.route  # For the metrics: the router will not see it.
+            _name_route(scope, bounds)
             problem = make_problem(413, "too_large", body.text)
             await problem_response(problem)(scope, body.receive, body.send)
         else:
@@ -84,12 +114,17 @@ class RequestBounds:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, bounds: RouteBounds, verdict: Verdict) -> None:
-    if bounds.route is not None:
-        scope["route"] = bounds.route  # For metrics and audit: the router will not see it.
+    _name_route(scope, bounds)
     note_refusal(Request(scope), "rate_limited")
     message = f"too many requests of the kind {verdict.rate_class.value!r}; try again later"
     problem = make_problem(429, "rate_limited", message, retry_after=verdict.retry_after)
     await problem_response(problem)(scope, receive, send)
+
+
+def _name_route(scope: Scope, bounds: RouteBounds) -> None:
+    """Name the route for metrics and audit: the router will not see the request."""
+    if bounds.route is not None:
+        scope["route"] = bounds.route
 
 
 def _telling(verdict: Verdict, send: Send) -> Send:
@@ -104,6 +139,28 @@ def _telling(verdict: Verdict, send: Send) -> Send:
         await send(message)
 
     return send_telling
+
+
+class _ReadAhead:
+    """A request whose body is read before it is asked for."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read: deque[Message] = deque()
+
+    async def fits(self, max_bytes: int) -> bool:
+        """Read the body; whether it is within the bound. What is above is not read."""
+        taken, has_more = 0, True
+        while has_more and taken <= max_bytes:
+            message = await self._receive()
+            self._read.append(message)
+            taken += len(message.get("body", b""))
+            has_more = message.get("more_body", False)
+        return taken <= max_bytes
+
+    async def receive(self) -> Message:
+        """Return the next part, read or not yet."""
+        return self._read.popleft() if self._read else await self._receive()
 
 
 class _Body:

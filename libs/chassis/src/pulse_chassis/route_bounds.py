@@ -35,14 +35,21 @@ class _Body:
 
 
 @dataclass(frozen=True, slots=True)
+class _Turns:
+    """Nothing but that."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteBounds:
     """The bounds of one route for one method; `rate_class` None: not counted. `route` is None where nothing matches."""
 
     route: Any
     rate_class: RateClass | None
     max_body_bytes: int
+    takes_turns: bool = False
 
 
+_Bound = _Rate | _Body | _Turns
 Marker = Callable[[], Awaitable[None]]
 
 
@@ -64,17 +71,24 @@ def body_bound(max_bytes: int) -> Marker:
     return _marker(_Body(max_bytes))
 
 
+def in_turn() -> Marker:
+    """Return a dependency that says that only a few callers of a route are let in at a time (the app's turnstile)."""
+    return _marker(_Turns())
+
+
 def bounds_of(route: Any, method: str, default_body_bytes: int) -> RouteBounds:
     """Return the bounds of a route for one of its methods; of two declarations the one nearer to the route counts."""
     rate_class: RateClass | None = RateClass.READ if method in _READING else RateClass.WRITE
-    max_body_bytes = default_body_bytes
+    max_body_bytes, takes_turns = default_body_bytes, False
     # A router's dependencies come before those of its routes.
     for bound in _declared(getattr(route, "dependant", None)):
         if isinstance(bound, _Rate):
             rate_class = bound.rate_class
-        else:
+        elif isinstance(bound, _Body):
             max_body_bytes = bound.max_bytes
-    return RouteBounds(route, rate_class, max_body_bytes)
+        else:
+            takes_turns = True
+    return RouteBounds(route, rate_class, max_body_bytes, takes_turns)
 
 
 class RouteTable:
@@ -98,14 +112,14 @@ class RouteTable:
         return bounds_of(None, method, self._default_body_bytes)
 
 
-def _declared(dependant: Any) -> Iterator[_Rate | _Body]:
+def _declared(dependant: Any) -> Iterator[_Bound]:
     for part in () if dependant is None else dependant.dependencies:
         bound = getattr(part.call, _ATTRIBUTE, None)
-        if isinstance(bound, _Rate | _Body):
+        if isinstance(bound, _Bound):
             yield bound
 
 
-def _marker(bound: _Rate | _Body) -> Marker:
+def _marker(bound: _Bound) -> Marker:
     async def declare() -> None:
         return None
 

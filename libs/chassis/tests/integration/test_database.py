@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from pulse_chassis import database
 from pulse_chassis.database import Database, asyncpg_pool, outages_as_unavailable, upgrade
 from pulse_chassis.errors import UnavailableError
 
@@ -133,6 +135,29 @@ async def test_an_unreachable_server_is_unavailable_and_comes_back(
     await db.ping()
     assert await pool.fetchval("select 1") == 1
     await pool.close()
+
+
+async def _end_idle_connections(admin: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """End what the pool of the database under test holds."""
+    ended = await admin.fetch(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'test'"
+    )
+    assert ended
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_a_connection_that_died_while_nobody_used_it_costs_nobody_a_request(
+    db: Database, postgres_server: Any, url: str, monkeypatch: pytest.MonkeyPatch, *, is_noticed: bool
+) -> None:
+    admin = await asyncpg_pool(postgres_server.superuser_url(url), application_name="admin", max_size=1)
+    await db.ping()
+    await _end_idle_connections(admin)
+    await admin.close()
+    if not is_noticed:
+        # As behind a router that forgot it: nobody said that it ended, and it was not used for long.
+        monkeypatch.setattr(asyncpg.Connection, "is_closed", lambda _self: False)
+        monkeypatch.setattr(database, "TRUSTED_SECONDS", -1.0)
+    await db.ping()
 
 
 async def test_a_connection_that_dies_in_a_transaction_is_unavailable(

@@ -32,6 +32,7 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.stream_position import StreamPosition
+from pulse_chassis.turnstile import Turnstile
 from pulse_contracts.frames import Topic
 from pulse_contracts.streams import DEVICES_STREAM
 from pulse_identity.domain.audit_chain import Link, Verdict
@@ -99,7 +100,6 @@ from pulse_identity.use_cases.sign_in import SessionTimes, SignIn
 from pulse_identity.use_cases.sign_in_externally import ExternalRules, SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
-from pulse_identity.use_cases.turnstile import Turnstile
 from pulse_identity.use_cases.unshare_device import UnshareDevice
 from pulse_identity.use_cases.verify_audit import VerifyAudit
 
@@ -254,7 +254,10 @@ def make_app(parts: Parts) -> FastAPI:
     health.add("mqtt", parts.broker.check, timeout=3.0)
     authority = Authority(parts.keys.published, clock=parts.clock, revoked=parts.revoked)
     idempotency = Idempotency(parts.redis, SERVICE, parts.box, authority)
-    app = _routed_app(health, parts.registry, authority, idempotency, Edge.of(parts.settings, parts.redis, SERVICE))
+    settings = parts.settings
+    turnstile = Turnstile(settings.identity_argon2_workers + SIGN_INS_BESIDE_HASHING, settings.identity_argon2_waiting)
+    edge = Edge.of(settings, parts.redis, SERVICE)
+    app = _routed_app(health, parts.registry, authority, idempotency, edge, turnstile)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     app.state.internal_key = parts.settings.internal_service_key
@@ -272,6 +275,7 @@ def _routed_app(
     authority: Authority | None,
     idempotency: Idempotency | None = None,
     edge: Edge | None = None,
+    turnstile: Turnstile | None = None,
 ) -> FastAPI:
     app = create_app(
         service=SERVICE,
@@ -282,6 +286,7 @@ def _routed_app(
         authority=authority,
         idempotency=idempotency,
         edge=edge,
+        turnstile=turnstile,
     )
     # The fixed paths under /api/devices before those with an id in them.
     for routes in (
@@ -348,9 +353,6 @@ def _use_cases(parts: Parts) -> UseCases:
     register, hand_over = RegisterDevices(work, broker, clock), HandOverKey(work, broker, clock)
 
     return UseCases(
-        sign_in_turns=Turnstile(
-            settings.identity_argon2_workers + SIGN_INS_BESIDE_HASHING, settings.identity_argon2_waiting
-        ),
         sign_in=SignIn(work, parts.hasher, limits, parts.keys, clock, times),
         refresh_session=RefreshSession(work, parts.box, parts.keys, clock, times),
         sign_in_externally=_external_door(parts, times),

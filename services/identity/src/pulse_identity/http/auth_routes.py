@@ -9,7 +9,7 @@ from fastapi import APIRouter, Cookie, Depends, Request, Response
 from pulse_chassis.bearer import public
 from pulse_chassis.edge_policy import RateClass
 from pulse_chassis.errors import PulseError, UnauthorizedError
-from pulse_chassis.route_bounds import not_rate_limited, rate_limited
+from pulse_chassis.route_bounds import body_bound, in_turn, not_rate_limited, rate_limited
 from pulse_contracts.tokens import JWKS_PATH
 from pulse_identity.http.cookies import COOKIE, check_same_origin, clear_refresh_cookie, set_refresh_cookie
 from pulse_identity.http.schemas import JsonWebKeySet, LoginBody, RefreshBody, TokenAnswer
@@ -18,12 +18,14 @@ from pulse_identity.http.use_case_set import Client, Given
 router = APIRouter(tags=["sessions"])
 RefreshCookie = Annotated[str | None, Cookie(alias=COOKIE, max_length=256)]
 Credentials = Depends(rate_limited(RateClass.CREDENTIALS))
+# The longest password, each character escaped, and the longest name: what everybody in line may have us hold.
+_LOGIN_BYTES = 16 * 1024
 _KEYS_MAX_AGE = "public, max-age=60"
 
 
 @router.post(
     "/api/auth/login",
-    dependencies=[Depends(public("signing in")), Credentials],
+    dependencies=[Depends(public("signing in")), Credentials, Depends(in_turn()), Depends(body_bound(_LOGIN_BYTES))],
     summary="Sign in",
 )
 async def log_in(body: LoginBody, request: Request, response: Response, given: Given, client: Client) -> TokenAnswer:
@@ -31,8 +33,7 @@ async def log_in(body: LoginBody, request: Request, response: Response, given: G
     if body.use_cookie:
         check_same_origin(request, given.allowed_origins)
     try:
-        async with given.sign_in_turns.turn():
-            signed_in = await given.sign_in(body.username, body.password, client)
+        signed_in = await given.sign_in(body.username, body.password, client)
     except PulseError:
         given.count.add("sign_ins_refused")
         raise

@@ -41,7 +41,6 @@ from pulse_identity.use_cases.sign_in import ClientInfo, SignIn
 from pulse_identity.use_cases.sign_in_externally import SignInExternally
 from pulse_identity.use_cases.sign_out import SignOut
 from pulse_identity.use_cases.switch_device import SwitchDevice
-from pulse_identity.use_cases.turnstile import Turnstile
 from pulse_identity.use_cases.unshare_device import UnshareDevice
 
 
@@ -58,7 +57,6 @@ class SignInMethods:
 class UseCases:
     """What identity does, ready to be called."""
 
-    sign_in_turns: Turnstile
     sign_in: SignIn
     refresh_session: RefreshSession
     sign_in_externally: SignInExternally | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from pulse_identity.use_cases.audit_ports import AuditLog
 GROUP: Final = "identity"
 BATCH: Final = 500
 BLOCK_MS: Final = 1_000
+GATHER_SECONDS: Final = 0.25
+"""A write takes ten round trips and a signature, however many events it has: a crowd's are written together."""
 _log = get_logger("audit_feed")
 
 
@@ -67,15 +70,14 @@ class AuditFeed:
                 if not is_down:
                     _log.warning("audit_feed_paused", reason=error.message)
                 is_down = True
-                try:
-                    async with asyncio.timeout(backoff.next_delay()):
-                        await stop.wait()
-                except TimeoutError:
-                    continue
+                await _pause(stop, backoff.next_delay())
 
     async def _follow(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self._write(await self._group.read(BATCH, BLOCK_MS))
+            entries = await self._group.read(BATCH, BLOCK_MS)
+            await self._write(entries)
+            if 0 < len(entries) < BATCH:
+                await _pause(stop, GATHER_SECONDS)
 
     async def _write(self, entries: Sequence[tuple[str, bytes]]) -> int:
         written = await self._audit_log.append([self._event(entry) for _, entry in entries])
@@ -98,3 +100,9 @@ class AuditFeed:
                 outcome=AuditOutcome.FAILED,
                 after={"sha256": digest.hex(), "bytes": len(entry)},
             )
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

@@ -58,7 +58,7 @@ redis.call('EXPIRE', count, tonumber(ARGV[1]))
 return 0
 """
 
-# KEYS as above. ARGV: seconds that an address is known.
+# KEYS as above. ARGV: seconds that an address is known, capacity.
 _SUCCEEDED: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('DEL', KEYS[3])
@@ -66,6 +66,10 @@ else
   redis.call('DEL', KEYS[2], KEYS[3])
 end
 redis.call('SET', KEYS[1], '1', 'EX', tonumber(ARGV[1]))
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  local tokens = tonumber(redis.call('HGET', KEYS[4], 'tokens') or '0')
+  redis.call('HSET', KEYS[4], 'tokens', tostring(math.min(tonumber(ARGV[2]), tokens + 1)))
+end
 return 0
 """
 
@@ -112,8 +116,7 @@ class RedisLimits:
 
     async def succeeded(self, account: str, address: str) -> None:
         """Note that it was right: the account's count ends, the attempt is given back, the address is known."""
-        await _call(self._succeeded, _keys("sign-in", account, address), [_KNOWN_SECONDS])
-        await self.abandoned(account, address)
+        await _call(self._succeeded, _keys("sign-in", account, address), [_KNOWN_SECONDS, self._sign_in.capacity])
 
     async def abandoned(self, account: str, address: str) -> None:
         """Note that the attempt was never looked at (we were too busy): it is given back."""

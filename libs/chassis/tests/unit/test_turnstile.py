@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from pulse_chassis.errors import UnavailableError
-from pulse_identity.use_cases.turnstile import Turnstile
+from pulse_chassis.turnstile import Turnstile
 
 
 async def test_so_many_pass_at_once_so_many_wait_and_the_next_is_refused():
@@ -23,7 +23,7 @@ async def test_so_many_pass_at_once_so_many_wait_and_the_next_is_refused():
     assert inside == 2
     with pytest.raises(UnavailableError) as refused:
         await one()
-    assert refused.value.code == "password_checks_busy"
+    assert refused.value.code == "too_many_at_once"
     assert refused.value.retry_after is not None
     tasks[4].cancel()
     go.set()
