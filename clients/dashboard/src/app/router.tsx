@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { ErrorState } from "@/shared/ui/states";
 import { LoadingState } from "@/shared/ui/states";
 import { NotFound, screen } from "./guard";
@@ -21,6 +22,17 @@ const routes = [
     getParentRoute: () => root,
     path: "/devices/$deviceId",
     component: screen("devices:read", () => import("@/features/devices/ui/device-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/audit",
+    validateSearch: readAuditFilters,
+    component: screen("audit:read", () => import("@/features/audit/ui/audit-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/profile",
+    component: screen(undefined, () => import("@/features/profile/ui/profile-screen")),
   }),
 ] as const;
 

@@ -5,10 +5,12 @@ export const screenTexts = defineMessages({
   en: {
     dashboard: "Dashboard",
     devices: "Devices",
+    audit: "Audit log",
   },
   de: {
     dashboard: "Übersicht",
     devices: "Geräte",
+    audit: "Protokoll",
   },
 });
 
