@@ -32,7 +32,7 @@ test-fast: build ## Only the tests that need no server: seconds
 	@$(BIN)/pytest -q -m "not slow" --ignore-glob='*/integration/*' --ignore-glob='*/e2e/*'
 
 .PHONY: check
-check: build lint types imports check-lock check-generated check-secrets ## What CI runs before the tests
+check: build lint types imports check-lock check-generated check-secrets check-dashboard ## What CI runs before the tests
 
 .PHONY: lint
 lint: $(VENV)/.members
@@ -55,11 +55,15 @@ check-lock: $(VENV)/.members
 check-generated: $(VENV)/.members
 	@$(BIN)/python -m pulse_contracts.export --check
 	@$(BIN)/python -m pulse_gateway asyncapi --check
+	@$(BIN)/python clients/dashboard/scripts/export_openapi.py --check
+	@clients/dashboard/scripts/node.sh --optional node scripts/generate.mjs --check
 
 .PHONY: generate
-generate: $(VENV)/.members ## Write the files that are made from code: JSON Schemas, asyncapi.json
+generate: $(VENV)/.members dashboard ## Write the files made from code: JSON Schemas, asyncapi.json, API types
 	@$(BIN)/python -m pulse_contracts.export
 	@$(BIN)/python -m pulse_gateway asyncapi
+	@$(BIN)/python clients/dashboard/scripts/export_openapi.py
+	@clients/dashboard/scripts/node.sh node scripts/generate.mjs
 
 .PHONY: check-secrets
 check-secrets: $(VENV)/.members
@@ -80,11 +84,19 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 		bench/pyproject.toml -o requirements.lock
 
 .PHONY: build
-build: $(VENV)/.members mosquitto ## Install everything that is needed to run and to test
+build: $(VENV)/.members mosquitto dashboard ## Install everything that is needed to run and to test
 
 .PHONY: mosquitto
 mosquitto:
 	@deploy/local/scripts/install_mosquitto.sh
+
+.PHONY: dashboard
+dashboard: ## Build the dashboard into clients/dashboard/dist, if anything changed
+	@clients/dashboard/scripts/node.sh --optional scripts/build.sh
+
+.PHONY: check-dashboard
+check-dashboard: dashboard
+	@clients/dashboard/scripts/node.sh npm run --silent check
 
 $(VENV)/.tools: deploy/local/scripts/make_venv.sh
 	@deploy/local/scripts/make_venv.sh $(PYTHON) $(VENV)
