@@ -199,7 +199,7 @@ def _make_parts(settings: AlertsSettings, clock: Clock) -> Parts:
     )
     box = SecretBox(_seal_key(settings))
     notifier_work = PostgresNotifierWork(database, box)
-    client = webhook_client()
+    client = webhook_client(settings.alerts_webhook_ca_file)
     screens = MqttScreens(settings.mqtt_endpoint)
     notify = _notify(settings, notifier_work, client, screens, registry, clock)
     database.on_outbox_commit(notify.wake)

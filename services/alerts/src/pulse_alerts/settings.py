@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -34,6 +35,9 @@ class AlertsSettings(MailSettings):
     alerts_webhook_networks: str = Field(
         default="",
         description="private networks that webhooks may lead into, without TLS as well; comma-separated CIDR",
+    )
+    alerts_webhook_ca_file: Path | None = Field(
+        default=None, description="authorities that webhooks may have their certificates from, beside the public ones"
     )
     alerts_give_up_hours: float = Field(default=24.0, gt=0, description="for which a notification is tried again")
     alerts_notifications_kept_days: int = Field(default=90, ge=1, description="for which what was sent is kept")

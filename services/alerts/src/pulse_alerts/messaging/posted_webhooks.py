@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -118,7 +119,15 @@ class PostedWebhooks:
         return max(timedelta(0), aware - self._clock.now())
 
 
-def webhook_client() -> httpx.AsyncClient:
-    """Return the client that posts: no proxy from the environment, no redirects, no connection kept for another name."""
+def webhook_client(ca_file: Path | None = None) -> httpx.AsyncClient:
+    """Return the client that posts: no proxy from the environment, no redirects, no connection kept for another name.
+
+    `ca_file` holds authorities that are trusted beside the public ones.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=0)
-    return httpx.AsyncClient(timeout=POST_SECONDS, limits=limits, trust_env=False, follow_redirects=False)
+    return httpx.AsyncClient(
+        verify=context, timeout=POST_SECONDS, limits=limits, trust_env=False, follow_redirects=False
+    )
