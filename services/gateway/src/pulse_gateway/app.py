@@ -103,6 +103,8 @@ OWN_POOL_SIZE = 4
 EXPORT_POOL_SIZE = AT_ONCE + 1
 """The exports that are streamed, and the one that is made in the background."""
 HOUSEKEEPING_SECONDS = 3600.0
+STORAGE_SECONDS = 30.0
+"""Ingest measures every ten minutes."""
 SENDING_SECONDS = 5.0
 """How late a report may be."""
 OWN_POSTS = ("/api/dashboards", "/api/report-schedules", "/api/telemetry/exports")
@@ -243,6 +245,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
         trail.worker(),
         OutboxRelay(stores.database, outbox, redis).worker(),
         Worker("parts", probes.run),
+        periodic_worker(STORAGE_SECONDS, "storage", lambda: _read_storage(state, published)),
         Worker("sockets", lambda stop: desk.sockets.run(desk, stop)),
         loop_lag_worker(registry),
         http_worker(
@@ -437,4 +440,9 @@ def _probes(settings: GatewaySettings, desk: Desk, pool: ReadPool, client: httpx
 
 def _tell_parts(state: LiveState, parts: Mapping[str, PartState]) -> None:
     if state.summarise.set_parts(parts):
-        state.parts_changed()
+        state.system_changed()
+
+
+async def _read_storage(state: LiveState, published: PostgresPublishedState) -> None:
+    if state.summarise.set_storage(await published.load_storage()):
+        state.system_changed()

@@ -147,6 +147,25 @@ async def test_the_summary_counts_what_the_socket_counts(world, wait_until) -> N
     assert [body[name] for name in figures] == [3, 1, 2, 11, 10, None]
 
 
+async def test_the_summary_says_how_much_room_there_is(world, wait_until) -> None:
+    user = await world.user("operator")
+    await world.db.execute("truncate telemetry.storage_day")
+    async with world.gateway() as gateway, gateway.http(user) as http:
+        assert (await http.get("/api/dashboard/summary")).json()["storage"] is None
+    await world.db.execute(
+        "insert into telemetry.storage_day (day, measured_at, raw_bytes, minute_bytes, hour_bytes, other_bytes,"
+        " used_bytes, capacity_bytes, state, days_left)"
+        " select date '2026-11-19' + n, timestamptz '2026-11-19 06:00Z' + n * interval '1 day', 1, 1, 1, 1, 800 + 50 * n,"
+        " 1000, 'warning', 3.5 - n from generate_series(0, 1) n"
+    )
+    async with world.gateway() as gateway, gateway.http(user) as http, gateway.socket(user) as client:
+        await client.subscribe("system", interval_ms=0)
+        await wait_until(lambda: client.state()["summary"]["storage"])
+        body = (await http.get("/api/dashboard/summary")).json()
+    assert body["storage"] == client.state()["summary"]["storage"]
+    assert body["storage"] == {"state": "warning", "days_left": 2.5, "used_share": 0.85, "measured_at": 1795154400000}
+
+
 async def test_a_database_that_is_away_is_503_and_sockets_stay(world, postgres_server, wait_until) -> None:
     user = await world.user("operator")
     await world.device("dev-1", user)

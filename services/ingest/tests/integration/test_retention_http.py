@@ -104,24 +104,22 @@ async def test_rules_of_devices_are_seen_by_who_sees_the_device(door: httpx.Asyn
     assert (await door.get("/api/retention/THEIRS/-", headers=token("config:read", user=user))).status_code == 404
 
 
-async def test_what_was_removed_is_told(door: httpx.AsyncClient, world: Any, eventually: Any) -> None:
+async def test_what_was_removed_is_told(world: Any, eventually: Any) -> None:
     await world.fetch("insert into telemetry.series (client_id, metric_key) values ('D', 'm')")
     await world.fetch(
         "insert into telemetry.sample (recorded_at, received_at, seq, value, series_id, epoch, suspect) "
         "select now() - interval '60 days', now(), 1, 1.0, id, 1, false from telemetry.series"
     )
-    from pulse_ingest.use_cases import keep_retention
+    await world.fetch("insert into telemetry.retention_rule (raw_days) values (30)")
+    async with world.ingest() as ingest:
 
-    assert keep_retention.ROUND_SECONDS <= 60
-    assert (await door.put(ALL, json=DAYS, headers=token(*ADMIN))).status_code == 201
+        async def told() -> list[Any]:
+            events = [json.loads(row["entry"]) for row in await world.fetch("select entry from telemetry.outbox")]
+            return [event["after"] for event in events if event["action"] == "retention.applied"]
 
-    async def told() -> list[Any]:
-        events = [json.loads(row["entry"]) for row in await world.fetch("select entry from telemetry.outbox")]
-        return [event["after"] for event in events if event["action"] == "retention.applied"]
-
-    found = await eventually(told, seconds=75, what="the sweep tells what it removed")
-    assert found == [{"readings": 1, "partitions": []}]
-    metrics = (await door.get("/metrics")).text
+        assert await eventually(told, what="the sweep tells what it removed") == [{"readings": 1, "partitions": []}]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=ingest.app), base_url="http://ingest") as client:
+            metrics = (await client.get("/metrics")).text
     assert 'ingest_retention_removed_total{kind="readings"} 1.0' in metrics
 
 
@@ -165,4 +163,7 @@ async def test_a_full_volume_is_told_long_before(world: Any, tmp_path: Any) -> N
     assert found is not None
     assert len(days) == 2
     assert (found.state, found.days_left) == ("warning", pytest.approx(2.0, abs=0.1))
+    await local.keep(found)
+    kept = await pool.fetch("select state, days_left from telemetry.storage_use order by day")
+    assert [tuple(row) for row in kept] == [(None, None), ("warning", found.days_left)]
     pool.terminate()

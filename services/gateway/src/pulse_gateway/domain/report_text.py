@@ -34,19 +34,24 @@ dd{margin:0;font-size:1.35rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.82rem}
 th{text-align:left;border-bottom:1px solid var(--ink);padding:.35rem .6rem .35rem 0;vertical-align:bottom;font-weight:600}
-td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top;overflow-wrap:anywhere}
+td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top;overflow-wrap:break-word;
+ max-width:26rem}
 tbody tr:nth-child(even) td{background:var(--band)}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.t{font-variant-numeric:tabular-nums;white-space:nowrap}
+td:first-child{white-space:nowrap}
+td:nth-child(2):not(.n){min-width:8rem}
+.n{text-align:right;font-variant-numeric:tabular-nums}
+td.n,.t{white-space:nowrap;font-variant-numeric:tabular-nums}
 svg{display:block;width:4.5rem;height:.3rem;margin:.2rem 0 0 auto}
+dd svg{margin-left:0}
 svg .all{fill:var(--line)} svg .part{fill:var(--mark)} svg .low{fill:var(--low)}
 footer{margin-top:1.25rem;border-top:1px solid var(--line);padding-top:.75rem;font-size:.8rem}
 footer p+p{margin-top:.25rem}
 @page{size:A4 landscape;margin:14mm 12mm 16mm;@bottom-right{content:counter(page) " / " counter(pages);
  font:9px system-ui,sans-serif;color:#5b6775}}
-@media print{body{padding:0;max-width:none;font-size:10px}.wide{overflow:visible}table{font-size:8px}
+@media print{body{padding:0;max-width:none;font-size:10px}.wide{overflow:visible}table{font-size:7.5px}
+ td,td.t{white-space:normal;overflow-wrap:anywhere}td:first-child,td:nth-child(2):not(.n){white-space:normal;min-width:4.5rem}svg{width:3rem}
  thead{display:table-header-group}tr,dl,header{break-inside:avoid}h1{font-size:18px}dd{font-size:14px}
- td,th{padding-right:.4rem}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
+ td,th{padding:.2rem .35rem .2rem 0}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PAGE_POLICY: Final = f"default-src 'none'; style-src 'sha256-{STYLE_DIGEST}'; base-uri 'none'; form-action 'none'"
@@ -87,7 +92,7 @@ def report_csv(report: Report, *, has_mark: bool) -> str:
 def report_page(report: Report) -> str:
     """Return the report for people: one HTML document, to be read and to be printed."""
     zone = ZoneInfo(report.question.zone)
-    start, end = (_local(moment, zone) for moment in (report.question.start, report.question.end))
+    start, end = (_to_the_minute(moment, zone) for moment in (report.question.start, report.question.end))
     span = f"{start} to {end} ({escape(report.question.zone)})"
     title = escape(report.title)
     figures = "".join(
@@ -116,7 +121,7 @@ def report_page(report: Report) -> str:
 def report_summary(report: Report) -> str:
     """Return the figures as plain text: what stands in a mail."""
     zone = ZoneInfo(report.question.zone)
-    start, end = (_local(moment, zone) for moment in (report.question.start, report.question.end))
+    start, end = (_to_the_minute(moment, zone) for moment in (report.question.start, report.question.end))
     lines = [report.title, f"{start} to {end} ({report.question.zone})", ""]
     lines += [f"{figure.label}: {_text(figure.value, figure.kind, zone)}" for figure in report.figures]
     return "\n".join([*lines, f"Rows: {len(report.rows):,}", "", *report.notes]).rstrip() + "\n"
@@ -180,6 +185,10 @@ def _duration(seconds: float) -> str:
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _to_the_minute(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _plain(cell: Cell) -> Any:

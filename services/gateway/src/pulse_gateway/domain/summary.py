@@ -16,6 +16,22 @@ class PartState(BaseModel):
     detail: Annotated[str | None, Field(description="what is wrong, in short")] = None
 
 
+class StorageState(BaseModel):
+    """How much room there is for readings, as ingest measured it last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Annotated[
+        str,
+        Field(
+            description="ok, warning (80 % used or 30 days left), critical (95 % used), unknown (no size to be seen)"
+        ),
+    ]
+    days_left: Annotated[float | None, Field(description="null: nothing grows, or nobody knows")]
+    used_share: Annotated[float | None, Field(description="0 to 1, of the volume")]
+    measured_at: Annotated[int, Field(description="Unix ms")]
+
+
 class Summary(BaseModel):
     """The KPI cards. Devices are counted within the caller's scope only."""
 
@@ -31,3 +47,4 @@ class Summary(BaseModel):
         Literal["ok", "degraded"], Field(description="degraded: at least one of `parts` is not ok")
     ]
     parts: dict[str, PartState]
+    storage: Annotated[StorageState | None, Field(description="null: not measured yet")] = None

@@ -20,6 +20,7 @@ from pulse_contracts.streams import (
     DeviceStatus,
 )
 from pulse_gateway.domain.scope import Rights
+from pulse_gateway.domain.summary import StorageState
 from pulse_gateway.domain.telemetry import Reading
 from pulse_gateway.domain.times import to_ms
 from pulse_gateway.storage.pool import ReadPool
@@ -44,6 +45,10 @@ select device_id, cursor, head, lag, pending, conflicts, last_sync_at, config_la
 """
 _CONFIG: Final = """
 select id, scope, target, key, value, version, updated_at, updated_by, source from sync.config_view
+"""
+_STORAGE: Final = """
+select state, days_left, used_bytes, capacity_bytes, measured_at from telemetry.storage_use
+where state is not null order by day desc limit 1
 """
 _IS_PUBLISHED: Final = "select exists (select from pg_views where schemaname = $1 and viewname = $2)"
 _AUTHORITY: Final = """
@@ -93,6 +98,20 @@ class PostgresPublishedState:
             ConfigChanged.model_validate({**row, "value": _json(row["value"]), "updated_at": to_ms(row["updated_at"])})
             for row in rows
         ]
+
+    async def load_storage(self) -> StorageState | None:
+        """Return how much room there is; None while ingest has not measured it."""
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(_STORAGE)
+        if row is None:
+            return None
+        is_known = row["used_bytes"] is not None and row["capacity_bytes"]
+        return StorageState(
+            state=row["state"],
+            days_left=row["days_left"],
+            used_share=row["used_bytes"] / row["capacity_bytes"] if is_known else None,
+            measured_at=to_ms(row["measured_at"]),
+        )
 
     async def check_view(self, schema: str, view: str) -> None:
         """Raise UnavailableError unless a service publishes this view."""

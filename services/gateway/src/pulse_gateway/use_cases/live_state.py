@@ -149,7 +149,7 @@ class LiveState:
         """Start again with the configuration that the database holds."""
         self._settings_book.replace(entries)
 
-    def parts_changed(self) -> None:
-        """Tell the `system` topic that a part of the system came or went."""
+    def system_changed(self) -> None:
+        """Tell the `system` topic that a part of the system came or went, or that there is more or less room."""
         self._system_topic.touch()
         self.ticker.settle()

@@ -12,6 +12,7 @@ from pulse_contracts.audit import AuditOutcome, AuditResource
 from pulse_contracts.streams import ConfigChanged, DesktopSyncChanged, DeviceRegistration, DeviceStatus
 from pulse_gateway.domain.history import HistoryPage, HistoryQuery
 from pulse_gateway.domain.scope import Rights
+from pulse_gateway.domain.summary import StorageState
 from pulse_gateway.domain.telemetry import Reading
 
 
@@ -60,6 +61,10 @@ class PublishedState(Protocol):
 
     async def check_view(self, schema: str, view: str) -> None:
         """Return when a service publishes this view."""
+        ...
+
+    async def load_storage(self) -> StorageState | None:
+        """Return how much room there is; None while ingest has not measured it."""
         ...
 
     async def load_access(self, user_ids: Collection[UUID]) -> Mapping[UUID, UserAccess]:

@@ -6,21 +6,28 @@ from collections.abc import Collection, Mapping
 
 from pulse_gateway.domain.desktops import DesktopBook
 from pulse_gateway.domain.devices import DeviceBook
-from pulse_gateway.domain.summary import PartState, Summary
+from pulse_gateway.domain.summary import PartState, StorageState, Summary
 
 
 class Summarise:
-    """Counts over the devices and desktops in memory; `parts` is kept current by whoever watches the parts."""
+    """Counts over the devices and desktops in memory; parts and storage are kept current by whoever watches them."""
 
     def __init__(self, devices: DeviceBook, desktops: DesktopBook) -> None:
         self._devices = devices
         self._desktops = desktops
         self._parts: dict[str, PartState] = {}
+        self._storage: StorageState | None = None
 
     def set_parts(self, parts: Mapping[str, PartState]) -> bool:
         """Note how the parts of the system are; return whether that is news."""
         is_news = dict(parts) != self._parts
         self._parts = dict(parts)
+        return is_news
+
+    def set_storage(self, storage: StorageState | None) -> bool:
+        """Note how much room there is; return whether that is news."""
+        is_news = storage != self._storage
+        self._storage = storage
         return is_news
 
     def __call__(self, device_ids: Collection[str] | None) -> Summary:
@@ -36,4 +43,5 @@ class Summarise:
             last_sync=self._desktops.last_sync(device_ids),
             system_status="ok" if is_ok else "degraded",
             parts=self._parts,
+            storage=self._storage,
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pulse_ingest.domain.storage_use import StorageDay
+from pulse_ingest.domain.storage_use import StorageDay, StorageOutlook
 from pulse_ingest.storage.postgres_errors import verdicts
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ on conflict (day) do update set
     capacity_bytes = excluded.capacity_bytes
 """
 _FORGET: Final = "delete from telemetry.storage_day where day < (now() at time zone 'UTC')::date - $1::int"
+_KEEP: Final = "update telemetry.storage_day set state = $2, days_left = $3 where day = $1"
 _DAYS: Final = """
 select day, measured_at, raw_bytes, minute_bytes, hour_bytes, other_bytes, used_bytes, capacity_bytes
 from telemetry.storage_day where day >= (now() at time zone 'UTC')::date - $1::int order by day
@@ -64,6 +65,11 @@ class StorageMeter:
         """Return the measurements of the last months, oldest first. Raises DeferredError."""
         with verdicts():
             return [StorageDay(*record) for record in await self._pool.fetch(_DAYS, SHOWN_DAYS)]
+
+    async def keep(self, found: StorageOutlook) -> None:
+        """Keep beside the newest measurement what it means, for others to read. Raises DeferredError."""
+        with verdicts():
+            await self._pool.execute(_KEEP, found.now.day, found.state.value, found.days_left)
 
     def _volume(self) -> tuple[int | None, int | None]:
         if self._path is None:

@@ -27,6 +27,10 @@ class Meter(Protocol):
         """Return the measurements of the last months, oldest first. Raises DeferredError."""
         ...
 
+    async def keep(self, found: StorageOutlook) -> None:
+        """Keep beside the newest measurement what it means, for others to read. Raises DeferredError."""
+        ...
+
 
 class WatchStorage:
     """One worker; `latest` is what it found last."""
@@ -43,7 +47,10 @@ class WatchStorage:
                 wait = ROUND_SECONDS
                 try:
                     await self._meter.measure()
-                    self._note(outlook(await self._meter.days()))
+                    found = outlook(await self._meter.days())
+                    self._note(found)
+                    if found is not None:
+                        await self._meter.keep(found)
                 except DeferredError as error:
                     _log.warning("storage_not_measured", reason=str(error))
                     wait = RETRY_SECONDS
