@@ -1,3 +1,4 @@
+import { useNavigate } from "@tanstack/react-router";
 import { Languages, LogOut, Monitor, MonitorPlay, Moon, Rows2, Rows4, Sun, UserRound } from "lucide-react";
 import { useText } from "@/shared/i18n/messages";
 import { setPreferences, usePreferences } from "@/shared/preferences/preferences";
@@ -13,6 +14,7 @@ const ICON = "size-4 shrink-0";
 /** Who is signed in, how the page looks, and the way out. */
 export function AccountMenu() {
   const t = useText(appTexts);
+  const navigate = useNavigate();
   const user = useUser();
   const problemText = useProblemText();
   const { theme, density, language, isWall } = usePreferences();
@@ -50,7 +52,10 @@ export function AccountMenu() {
           { label: t("english"), icon: <Languages className={ICON} />, isChosen: language === "en", onSelect: () => { setPreferences({ language: "en" }); } },
           { label: t("german"), icon: <Languages className={ICON} />, isChosen: language === "de", onSelect: () => { setPreferences({ language: "de" }); } },
         ],
-        [{ label: t("signOut"), icon: <LogOut className={ICON} />, onSelect: leave }],
+        [
+          { label: t("profile"), icon: <UserRound className={ICON} />, onSelect: () => void navigate({ to: "/profile" }) },
+          { label: t("signOut"), icon: <LogOut className={ICON} />, onSelect: leave },
+        ],
       ]}
     />
   );

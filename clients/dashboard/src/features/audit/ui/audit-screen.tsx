@@ -66,7 +66,7 @@ export function Screen() {
         description={t("description")}
         actions={
           <>
-            <News filters={filters} onShow={() => void refetch()} />
+            <News key={JSON.stringify(filters)} onShow={() => void refetch()} />
             <ActionButton permission="audit:read" isBusy={isLoading} icon={<Download className="size-4" aria-hidden />} onClick={save}>
               {t("download")}
             </ActionButton>
@@ -94,12 +94,9 @@ export function Screen() {
 }
 
 /** How many entries came since the list was read; the list never moves under the reader. */
-function News({ filters, onShow }: { filters: AuditFilters; onShow: () => void }) {
+function News({ onShow }: { onShow: () => void }) {
   const t = useText(auditTexts);
   const [count, setCount] = useState(0);
-  useEffect(() => {
-    setCount(0);
-  }, [filters]);
   useOnEvents("audit", useCallback((items) => { setCount((before) => before + items.length); }, []));
   if (count === 0) return null;
   return (
