@@ -90,6 +90,181 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/report-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List one's report schedules */
+        get: operations["list_schedules_api_report_schedules_get"];
+        put?: never;
+        /** Add a report schedule */
+        post: operations["add_schedule_api_report_schedules_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/report-schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a report schedule */
+        get: operations["read_schedule_api_report_schedules__schedule_id__get"];
+        /** Replace a report schedule */
+        put: operations["replace_schedule_api_report_schedules__schedule_id__put"];
+        post?: never;
+        /** Delete a report schedule */
+        delete: operations["delete_schedule_api_report_schedules__schedule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/report-schedules/{schedule_id}/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send the newest report now */
+        post: operations["send_now_api_report_schedules__schedule_id__send_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/report-schedules/{schedule_id}/sendings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See what became of a schedule's reports */
+        get: operations["list_sendings_api_report_schedules__schedule_id__sendings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which reports there are */
+        get: operations["list_reports_api_reports_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Make a report */
+        get: operations["read_report_api_reports__kind__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/telemetry/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stored readings of devices as a file */
+        get: operations["export_telemetry_api_telemetry_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/telemetry/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your exports, newest first */
+        get: operations["list_exports_api_telemetry_exports_get"];
+        put?: never;
+        /** Have readings written to a file in the background */
+        post: operations["ask_for_export_api_telemetry_exports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/telemetry/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an export is */
+        get: operations["read_export_api_telemetry_exports__export_id__get"];
+        put?: never;
+        post?: never;
+        /** Delete an export; what is under way is cancelled */
+        delete: operations["delete_export_api_telemetry_exports__export_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/telemetry/exports/{export_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download the file of an export */
+        get: operations["download_export_api_telemetry_exports__export_id__file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/telemetry/history": {
         parameters: {
             query?: never;
@@ -97,8 +272,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Stored readings of a device, page by page */
-        get: operations["read_history_page_api_telemetry_history_get"];
+        /** Stored readings of devices: page by page, by interval, or thinned for a chart */
+        get: operations["read_telemetry_history_api_telemetry_history_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -128,6 +303,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Aggregate
+         * @description What can be asked for.
+         * @enum {string}
+         */
+        Aggregate: "avg" | "min" | "max" | "sum" | "count" | "first" | "last" | "median" | "difference";
         /**
          * AlertsWidget
          * @description The latest alarms.
@@ -232,6 +413,21 @@ export interface components {
              * @default []
              */
             groups?: string[];
+        };
+        /**
+         * ColumnAnswer
+         * @description A column; `kind` says how to show it.
+         */
+        ColumnAnswer: {
+            /** Key */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "text" | "number" | "time" | "seconds" | "milliseconds" | "percent";
+            /** Label */
+            label: string;
         };
         /**
          * CommandsWidget
@@ -406,6 +602,12 @@ export interface components {
             items: components["schemas"]["DashboardItem"][];
         };
         /**
+         * Decimal
+         * @description What stands in a number before its fraction.
+         * @enum {string}
+         */
+        Decimal: "point" | "comma";
+        /**
          * Dependency
          * @description One thing that a service needs.
          */
@@ -443,6 +645,151 @@ export interface components {
             title?: string | null;
         };
         /**
+         * ExportBody
+         * @description Which readings, and how they are written.
+         * @example {
+         *       "device_id": [
+         *         "PUMP-7"
+         *       ],
+         *       "format": "csv",
+         *       "from": "2026-10-01T00:00:00Z",
+         *       "to": "2026-11-01T00:00:00Z"
+         *     }
+         */
+        ExportBody: {
+            /**
+             * Bom
+             * @description begin with a byte order mark, by which a spreadsheet knows UTF-8
+             * @default false
+             */
+            bom?: boolean;
+            /**
+             * @description in numbers; not a comma where commas separate
+             * @default point
+             */
+            decimal?: components["schemas"]["Decimal"];
+            /**
+             * Device Id
+             * @description repeat it, or separate by commas
+             * @example [
+             *       "PUMP-7"
+             *     ]
+             */
+            device_id: string[];
+            /**
+             * @description of the file
+             * @default csv
+             */
+            format?: components["schemas"]["ExportFormat"];
+            /**
+             * From
+             * @description included; ISO 8601 or Unix time (s or ms)
+             * @example 2026-11-21T06:00:00Z
+             */
+            from?: string | null;
+            /**
+             * @description long: a line for each reading; wide: a line for each device and moment
+             * @default long
+             */
+            layout?: components["schemas"]["Layout"];
+            /** Metric */
+            metric?: string[] | null;
+            /**
+             * @description between cells
+             * @default comma
+             */
+            separator?: components["schemas"]["Separator"];
+            /**
+             * To
+             * @description excluded; ISO 8601 or Unix time (s or ms)
+             * @example 2026-11-21T18:00:00Z
+             */
+            to?: string | null;
+            /**
+             * Tz
+             * @description name of a time zone
+             * @default UTC
+             * @example Europe/Berlin
+             */
+            tz?: string;
+        };
+        /**
+         * ExportFormat
+         * @description Comma-separated values, or a JSON object a line.
+         * @enum {string}
+         */
+        ExportFormat: "csv" | "ndjson";
+        /**
+         * ExportItem
+         * @description An export that is made in the background.
+         */
+        ExportItem: {
+            /** Created At */
+            created_at: string;
+            /** Device Ids */
+            device_ids: string[];
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * @description the file is there until then
+             */
+            expires_at: string | null;
+            /** File Name */
+            file_name: string;
+            format: components["schemas"]["ExportFormat"];
+            /**
+             * From
+             * @description Unix ms
+             */
+            from: number;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            layout: components["schemas"]["Layout"];
+            /**
+             * Metrics
+             * @description null: all
+             */
+            metrics: string[] | null;
+            problem: components["schemas"]["ExportProblem"] | null;
+            /** Rows Done */
+            rows_done: number;
+            /** Rows Estimated */
+            rows_estimated: number;
+            /**
+             * Size Bytes
+             * @description of the file as it is downloaded; grows until it is ready
+             */
+            size_bytes: number;
+            state: components["schemas"]["JobState"];
+            /**
+             * To
+             * @description Unix ms
+             */
+            to: number;
+        };
+        /**
+         * ExportList
+         * @description Somebody's exports, newest first.
+         */
+        ExportList: {
+            /** Items */
+            items: components["schemas"]["ExportItem"][];
+        };
+        /**
+         * ExportProblem
+         * @description Why an export failed.
+         */
+        ExportProblem: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+        };
+        /**
          * FieldProblem
          * @description One field that was wrong in a request.
          */
@@ -457,6 +804,28 @@ export interface components {
             /** Message */
             message: string;
         };
+        /**
+         * FigureAnswer
+         * @description A number of the whole.
+         */
+        FigureAnswer: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "text" | "number" | "time" | "seconds" | "milliseconds" | "percent";
+            /** Label */
+            label: string;
+            /** Value */
+            value: string | number | boolean | null;
+        };
+        /**
+         * Fill
+         * @description What stands for a slot without readings: null, the value before it, one on the line between its neighbours; or
+         *     the slot is left out.
+         * @enum {string}
+         */
+        Fill: "null" | "previous" | "linear" | "none";
         /**
          * GaugeWidget
          * @description One value between two bounds.
@@ -503,6 +872,8 @@ export interface components {
          * @description One stored value.
          */
         HistoryItem: {
+            /** Device Id */
+            device_id: string;
             /** Epoch */
             epoch: number;
             /** Metric */
@@ -524,12 +895,12 @@ export interface components {
             value: boolean | number | string;
         };
         /**
-         * HistoryReply
-         * @description A page of stored readings of one device; `live` was taken before the query.
+         * HistoryPageReply
+         * @description A page of stored readings by time; `live` was taken before the query.
          */
-        HistoryReply: {
-            /** Device Id */
-            device_id: string;
+        HistoryPageReply: {
+            /** Device Ids */
+            device_ids: string[];
             /** Items */
             items: components["schemas"]["HistoryItem"][];
             live: components["schemas"]["LivePosition"];
@@ -564,6 +935,18 @@ export interface components {
             /** Title */
             title?: string | null;
         };
+        /**
+         * JobState
+         * @description Where an export stands.
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "ready" | "failed";
+        /**
+         * Kind
+         * @description What the values of a metric are, by the newest one.
+         * @enum {string}
+         */
+        Kind: "number" | "boolean" | "text";
         /**
          * KpiWidget
          * @description Figures of `GET /api/dashboard/summary`.
@@ -611,6 +994,12 @@ export interface components {
             /** Next Cursor */
             next_cursor: string | null;
         };
+        /**
+         * Layout
+         * @description A line for each reading, or for each device and moment.
+         * @enum {string}
+         */
+        Layout: "long" | "wide";
         /**
          * Liveness
          * @description The process lives.
@@ -807,6 +1196,337 @@ export interface components {
             status: "ok" | "unavailable";
         };
         /**
+         * ReportAnswer
+         * @description A report. Rows have a value for each column's key; moments are ISO 8601 in UTC.
+         */
+        ReportAnswer: {
+            /** Columns */
+            columns: components["schemas"]["ColumnAnswer"][];
+            /** Figures */
+            figures: components["schemas"]["FigureAnswer"][];
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            kind: components["schemas"]["ReportKind"];
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /**
+             * Notes
+             * @description what one should know to read it rightly
+             */
+            notes: string[];
+            /** Rows */
+            rows: {
+                [key: string]: string | number | boolean | null;
+            }[];
+            /** Time Zone */
+            time_zone: string;
+            /** Title */
+            title: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+        };
+        /**
+         * ReportItem
+         * @description A kind of report, and whether the caller may have it.
+         */
+        ReportItem: {
+            kind: components["schemas"]["ReportKind"];
+            /** May Read */
+            may_read: boolean;
+            /**
+             * Needs
+             * @description permissions
+             */
+            needs: string[];
+            /** Title */
+            title: string;
+        };
+        /**
+         * ReportKind
+         * @description What can be reported.
+         * @enum {string}
+         */
+        ReportKind: "audit" | "config-changes" | "offline-events" | "device-health" | "metrics";
+        /**
+         * ReportList
+         * @description Every kind of report.
+         */
+        ReportList: {
+            /** Items */
+            items: components["schemas"]["ReportItem"][];
+        };
+        /**
+         * Resolution
+         * @description Where readings can be read from, finest first.
+         * @enum {string}
+         */
+        Resolution: "raw" | "minute" | "hour";
+        /**
+         * ScheduleAnswer
+         * @description A schedule as it is kept.
+         */
+        ScheduleAnswer: {
+            /**
+             * At
+             * @description local time
+             * @default 07:00
+             */
+            at?: string;
+            /**
+             * Attached As
+             * @default html
+             * @enum {string}
+             */
+            attached_as?: "csv" | "html";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Day
+             * @description of `month`; the last one in shorter months
+             * @default 1
+             */
+            day?: number;
+            /**
+             * Device Ids
+             * @description null: all in scope
+             */
+            device_ids?: string[] | null;
+            /**
+             * Every
+             * @enum {string}
+             */
+            every: "day" | "week" | "month";
+            /** Groups */
+            groups?: string[] | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Is Active
+             * @default true
+             */
+            is_active?: boolean;
+            kind: components["schemas"]["ReportKind"];
+            /**
+             * Metrics
+             * @description of `metrics`
+             */
+            metrics?: string[] | null;
+            /** Name */
+            name: string;
+            /**
+             * Next At
+             * @description when it is due; null: it is switched off
+             */
+            next_at: string | null;
+            /**
+             * Period
+             * @description of `metrics`
+             * @default day
+             * @enum {string}
+             */
+            period?: "hour" | "day" | "week" | "month";
+            /** Receivers */
+            receivers: string[];
+            /**
+             * Tz
+             * @default UTC
+             */
+            tz?: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Version */
+            version: number;
+            /**
+             * Weekday
+             * @description of `week`; 1 is Monday
+             * @default 1
+             */
+            weekday?: number;
+        };
+        /**
+         * ScheduleBody
+         * @description A whole schedule.
+         * @example {
+         *       "at": "07:00",
+         *       "attached_as": "html",
+         *       "every": "week",
+         *       "kind": "device-health",
+         *       "name": "Health of the hall, weekly",
+         *       "receivers": [
+         *         "night@example.com"
+         *       ],
+         *       "tz": "Europe/Berlin",
+         *       "weekday": 1
+         *     }
+         */
+        ScheduleBody: {
+            /**
+             * At
+             * @description local time
+             * @default 07:00
+             */
+            at?: string;
+            /**
+             * Attached As
+             * @default html
+             * @enum {string}
+             */
+            attached_as?: "csv" | "html";
+            /**
+             * Day
+             * @description of `month`; the last one in shorter months
+             * @default 1
+             */
+            day?: number;
+            /**
+             * Device Ids
+             * @description null: all in scope
+             */
+            device_ids?: string[] | null;
+            /**
+             * Every
+             * @enum {string}
+             */
+            every: "day" | "week" | "month";
+            /** Groups */
+            groups?: string[] | null;
+            /**
+             * Is Active
+             * @default true
+             */
+            is_active?: boolean;
+            kind: components["schemas"]["ReportKind"];
+            /**
+             * Metrics
+             * @description of `metrics`
+             */
+            metrics?: string[] | null;
+            /** Name */
+            name: string;
+            /**
+             * Period
+             * @description of `metrics`
+             * @default day
+             * @enum {string}
+             */
+            period?: "hour" | "day" | "week" | "month";
+            /** Receivers */
+            receivers: string[];
+            /**
+             * Tz
+             * @default UTC
+             */
+            tz?: string;
+            /**
+             * Weekday
+             * @description of `week`; 1 is Monday
+             * @default 1
+             */
+            weekday?: number;
+        };
+        /**
+         * ScheduleList
+         * @description All of one's schedules, the oldest first.
+         */
+        ScheduleList: {
+            /**
+             * Is Mail Configured
+             * @description false: nothing is sent until an operator names a mail server
+             */
+            is_mail_configured: boolean;
+            /** Items */
+            items: components["schemas"]["ScheduleAnswer"][];
+        };
+        /**
+         * SendingAnswer
+         * @description One report that was sent, is to be sent, or could not be.
+         */
+        SendingAnswer: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Code
+             * @description why the last attempt did not work
+             */
+            code: string | null;
+            /**
+             * Due At
+             * Format: date-time
+             */
+            due_at: string;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * From
+             * Format: date-time
+             * @description what it covers
+             */
+            from: string;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Reason */
+            reason: string | null;
+            /** Rows */
+            rows: number | null;
+            state: components["schemas"]["SendingState"];
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /**
+             * Try At
+             * @description when it is tried next; null: it has ended
+             */
+            try_at: string | null;
+        };
+        /**
+         * SendingPage
+         * @description What became of a schedule's reports, newest first; ended ones are kept for 90 days.
+         */
+        SendingPage: {
+            /** Items */
+            items: components["schemas"]["SendingAnswer"][];
+            /**
+             * Next Before
+             * @description give it as `before` for the page after; null: the end
+             */
+            next_before: string | null;
+        };
+        /**
+         * SendingState
+         * @description How it stands: to be tried at `try_at`, sent, its owner had no right to it any more, or given up.
+         * @enum {string}
+         */
+        SendingState: "waiting" | "sent" | "refused" | "failed";
+        /**
+         * Separator
+         * @description What stands between the cells of a line.
+         * @enum {string}
+         */
+        Separator: "comma" | "semicolon" | "tab";
+        /**
          * Series
          * @description A source as a line of a chart; `color` is one of the palette's slots, so that it fits every theme.
          */
@@ -827,6 +1547,73 @@ export interface components {
             metric: string;
         };
         /**
+         * SeriesItem
+         * @description One series: rows of a moment in Unix ms (the start of an interval in `tz`), then the other columns.
+         */
+        SeriesItem: {
+            /** Columns */
+            columns: string[];
+            /** Device Id */
+            device_id: string;
+            kind: components["schemas"]["Kind"];
+            /** Metric */
+            metric: string;
+            /** Points */
+            points: (boolean | number | string | null)[][];
+            /**
+             * Resolution Ms
+             * @description how exact the moments of thinned points are; 0: as recorded
+             */
+            resolution_ms: number;
+            /** @description the coarsest of what it was read from */
+            source: components["schemas"]["Resolution"];
+        };
+        /**
+         * SeriesReply
+         * @description Series; `live` was taken before the query.
+         */
+        SeriesReply: {
+            /** @description null: not thinned */
+            downsample: components["schemas"]["Thinning"] | null;
+            /**
+             * From
+             * @description Unix ms
+             */
+            from: number;
+            /**
+             * Interval
+             * @description as asked for, or chosen; null: thinned
+             */
+            interval: string | null;
+            live: components["schemas"]["LivePosition"];
+            /** Series */
+            series: components["schemas"]["SeriesItem"][];
+            /**
+             * Skipped
+             * @description of these, what was asked for cannot be told
+             */
+            skipped: components["schemas"]["SkippedItem"][];
+            /**
+             * To
+             * @description Unix ms
+             */
+            to: number;
+            /** Tz */
+            tz: string;
+        };
+        /**
+         * SkippedItem
+         * @description A series that was left out.
+         */
+        SkippedItem: {
+            /** Device Id */
+            device_id: string;
+            /** Metric */
+            metric: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * Source
          * @description One metric of one device.
          */
@@ -837,6 +1624,32 @@ export interface components {
             label?: string | null;
             /** Metric */
             metric: string;
+        };
+        /**
+         * StorageState
+         * @description How much room there is for readings, as ingest measured it last.
+         */
+        StorageState: {
+            /**
+             * Days Left
+             * @description null: nothing grows, or nobody knows
+             */
+            days_left: number | null;
+            /**
+             * Measured At
+             * @description Unix ms
+             */
+            measured_at: number;
+            /**
+             * State
+             * @description ok, warning (80 % used or 30 days left), critical (95 % used), unknown (no size to be seen)
+             */
+            state: string;
+            /**
+             * Used Share
+             * @description 0 to 1, of the volume
+             */
+            used_share: number | null;
         };
         /**
          * SummaryReply
@@ -875,6 +1688,8 @@ export interface components {
             parts: {
                 [key: string]: components["schemas"]["PartState"];
             };
+            /** @description null: not measured yet */
+            storage?: components["schemas"]["StorageState"] | null;
             /**
              * System Status
              * @description degraded: at least one of `parts` is not ok
@@ -936,6 +1751,12 @@ export interface components {
             /** Title */
             title?: string | null;
         };
+        /**
+         * Thinning
+         * @description How points are chosen.
+         * @enum {string}
+         */
+        Thinning: "lttb" | "minmax";
         /**
          * Topic
          * @description What can be subscribed to.
@@ -1767,19 +2588,1552 @@ export interface operations {
             };
         };
     };
-    read_history_page_api_telemetry_history_get: {
+    list_schedules_api_report_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_schedule_api_report_schedules_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body gets the same answer for 24 hours, and nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleAnswer"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1048576 bytes */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_schedule_api_report_schedules__schedule_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleAnswer"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_schedule_api_report_schedules__schedule_id__put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the `ETag` of the version that you have seen, or `*` */
+                "If-Match"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleAnswer"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1048576 bytes */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_schedule_api_report_schedules__schedule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the `ETag` of the version that you have seen, or `*` */
+                "If-Match"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_now_api_report_schedules__schedule_id__send_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body gets the same answer for 24 hours, and nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SendingAnswer"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sendings_api_report_schedules__schedule_id__sendings_get: {
+        parameters: {
+            query?: {
+                /** @description `next_before` of the page before */
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SendingPage"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reports_api_reports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report_api_reports__kind__get: {
+        parameters: {
+            query?: {
+                /** @description a CSV begins with a byte order mark, by which spreadsheets know UTF-8 */
+                bom?: boolean;
+                /** @description repeat it */
+                device_id?: string[] | null;
+                format?: "json" | "csv" | "html";
+                /** @description inclusive; default: seven days before `to` */
+                from?: string | null;
+                /** @description repeat it */
+                group?: string[] | null;
+                /** @description repeat it; of `metrics` */
+                metric?: string[] | null;
+                /** @description of `metrics` */
+                period?: "hour" | "day" | "week" | "month";
+                /** @description exclusive; default: now */
+                to?: string | null;
+                /** @description whose days, and in which times are shown */
+                tz?: string;
+            };
+            header?: never;
+            path: {
+                kind: components["schemas"]["ReportKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportAnswer"];
+                    "text/csv": string;
+                    "text/html": string;
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such device, or none of yours */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_telemetry_api_telemetry_export_get: {
         parameters: {
             query: {
-                cursor?: string | null;
-                device_id: string;
-                /** @description inclusive; ISO 8601 or Unix time */
+                agg?: components["schemas"]["Aggregate"][] | null;
+                /** @description begin with a byte order mark, by which a spreadsheet knows UTF-8 */
+                bom?: boolean;
+                /** @description in numbers; not a comma where commas separate */
+                decimal?: components["schemas"]["Decimal"];
+                /** @description repeat it, or separate by commas */
+                device_id: string[];
+                /** @description what stands for an interval without readings; none: it is left out */
+                fill?: components["schemas"]["Fill"];
+                /** @description of the file */
+                format?: components["schemas"]["ExportFormat"];
+                /** @description included; ISO 8601 or Unix time (s or ms) */
                 from?: string | null;
-                limit?: number;
-                /** @description repeat it; default: all */
+                /** @description a number and s, m, h, d, w or mo; days, weeks and months are those of `tz` */
+                interval?: string | null;
+                /** @description long: a line for each reading; wide: a line for each device and moment */
+                layout?: components["schemas"]["Layout"];
                 metric?: string[] | null;
-                order?: "asc" | "desc";
-                /** @description exclusive; ISO 8601 or Unix time */
+                /** @description between cells */
+                separator?: components["schemas"]["Separator"];
+                /** @description excluded; ISO 8601 or Unix time (s or ms) */
                 to?: string | null;
+                /** @description name of a time zone */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file; one that cannot be finished breaks off. Lines of JSON end with their number. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such device, or none of yours */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_exports_api_telemetry_exports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportList"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_for_export_api_telemetry_exports_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body gets the same answer for 24 hours, and nothing is done twice */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportItem"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such device, or none of yours */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1048576 bytes */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another kind */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_export_api_telemetry_exports__export_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportItem"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_export_api_telemetry_exports__export_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It contradicts what is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say with If-Match which version shall be changed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_export_api_telemetry_exports__export_id__file_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                Range?: string | null;
+            };
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The bytes that were asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not there, or not for these eyes */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file is not there yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file has no such bytes */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_telemetry_history_api_telemetry_history_get: {
+        parameters: {
+            query: {
+                agg?: components["schemas"]["Aggregate"][] | null;
+                cursor?: string | null;
+                /** @description repeat it, or separate by commas */
+                device_id: string[];
+                /** @description how those points are chosen */
+                downsample?: components["schemas"]["Thinning"];
+                /** @description what stands for an interval without readings; none: it is left out */
+                fill?: components["schemas"]["Fill"];
+                /** @description included; ISO 8601 or Unix time (s or ms) */
+                from?: string | null;
+                /** @description a number and s, m, h, d, w or mo; days, weeks and months are those of `tz` */
+                interval?: string | null;
+                /** @description single readings a page */
+                limit?: number;
+                /** @description at most so many points of each series */
+                max_points?: number | null;
+                metric?: string[] | null;
+                /** @description of single readings */
+                order?: "asc" | "desc";
+                /** @description excluded; ISO 8601 or Unix time (s or ms) */
+                to?: string | null;
+                /** @description name of a time zone */
+                tz?: string;
             };
             header?: never;
             path?: never;
@@ -1793,7 +4147,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HistoryReply"];
+                    "application/json": components["schemas"]["HistoryPageReply"] | components["schemas"]["SeriesReply"];
                 };
             };
             /** @description The request cannot be read */

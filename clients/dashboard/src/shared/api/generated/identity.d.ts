@@ -2093,7 +2093,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than 1048576 bytes */
+            /** @description The body is larger than 16384 bytes */
             413: {
                 headers: {
                     [name: string]: unknown;

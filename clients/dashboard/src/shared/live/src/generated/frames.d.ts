@@ -214,7 +214,7 @@ export interface components {
         EventItem: {
             /**
              * Data
-             * @description `command`: the fields of `stream.command-changed` but v, event_id and at
+             * @description `command`, `alarm`: the fields of `stream.command-changed`, `stream.alarm-changed` but v, event_id and at; `audit`: those of `stream.audit-written`
              */
             data: {
                 [key: string]: unknown;
@@ -226,7 +226,7 @@ export interface components {
             id: string;
             /**
              * Kind
-             * @description `command`: a step of a command's life
+             * @description `command`, `alarm`: a step of its life; `audit`: a row that the audit log now has
              */
             kind: string;
             /**
