@@ -82,31 +82,38 @@ def _changes(content: Any, series: list[tuple[int, Any]]) -> list[tuple[int, boo
     wait = condition.for_seconds * 1000 if kind == "duration" else 0
     changes: list[tuple[int, bool]] = []
     active, last_change = False, -1
+    known: dict[tuple[int, bool], bool | None] = {}
+
+    def verdict(i: int) -> bool | None:
+        if (i, active) not in known:
+            known[i, active] = _verdict(condition, series, i, active=active)
+        return known[i, active]
+
+    def counts(i: int) -> bool:
+        """Whether the reading speaks for a change."""
+        if active:
+            return verdict(i) is False
+        return verdict(i) is True and _allowed(content.schedule, series[i][0])
+
     for i, (at, _) in enumerate(series):
-        verdict = _verdict(condition, series, i, changes)
-        if verdict is None:
+        if not counts(i):
             continue
-        # The unbroken run of the same verdict that ends here, within what came after the last change.
+        # The unbroken run that ends here, within what came after the last change.
         run = i
         for j in range(i, last_change, -1):
-            other = _verdict(condition, series, j, [c for c in changes if c[0] < j])
-            if other is None:
+            if verdict(j) is None:
                 continue
-            if other is not verdict or (not active and not _allowed(content.schedule, series[j][0])):
+            if not counts(j):
                 break
             run = j
-        if not active and verdict and _allowed(content.schedule, at) and at - series[run][0] >= wait:
-            active, last_change = True, i
-            changes.append((i, True))
-        elif active and not verdict and at - series[run][0] >= content.clear_after_ms:
-            active, last_change = False, i
-            changes.append((i, False))
+        if at - series[run][0] >= (content.clear_after_ms if active else wait):
+            changes.append((i, not active))
+            active, last_change = not active, i
     return changes
 
 
-def _verdict(condition: Any, series: list[tuple[int, Any]], i: int, changes: list[tuple[int, bool]]) -> bool | None:
-    active = bool(changes) and changes[-1][1]
-    at, value = series[i]
+def _verdict(condition: Any, series: list[tuple[int, Any]], i: int, *, active: bool) -> bool | None:
+    value = series[i][1]
     if condition.kind in {"threshold", "duration"}:
         return _passes(condition.test, value, clearing=active)
     if condition.kind == "repetition":

@@ -106,6 +106,7 @@ class DeviceEvaluator:
         self._standings = {compiled.rule.id: _Standing(compiled) for compiled in rules}
         self._series: dict[str, _Series | None] = {}
         self._self_silences = [s for s in self._standings.values() if s.compiled.no_data and _is_for_device(s)]
+        self._has_patterns = any(_is_pattern(compiled.rule.content.metric) for compiled in rules)
         self._received = -1
         self._next_due = _NEVER
         """Before this no silence is too long; it may be early, never late."""
@@ -120,6 +121,11 @@ class DeviceEvaluator:
         """Whether any reading counts, because a rule asks whether the device is silent."""
         return bool(self._self_silences)
 
+    @property
+    def minds_silence(self) -> bool:
+        """Whether any rule asks whether the device, or a metric of it, is silent."""
+        return any(standing.compiled.no_data is not None for standing in self._standings.values())
+
     def is_watched(self, metric: str) -> bool:
         """Tell whether any rule watches a metric."""
         return self._opened(metric) is not None
@@ -132,7 +138,8 @@ class DeviceEvaluator:
         if received > self._received:
             self._end_silence(self._self_silences, None, self._received, received)
             self._received = received
-        for metric, value in metrics.items():
+        # A pattern's alarm depends on which of its series comes first: so that is not left to whoever wrote the JSON.
+        for metric, value in sorted(metrics.items()) if self._has_patterns else metrics.items():
             try:
                 series = self._series[metric]
             except KeyError:
@@ -375,6 +382,10 @@ def compile_rules(rules: Sequence[Rule]) -> Callable[[str, Sequence[str]], list[
 
 def _is_for_device(standing: _Standing) -> bool:
     return standing.compiled.rule.content.metric is None
+
+
+def _is_pattern(metric: str | None) -> bool:
+    return metric is not None and ("*" in metric or "?" in metric)
 
 
 def _due(standing: _Standing, last: int) -> int:

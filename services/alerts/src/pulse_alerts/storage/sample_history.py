@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from pulse_alerts.domain.alarm import moment, unix_ms
 from pulse_alerts.domain.evaluator import AHEAD_MS, LATE_MS
-from pulse_alerts.use_cases.ports import Sample
+from pulse_alerts.use_cases.ports import LateReadings, Sample
 from pulse_chassis.database import Database
 
 SLICE_MS: Final = 3_600_000
@@ -36,11 +37,14 @@ where series_id = any(cast(:ids as integer[])) and quality = 'good'
   and recorded_at >= :start and recorded_at <= :end and (recorded_at, series_id, seq) > (:after, :series, :seq)
 order by recorded_at, series_id, seq limit :most
 """)  # noqa: S608 -- our own columns
-_LATE: Final = sa.text("""
-select min(recorded_at) as low, max(recorded_at) as high from telemetry.sample_data
-where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and received_at >= :received
-  and quality = 'good' and received_at - recorded_at > :late
-""")
+_LATE: Final = sa.text(f"""
+select {_MS.format(column="received_at")} as received_ms, min(recorded_at) as low, max(recorded_at) as high
+from telemetry.sample_data
+where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and recorded_at <= :end
+  and received_at >= :received and quality = 'good' and received_at - recorded_at > :late
+group by 1 order by 1
+""")  # noqa: S608 -- our own columns
+_ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class PostgresHistory:
@@ -96,19 +100,23 @@ class PostgresHistory:
             last = rows[-1]
             asked |= {"start": last.recorded_at, "after": last.recorded_at, "series": last.series_id, "seq": last.seq}
 
-    async def late_stretch(
-        self, series: Mapping[str, int], from_ms: int, received_from_ms: int
-    ) -> tuple[int, int] | None:
-        """Return from when to when late readings are that were received since."""
+    async def late(
+        self, series: Mapping[str, int], stretch: tuple[int, int | None], received_from_ms: int
+    ) -> LateReadings | None:
+        """Return what was late in a stretch."""
         asked = {
             "ids": list(series.values()),
-            "start": moment(from_ms),
+            "start": moment(stretch[0]),
+            "end": _ANY_TIME if stretch[1] is None else moment(stretch[1] + 1),
             "received": moment(received_from_ms),
             "late": _delta(LATE_MS),
         }
         async with self._database.read() as session:
-            row = (await session.execute(_LATE, asked)).one()
-        return None if row.low is None else (unix_ms(row.low), unix_ms(row.high))
+            rows = (await session.execute(_LATE, asked)).all()
+        if not rows:
+            return None
+        low, high = min(row.low for row in rows), max(row.high for row in rows)
+        return LateReadings(unix_ms(low), unix_ms(high), [row.received_ms for row in rows])
 
     async def _end(self, ids: list[int], from_ms: int) -> int:
         async with self._database.read() as session:
@@ -130,8 +138,8 @@ def _sample(row: sa.Row[Any], names: Mapping[int, str]) -> Sample:
     return Sample(names[row.series_id], row.at_ms, row.received_ms, value)
 
 
-def _by_reception(sample: Sample) -> tuple[int, int]:
-    return (sample.received_ms, sample.at_ms)
+def _by_reception(sample: Sample) -> tuple[int, int, str]:
+    return (sample.received_ms, sample.at_ms, sample.metric)
 
 
 def _delta(milliseconds: int) -> Any:

@@ -22,7 +22,7 @@ class EvaluateStream:
         self._tools = tools
         self._patience = patience
         self._partitions: list[int] = []
-        self._was_away = False
+        self._is_away = False
 
     @property
     def partitions(self) -> list[int]:
@@ -36,9 +36,9 @@ class EvaluateStream:
             try:
                 await self._live(stop, backoff)
             except UnavailableError as error:
-                if not self._was_away:
+                if not self._is_away:
                     _log.warning("evaluation_interrupted", reason=error.message)
-                self._was_away = True
+                self._is_away = True
                 await _pause(stop, backoff.next_delay())
             except LostLeaseError:
                 _log.warning("evaluation_lost_its_lease")
@@ -48,10 +48,10 @@ class EvaluateStream:
             self._tools.count("evaluations_restarted")
 
     async def _live(self, stop: asyncio.Event, backoff: Backoff) -> None:
-        evaluation = Evaluation(self._worker, self._tools, self._patience, was_away=self._was_away)
+        evaluation = Evaluation(self._worker, self._tools, self._patience, was_away=self._is_away)
         await evaluation.open()
         self._partitions = evaluation.partitions
-        self._was_away = False
+        self._is_away = False
         try:
             while not stop.is_set():
                 await evaluation.advance()

@@ -8,6 +8,7 @@ After an error the object is thrown away, and another begins from what is commit
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,7 @@ from pulse_alerts.use_cases.ports import (
     Device,
     EvaluationStore,
     History,
+    LateReadings,
     Mark,
     Progress,
     Share,
@@ -87,7 +89,7 @@ class Evaluation:
         self._epoch = ""
         self._cursor = ""
         self._received_ms = 0
-        self._calm_from = tools.clock.monotonic() + (patience.settle_seconds if was_away else 0.0)
+        self._calm_from = tools.clock.monotonic() + patience.settle_seconds
         self._flushed_at = self._looked_at = self._registered_at = tools.clock.monotonic()
 
     @property
@@ -118,6 +120,10 @@ class Evaluation:
         now_ms = unix_ms(self._tools.clock.now())
         before = self._cursor
         entries = await self._tools.news.read(before, ENTRIES_AT_ONCE, block_ms)
+        if await self._tools.news.epoch() != self._epoch:
+            # Another stream by the same name: what stood in the old one, and these entries, are in the database.
+            await self._start_over()
+            return len(entries)
         is_behind = len(entries) >= ENTRIES_AT_ONCE
         # Trimming takes the oldest first: while the entry that we read after is there, none behind it is missing.
         if is_behind and not await self._tools.news.is_there(before):
@@ -148,10 +154,15 @@ class Evaluation:
         self._received_ms = min((mark.received_ms for mark in known), default=unix_ms(self._tools.clock.now()))
         there = [mark for mark in known if mark.epoch == self._epoch and await news.is_there(mark.position)]
         self._cursor = min((mark.position for mark in there), key=_place, default=end)
-        if len(there) < len(known):
-            await self._fill(self._received_ms, has_lost_entries=True)
-        elif self._was_away and known:
-            await self._fill(self._received_ms, has_lost_entries=False)
+        if known:
+            # Also when all entries are there: what was stored while the stream was away, nobody may have announced.
+            await self._fill(self._received_ms, has_lost_entries=self._was_away or len(there) < len(known))
+
+    async def _start_over(self) -> None:
+        news = self._tools.news
+        self._epoch, self._cursor = await news.epoch(), await news.end()
+        _log.warning("stream_replaced", epoch=self._epoch)
+        await self._fill(self._received_ms, has_lost_entries=True)
 
     async def _fill_hole(self, before: str) -> None:
         _log.warning("stream_outran_evaluation", position=before)
@@ -166,29 +177,37 @@ class Evaluation:
         for device_id, evaluator in list(self._evaluators.items()):
             if evaluator is None:
                 continue
-            filled += await self._catch_up(evaluator, received_ms - OVERLAP_MS, None)
+            late = None
+            since = received_ms - OVERLAP_MS
             if has_lost_entries and (series := self._watched(evaluator)):
                 lookback = self._patience.late_lookback // timedelta(milliseconds=1)
-                late = await tools.history.late_stretch(series, received_ms - lookback, received_ms - OVERLAP_MS)
-                if late is not None:
-                    self._stretch(device_id, evaluator, *late)
+                late = await tools.history.late(series, (received_ms - lookback, None), since)
+            filled += await self._catch_up(evaluator, (since, None), late)
+            if late is not None:
+                self._stretch(device_id, evaluator, late.from_ms, late.to_ms)
             if len(self._dirty) >= DEVICES_AT_ONCE or len(self._progress.found) >= FOUND_AT_ONCE or self._is_time:
                 # Without the position: until all is filled, it is still the old one.
                 await self._commit_dirty()
         tools.count("readings_filled", filled)
         _log.info("hole_filled", readings=filled, seconds=round(tools.clock.monotonic() - began, 3))
 
-    async def _catch_up(self, evaluator: DeviceEvaluator, from_ms: int, to_ms: int | None) -> int:
+    async def _catch_up(
+        self, evaluator: DeviceEvaluator, stretch: tuple[int, int | None], late: LateReadings | None
+    ) -> int:
+        """Evaluate what was not late, and hear what was, in the order in which they were received."""
         series = self._watched(evaluator)
-        if not series:
-            return 0
+        heard = deque(late.received_ms if late is not None and evaluator.minds_silence else ())
         filled = 0
-        async for samples in self._tools.history.live(series, from_ms, to_ms):
-            for sample in samples:
-                evaluator.observe(sample.at_ms, sample.received_ms, {sample.metric: sample.value})
-            filled += len(samples)
-        if filled:
-            self._touched(evaluator)
+        if series:
+            async for samples in self._tools.history.live(series, *stretch):
+                for sample in samples:
+                    while heard and heard[0] <= sample.received_ms:
+                        evaluator.hear_late(heard.popleft())
+                    evaluator.observe(sample.at_ms, sample.received_ms, {sample.metric: sample.value})
+                filled += len(samples)
+        for received_ms in heard:
+            evaluator.hear_late(received_ms)
+        self._touched(evaluator)
         return filled
 
     def _watched(self, evaluator: DeviceEvaluator) -> dict[str, int]:
@@ -199,7 +218,7 @@ class Evaluation:
 
     async def _take(self, entry: Announcement) -> None:
         for device_id, from_ms, to_ms in entry.late:
-            await self._take_late(entry, device_id, from_ms, to_ms)
+            await self._take_late(device_id, from_ms, to_ms)
         evaluators, at, dirty = self._evaluators, entry.at_ms, self._dirty
         for device_id, recorded, quality, metrics in entry.rows:
             try:
@@ -216,15 +235,17 @@ class Evaluation:
         self._cursor = entry.position
         self._received_ms = max(self._received_ms, at)
 
-    async def _take_late(self, entry: Announcement, device_id: str, from_ms: int, to_ms: int) -> None:
+    async def _take_late(self, device_id: str, from_ms: int, to_ms: int) -> None:
         evaluator = self._evaluators.get(device_id) or self._prepare(device_id, None)
         if evaluator is None:
             return
+        late = None
+        if evaluator.minds_silence:
+            late = await self._tools.history.late(self._watched(evaluator), (from_ms, to_ms), 0)
         # What ingest could not announce while the stream was away comes as a stretch, too, and was not late.
         metrics = [metric for metric in self._series.get(device_id, {}) if evaluator.is_watched(metric)]
-        if any(evaluator.head_of(metric) < to_ms for metric in metrics):
-            await self._catch_up(evaluator, from_ms, to_ms)
-        evaluator.hear_late(entry.at_ms)
+        if late is not None or any(evaluator.head_of(metric) < to_ms for metric in metrics):
+            await self._catch_up(evaluator, (from_ms, to_ms), late)
         self._stretch(device_id, evaluator, from_ms, to_ms)
 
     def _stretch(self, device_id: str, evaluator: DeviceEvaluator, from_ms: int, to_ms: int) -> None:

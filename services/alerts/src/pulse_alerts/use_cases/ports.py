@@ -283,6 +283,15 @@ class Sample:
     value: MetricValue
 
 
+@dataclass(frozen=True, slots=True)
+class LateReadings:
+    """From when to when late readings of a device are, and when they were received, in Unix milliseconds, in order."""
+
+    from_ms: int
+    to_ms: int
+    received_ms: Sequence[int]
+
+
 class History(Protocol):
     """Stored readings, as ingest publishes them. Raises UnavailableError."""
 
@@ -296,10 +305,10 @@ class History(Protocol):
         """Give the readings of a device, late or not, in the order of their times; both ends are included."""
         ...
 
-    async def late_stretch(
-        self, series: Mapping[str, int], from_ms: int, received_from_ms: int
-    ) -> tuple[int, int] | None:
-        """Return from when to when late readings are that were received since."""
+    async def late(
+        self, series: Mapping[str, int], stretch: tuple[int, int | None], received_from_ms: int
+    ) -> LateReadings | None:
+        """Return what was late in a stretch of a device's history, as far as it was received since then."""
         ...
 
 
