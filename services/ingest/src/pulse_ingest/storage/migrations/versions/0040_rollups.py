@@ -29,7 +29,10 @@ _COLUMNS = """
 
 _TABLES = f"""
 create table telemetry.rollup_minute ({_COLUMNS}) partition by range (bucket);
-create unique index rollup_minute_identity on telemetry.rollup_minute (series_id, bucket);
+-- With the extremes in it: a chart of a month reads 43,200 minutes of a series from 300 pages, and not from as many pages
+-- of the table as there are minutes of all series.
+create unique index rollup_minute_identity on telemetry.rollup_minute (series_id, bucket)
+    include (value_count, value_min, value_max);
 create table telemetry.rollup_minute_default partition of telemetry.rollup_minute default;
 comment on table telemetry.rollup_minute is
     'Readings of a series in one minute; a boolean counts as 0 or 1, a text in row_count and as the last text.';
