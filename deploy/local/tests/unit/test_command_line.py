@@ -21,7 +21,7 @@ def test_a_known_error_is_a_sentence_a_remedy_and_a_code(tmp_path: Path) -> None
 
 def test_help_names_every_command() -> None:
     listed = CliRunner().invoke(app, ["--help"]).output
-    for name in ("up", "down", "status", "logs", "doctor", "devices", "demo", "bench"):
+    for name in ("up", "down", "status", "logs", "doctor", "devices", "history", "export", "demo", "bench"):
         assert name in listed
 
 

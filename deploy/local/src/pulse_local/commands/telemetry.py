@@ -188,7 +188,7 @@ def _local(at_ms: int, zone: Any) -> str:
 def _show(columns: Sequence[str], rows: Iterable[Sequence[Any]], found: dict[str, Any]) -> None:
     table = Table()
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in {"from", "recorded_at"})
     for row in rows:
         table.add_row(*("" if cell is None else escape(_plain(cell)) for cell in row))
     out.print(table)
