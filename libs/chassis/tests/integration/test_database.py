@@ -157,7 +157,7 @@ async def test_a_connection_that_died_while_nobody_used_it_costs_nobody_a_reques
         # As behind a router that forgot it: nobody said that it ended, and it was not used for long.
         monkeypatch.setattr(asyncpg.Connection, "is_closed", lambda _self: False)
         monkeypatch.setattr(database, "TRUSTED_SECONDS", -1.0)
-    await db.ping()
+    assert await _count(db) == 0
 
 
 async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
