@@ -431,3 +431,40 @@ async def test_alarms_are_those_of_the_oracle_whatever_is_killed(site: Site, see
     assert site.db is not None
     assert await site.db.fetchval("select count(*) from alerts.alarm where is_late") > 0
     await check(site, readings, devices)
+
+
+async def test_a_backlog_of_a_day_notifies_nobody_and_is_history(site: Site) -> None:
+    await prepare(site, ["D-0"])
+    await site.evaluate()
+    calm = {"humidity": 50.0, "is_on": True, "mode": "run", "temperature": 30.0}
+    start, day_ms = ms(START), 24 * 3600 * 1000
+    await site.ingest([Reading("D-0", start + 1_000, start + 1_100, 1, calm)])
+    site.clock.advance(24 * 3600)
+    held = [
+        Reading("D-0", start + minute * 60_000, 0, minute + 1, calm | ({"temperature": 70.0} if 600 <= minute < 700 else {}))
+        for minute in range(1, 24 * 60)
+    ]  # fmt: skip
+    # It comes back: the newest reading first, then what it buffered, by runs of 500.
+    await site.ingest([Reading("D-0", start + day_ms, start + day_ms + 50, 5_000, calm)])
+    for run in range(0, len(held), 500):
+        for reading in held[run : run + 500]:
+            reading.received = start + day_ms + 1_000 + run
+        await site.ingest(held[run : run + 500])
+        await site.evaluate()
+    site.clock.advance(600)
+    await site.evaluate()
+    site.clock.advance(60)
+    await ExamineLate(site.tools, PATIENCE, lambda: list(range(64)))()
+    assert site.db is not None
+    found = await site.db.fetch(
+        "select raised_at, cleared_at, state, is_late from alerts.alarm where rule_id = $1", UUID(int=1)
+    )
+    hot = [(ms(row["raised_at"]) - start, ms(row["cleared_at"]) - start, row["state"], row["is_late"]) for row in found]
+    assert hot == [(600 * 60_000, 700 * 60_000, "cleared", True)]
+    # That the device was away for a day is no late finding: only what its readings say is.
+    told = await site.db.fetchval(
+        "select count(*) from alerts.notification_due d join alerts.alarm a on a.id = d.alarm_id"
+        " where a.rule_kind <> 'no_data'"
+    )
+    assert told == 0
+    assert await site.db.fetchval("select count(*) from alerts.alarm where state <> 'cleared'") == 0

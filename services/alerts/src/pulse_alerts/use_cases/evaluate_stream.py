@@ -21,13 +21,18 @@ class EvaluateStream:
         self._worker = worker
         self._tools = tools
         self._patience = patience
-        self._partitions: list[int] = []
+        self._life: Evaluation | None = None
         self._is_away = False
 
     @property
     def partitions(self) -> list[int]:
         """Which partitions of the devices are this worker's now."""
-        return self._partitions
+        return [] if self._life is None else self._life.partitions
+
+    @property
+    def revision(self) -> int:
+        """Which count of changes of rules is in force; -1 while nothing is evaluated."""
+        return -1 if self._life is None else self._life.revision
 
     async def run(self, stop: asyncio.Event) -> None:
         """Evaluate until `stop`; then commit, and give the devices to others."""
@@ -50,7 +55,7 @@ class EvaluateStream:
     async def _live(self, stop: asyncio.Event, backoff: Backoff) -> None:
         evaluation = Evaluation(self._worker, self._tools, self._patience, was_away=self._is_away)
         await evaluation.open()
-        self._partitions = evaluation.partitions
+        self._life = evaluation
         self._is_away = False
         try:
             while not stop.is_set():
@@ -58,7 +63,7 @@ class EvaluateStream:
                 backoff.reset()
             await evaluation.close()
         finally:
-            self._partitions = []
+            self._life = None
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

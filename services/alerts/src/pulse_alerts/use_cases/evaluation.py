@@ -97,6 +97,11 @@ class Evaluation:
         """Which partitions are this worker's."""
         return sorted(self._mine)
 
+    @property
+    def revision(self) -> int:
+        """Which count of changes of rules is in force."""
+        return self._revision
+
     async def open(self) -> None:
         """Take a share of the devices, and go on where it was left. Raises UnavailableError."""
         tools = self._tools
