@@ -16,6 +16,8 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
+from pulse_bench.alerts_load import ENVIRONMENT as ALERTS_ENVIRONMENT
+from pulse_bench.alerts_load import measure_alerts
 from pulse_bench.auth_load import ENVIRONMENT, measure_sign_ins, measure_verification
 from pulse_bench.errors import BenchError
 from pulse_bench.footprint import measure_agent
@@ -210,6 +212,36 @@ def history(
             table.add_row(*row)
         _console.print(table)
         return {"history": {name: figure.as_dict() for name, figure in figures.items()}}
+
+    _run(measure, report)
+
+
+@app.command()
+def alerts(
+    rules: Annotated[int, typer.Option(min=1, max=2000, help="Rules of all kinds.")] = 1000,
+    rate: Annotated[int, typer.Option(min=100, max=50_000, help="Readings a second, three metrics each.")] = 5000,
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="Measured seconds, without rules and with them.")] = 20,
+    report: Report = None,
+) -> None:
+    """CPU of the alerts service for each reading, with no rule and with 1,000."""
+
+    async def measure() -> dict[str, Any]:
+        async with fresh_stack(**ALERTS_ENVIRONMENT) as stack:
+            figures = await measure_alerts(stack, rules=rules, rate=rate, seconds=seconds)
+        table = _table(
+            "Rules", "rules", "readings/s", "CPU µs a reading", f"% of a core at {rate:,}/s", "alarms", "target"
+        )
+        for figure in figures:
+            table.add_row(
+                f"{figure.rules:,}",
+                f"{figure.readings_per_s:,.0f}",
+                f"{figure.cpu_us_per_reading:.1f}",
+                f"{figure.core_percent_at_rate:.1f}",
+                str(figure.alarms),
+                "≤ 10 %" if figure.rules else "–",
+            )
+        _console.print(table)
+        return {"alerts": [figure.as_dict() for figure in figures]}
 
     _run(measure, report)
 
