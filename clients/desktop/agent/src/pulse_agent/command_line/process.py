@@ -23,6 +23,8 @@ ALLOCATION: Final = {
     "MALLOC_TOP_PAD_": "65536",
 }
 """How glibc keeps memory: one pool for all threads, and what is free goes back to the system soon (2 MB)."""
+PLUGINS: Final = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""Pydantic would read the metadata of everything that is installed, to find plug-ins of its own."""
 NEEDLESS: Final = ("rich", "greenlet", "uvloop")
 """Modules that libraries use when they are installed, and that an agent does as well without: 7 MB."""
 
@@ -37,7 +39,10 @@ def become_agent(options: AgentOptions) -> NoReturn:
 
     given = options.model_dump(mode="json", include=options.model_fields_set, exclude_none=True)
     environment = (
-        ALLOCATION | os.environ | {f"{PREFIX}{name.upper()}": _as_text(value) for name, value in given.items()}
+        ALLOCATION
+        | PLUGINS
+        | os.environ
+        | {f"{PREFIX}{name.upper()}": _as_text(value) for name, value in given.items()}
     )
     # Without positions within a line, code takes 1 MB less; errors still name the line.
     command = [sys.executable, "-X", "no_debug_ranges", "-m", MODULE]
