@@ -1,5 +1,7 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
+import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
+import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
 import { ErrorState } from "@/shared/ui/states";
 import { LoadingState } from "@/shared/ui/states";
 import { NotFound, screen } from "./guard";
@@ -11,6 +13,7 @@ const routes = [
   createRoute({
     getParentRoute: () => root,
     path: "/",
+    validateSearch: readDashboardSearch,
     component: screen(undefined, () => import("@/features/dashboard/ui/dashboard-screen")),
   }),
   createRoute({
@@ -22,6 +25,12 @@ const routes = [
     getParentRoute: () => root,
     path: "/devices/$deviceId",
     component: screen("devices:read", () => import("@/features/devices/ui/device-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/commands",
+    validateSearch: readCommandFilters,
+    component: screen("commands:read", () => import("@/features/commands/ui/commands-screen")),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -5,11 +5,13 @@ export const screenTexts = defineMessages({
   en: {
     dashboard: "Dashboard",
     devices: "Devices",
+    commands: "Commands",
     audit: "Audit log",
   },
   de: {
     dashboard: "Übersicht",
     devices: "Geräte",
+    commands: "Befehle",
     audit: "Protokoll",
   },
 });

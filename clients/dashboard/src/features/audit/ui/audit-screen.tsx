@@ -120,7 +120,7 @@ function Filters({ filters }: { filters: AuditFilters }) {
   useEffect(() => {
     if (Object.keys(draft).length === 0) return;
     const timer = setTimeout(() => {
-      void navigate({ search: (before) => readFilters({ ...before, ...draft }), replace: true });
+      void navigate({ to: "/audit", search: (before) => readFilters({ ...before, ...draft }), replace: true });
       setDraft({});
     }, TYPING_MS);
     return () => {
@@ -158,7 +158,7 @@ function Filters({ filters }: { filters: AuditFilters }) {
           className="mt-3"
           onClick={() => {
             setDraft({});
-            void navigate({ search: {} });
+            void navigate({ to: "/audit", search: {} });
           }}
         >
           {t("clear")}

@@ -1,0 +1,38 @@
+import { defineMessages } from "../i18n/messages";
+
+export const valueTexts = defineMessages({
+  en: {
+    missing: "Needed.",
+    not_integer: "A whole number is needed.",
+    not_number: "A number is needed.",
+    not_a_choice: "This is none of the choices.",
+    too_small: "At least {limit}.",
+    too_large: "At most {limit}.",
+    too_long: "At most {limit} characters.",
+    yes: "Yes",
+    no: "No",
+    unset: "Not set",
+    between: "{low} to {high}",
+    atLeast: "at least {low}",
+    atMost: "at most {high}",
+    oneEach: "one a line",
+    usual: "usually {value}",
+  },
+  de: {
+    missing: "Wird gebraucht.",
+    not_integer: "Hier gehört eine ganze Zahl hin.",
+    not_number: "Hier gehört eine Zahl hin.",
+    not_a_choice: "Das steht nicht zur Wahl.",
+    too_small: "Mindestens {limit}.",
+    too_large: "Höchstens {limit}.",
+    too_long: "Höchstens {limit} Zeichen.",
+    yes: "Ja",
+    no: "Nein",
+    unset: "Nicht gesetzt",
+    between: "{low} bis {high}",
+    atLeast: "mindestens {low}",
+    atMost: "höchstens {high}",
+    oneEach: "je Zeile eines",
+    usual: "üblich: {value}",
+  },
+});
