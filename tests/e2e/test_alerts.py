@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ async def on_broker(stack, device_id: str, key: str):
         shown: list[dict[str, Any]] = []
         watching = asyncio.create_task(follow_screen(client, shown))
         yield client, shown
-        watching.cancel()
+    await watching
 
 
 async def read(client: aiomqtt.Client, device_id: str, value: float) -> None:
@@ -49,8 +49,9 @@ async def read(client: aiomqtt.Client, device_id: str, value: float) -> None:
 
 
 async def follow_screen(client: aiomqtt.Client, shown: list[dict[str, Any]]) -> None:
-    async for message in client.messages:
-        shown.append(json.loads(message.payload))
+    with suppress(aiomqtt.MqttError):  # the device left
+        async for message in client.messages:
+            shown.append(json.loads(message.payload))
 
 
 async def follow(client: Any, seen: list[dict[str, Any]]) -> None:
@@ -185,7 +186,7 @@ async def raised(http, broker: aiomqtt.Client, device: str, told: Told) -> dict[
 
 
 async def latest_of(http, device: str) -> Any:
-    answer = await http.get("/api/telemetry/latest", params={"device_id": device})
+    answer = await http.get("/api/telemetry/latest", params={"device_ids": device})
     assert answer.status_code == 200, answer.text
     rows = [row for row in answer.json()["items"] if row["device_id"] == device]
     return rows or None
