@@ -1,7 +1,7 @@
 """Batches into PostgreSQL: one transaction each, in which every stored row is checked against the ledger.
 
-Within the transaction: join the generation of the roll-ups → extend the ledgers (locked in order of client and epoch)
-and learn what they had before → copy the rows that they had not → mark their minutes → refused rows → losses → latest
+Within the transaction: extend the ledgers (locked in order of client and epoch), learn what they had before, and join the
+generation of the roll-ups → copy the rows that they had not → mark their minutes → refused rows → losses → latest
 values. It commits with `synchronous_commit = on`; only then does `store` return. All writers take their locks in this
 order, each set sorted, so that they cannot deadlock.
 """
@@ -21,7 +21,7 @@ from pulse_ingest.domain.ranges import Ranges
 from pulse_ingest.domain.reading import RejectedRow
 from pulse_ingest.storage.array_text import bool_array, number_array, text_array, whole_array
 from pulse_ingest.storage.postgres_link import PostgresLink
-from pulse_ingest.storage.rollup_marks import RollupMarks
+from pulse_ingest.storage.rollup_marks import ENTRY, RollupMarks
 from pulse_ingest.storage.sample_rows import (
     COLUMNS,
     EXACT_IN_DOUBLE,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 CAREFUL_BATCHES: Final = 50
 """After a batch that held a row already stored, this many go the slower way that skips such rows one by one."""
 
-_EXTEND_LEDGERS: Final = """
-with claim as (
+_EXTEND_LEDGERS: Final = f"""
+with entry as materialized ({ENTRY}), claim as (
     select * from unnest($1::text::text[], $2::text::int[], $3::text::int8multirange[],
                          $4::text::int8multirange[], $5::text::int8multirange[], $6::text::bigint[], $7::text::bigint[])
         as c (client_id, epoch, received, rejected, lost, head_seq, head_us)
@@ -61,9 +61,10 @@ update telemetry.stream s set
         then timestamptz 'epoch' + h.head_us * interval '1 microsecond' else s.head_at end
 from held h
 where s.client_id = h.client_id and s.epoch = h.epoch
-returning s.client_id, s.epoch, nullif(((h.received + h.rejected) * h.known)::text, '{}') as known,
-    telemetry.prefix_end(int8multirange(int8range(1, s.origin + 1)) + s.received + s.rejected + s.lost) as cum
-"""
+returning s.client_id, s.epoch, nullif(((h.received + h.rejected) * h.known)::text, '{{}}') as known,
+    telemetry.prefix_end(int8multirange(int8range(1, s.origin + 1)) + s.received + s.rejected + s.lost) as cum,
+    (select generation from entry), (select first_open from entry)
+"""  # noqa: S608 -- put together from constants of ours
 _FROM_STAGE: Final = "insert into telemetry.sample select * from telemetry.sample_stage on conflict do nothing"
 _EMPTY_STAGE: Final = "delete from telemetry.sample_stage"
 _LATEST: Final = """
@@ -141,14 +142,15 @@ class PostgresReadingStore:
             if missing:
                 await self._series.ensure(connection, missing)
             async with connection.transaction():
-                await marks.enter(connection)
-                outcomes = await self._extend_ledgers(connection, batch)
+                outcomes = await self._extend_ledgers(connection, batch, marks)
                 claims = [
                     (claim.client_id, claim.epoch, outcomes[key].fresh)
                     for key, claim in batch.claims.items()
                     if key in outcomes
                 ]
                 groups = group_by_series(claims, batch.plain, self._series.by_client)
+                if groups and not outcomes:
+                    await marks.enter(connection)
                 samples = encode_samples(groups)
                 added = await self._insert(connection, samples, is_careful=is_careful)
                 await marks.mark(connection, groups)
@@ -161,12 +163,17 @@ class PostgresReadingStore:
         self._careful_left = max(0, self._careful_left - 1)
         return StoredBatch(batch, outcomes, added, _duplicates(batch, outcomes))
 
-    async def _extend_ledgers(self, connection: Connection, batch: Batch) -> dict[ClaimKey, ClaimOutcome]:
+    async def _extend_ledgers(
+        self, connection: Connection, batch: Batch, marks: RollupMarks
+    ) -> dict[ClaimKey, ClaimOutcome]:
+        """Extend the ledgers that there are, and join the generation of the roll-ups on the way, if there is any."""
         if not batch.claims:
             return {}
         records = await connection.fetch(_EXTEND_LEDGERS, *_claim_columns(batch.claims.values()))
         outcomes: dict[ClaimKey, ClaimOutcome] = {}
-        for client_id, epoch, known_text, cum in records:
+        if records:
+            marks.entered(*records[0][-2:])
+        for client_id, epoch, known_text, cum, _, _ in records:
             key = (ClientId(client_id), epoch)
             known = Ranges.EMPTY if known_text is None else Ranges.parse(known_text)
             fresh: list[Chunk] = batch.claims[key].without(Ranges.EMPTY if self._is_unsafe else known)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 MINUTE_US: Final = 60_000_000
 OPEN_MINUTES: Final = 15
 """So many minutes from `closed_before` on stay marked whatever the generation: those that now and clocks ahead write to."""
-_ENTER: Final = "select generation, closed_before from telemetry.rollup_enter()"
+ENTRY: Final = (
+    "select generation, (extract(epoch from closed_before) / 60)::bigint as first_open from telemetry.rollup_enter()"
+)
+"""Joins the generation that marks now: the roll-ups take none of its marks before the transaction has ended."""
 _MARK: Final = """
 insert into telemetry.rollup_mark (series_id, bucket, generation)
 select n.series_id,
@@ -44,15 +47,18 @@ class RollupMarks:
         self._new: list[tuple[int, int]] = []
 
     async def enter(self, connection: Connection) -> None:
-        """Join the generation that marks now; the roll-ups take none of its marks before this transaction has ended."""
-        record = await connection.fetchrow(_ENTER)
+        """Join by a statement of its own."""
+        record = await connection.fetchrow(ENTRY)
         assert record is not None  # noqa: S101 -- a function that returns a row
-        generation, closed_before = record
+        self.entered(*record)
+
+    def entered(self, generation: int, first_open: int) -> None:
+        """Note what `ENTRY` gave."""
         if generation != self._generation:
             # Open from then until now, so that no round in between has taken its marks.
-            first, end = to_us(closed_before) // MINUTE_US, self._first_open + OPEN_MINUTES
-            self._known = {minute: series for minute, series in self._known.items() if first <= minute < end}
-            self._generation, self._first_open = generation, first
+            end = self._first_open + OPEN_MINUTES
+            self._known = {minute: series for minute, series in self._known.items() if first_open <= minute < end}
+            self._generation, self._first_open = generation, first_open
 
     async def mark(self, connection: Connection, groups: SeriesRows) -> None:
         """Mark the minutes of these rows, each series' being in order of time."""
