@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter } from "@tanstack/react-rout
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
+import { readFilters as readSyncFilters } from "@/features/sync/model/filters";
 import { ErrorState } from "@/shared/ui/states";
 import { LoadingState } from "@/shared/ui/states";
 import { NotFound, screen } from "./guard";
@@ -31,6 +32,12 @@ const routes = [
     path: "/commands",
     validateSearch: readCommandFilters,
     component: screen("commands:read", () => import("@/features/commands/ui/commands-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/sync",
+    validateSearch: readSyncFilters,
+    component: screen("sync:read", () => import("@/features/sync/ui/sync-screen")),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -6,12 +6,14 @@ export const screenTexts = defineMessages({
     dashboard: "Dashboard",
     devices: "Devices",
     commands: "Commands",
+    sync: "Sync",
     audit: "Audit log",
   },
   de: {
     dashboard: "Übersicht",
     devices: "Geräte",
     commands: "Befehle",
+    sync: "Abgleich",
     audit: "Protokoll",
   },
 });

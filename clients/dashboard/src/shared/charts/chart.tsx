@@ -28,7 +28,7 @@ export interface ChartProps {
   /** How much time is seen: the newest so many milliseconds, or a stretch of the past. */
   readonly window: number | Span;
   readonly label: string;
-  readonly style?: "line" | "area" | "points" | "steps";
+  readonly style?: "line" | "area" | "points" | "steps" | "bars";
   readonly yMin?: number | undefined;
   readonly yMax?: number | undefined;
   readonly hasLegend?: boolean;
@@ -146,6 +146,11 @@ export function Chart({ lines, window: wanted, label, style = "line", yMin, yMax
             if (style === "steps") {
               const stepped = uPlot.paths.stepped?.({ align: 1 });
               if (stepped !== undefined) kind.paths = stepped;
+            }
+            if (style === "bars") {
+              const bars = uPlot.paths.bars?.({ size: [0.7, 40] });
+              if (bars !== undefined) kind.paths = bars;
+              kind.fill = color;
             }
             return kind;
           }),

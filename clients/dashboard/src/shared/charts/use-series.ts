@@ -10,37 +10,26 @@ export interface Source {
   readonly metric: string;
 }
 
-/** A page of history holds at most so many rows; a live window shows fewer points than that. */
-const PAGE = 1_000;
-const PAGES = 4;
+/** More points than a chart has pixels; above it the server thins them. */
+const MAX_POINTS = 3_000;
 
 async function backfill(source: Source, series: Series, from: number, to: number): Promise<number> {
-  const times: number[] = [];
-  const values: number[] = [];
-  let cursor: string | undefined;
-  for (let page = 0; page < PAGES; page += 1) {
-    const { data } = await api.GET("/api/telemetry/history", {
-      params: {
-        query: {
-          device_id: source.deviceId,
-          metric: [source.metric],
-          from: new Date(from).toISOString(),
-          to: new Date(to).toISOString(),
-          order: "desc",
-          limit: PAGE,
-          ...(cursor === undefined ? {} : { cursor }),
-        },
+  const { data } = await api.GET("/api/telemetry/history", {
+    params: {
+      query: {
+        device_id: [source.deviceId],
+        metric: [source.metric],
+        from: new Date(from).toISOString(),
+        to: new Date(to).toISOString(),
+        max_points: MAX_POINTS,
       },
-    });
-    for (const item of data?.items ?? []) {
-      if (typeof item.value === "string") continue;
-      times.push(item.ts);
-      values.push(Number(item.value));
-    }
-    if (data?.next_cursor === null || data === undefined) break;
-    cursor = data.next_cursor;
-  }
-  return series.fill(times.reverse(), values.reverse());
+    },
+  });
+  const points = data !== undefined && "series" in data ? (data.series[0]?.points ?? []) : [];
+  const numbers = points.filter((point) => typeof point[1] === "number" || typeof point[1] === "boolean");
+  // Thinned points stand up to two steps apart.
+  const resolution = points.length < MAX_POINTS * 0.9 ? 0 : (2 * (to - from)) / MAX_POINTS;
+  return series.fill(numbers.map((point) => Number(point[0])), numbers.map((point) => Number(point[1])), resolution);
 }
 
 /**

@@ -36,6 +36,8 @@ export interface SystemSummary {
   readonly last_seen: number | null;
   readonly last_sync: number | null;
   readonly system_status: "ok" | "degraded";
+  readonly active_alerts?: number | null;
+  readonly storage?: { readonly state: string; readonly used_share: number | null; readonly days_left: number | null } | null;
   readonly parts: Readonly<Record<string, { readonly ok: boolean; readonly detail: string | null }>>;
 }
 

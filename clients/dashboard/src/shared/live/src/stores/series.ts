@@ -21,6 +21,7 @@ export class Series {
   #start = 0;
   #end = 0;
   readonly #learner = new IntervalLearner();
+  #resolution = 0;
   /** Counts changes, so that whoever draws knows whether to. */
   version = 0;
 
@@ -57,8 +58,12 @@ export class Series {
     else this.fill([ts], [value]);
   }
 
-  /** Merge readings, in order of time, with what is here; returns how many were not known. */
-  fill(times: ArrayLike<number>, values: ArrayLike<number>): number {
+  /**
+   * Merge readings, in order of time, with what is here; returns how many were not known. `resolution`: these were thinned,
+   * and so many milliseconds between two of them are no hole.
+   */
+  fill(times: ArrayLike<number>, values: ArrayLike<number>, resolution = 0): number {
+    this.#resolution = Math.max(this.#resolution, resolution);
     const oldTimes = this.times.slice();
     const oldValues = this.values.slice();
     const before = this.length;
@@ -87,7 +92,7 @@ export class Series {
   gaps(window: Span): Span[] {
     const expected = this.expectedInterval;
     if (expected === undefined) return [];
-    const limit = GAP_INTERVALS * expected;
+    const limit = GAP_INTERVALS * Math.max(expected, this.#resolution);
     const found: Span[] = [];
     for (let i = this.#firstFrom(window.from); i < this.#end; i += 1) {
       const here = this.#times[i] ?? 0;
