@@ -30,8 +30,6 @@ POINTS: Final = 1_000
 PAGE: Final = 500
 WARM_UP: Final = 3
 CHARTED: Final = 5
-PAGES: Final = 15
-"""Of a day of one series there are this many pages at 1 million readings in all."""
 _SAMPLE_SECONDS: Final = 0.05
 _COPY: Final = """
 select recorded_at, value from telemetry.sample
@@ -162,7 +160,9 @@ async def measure_pages(stack: Stack, dataset: Dataset, *, runs: int) -> Times:
             raise BenchError(f"a page has {len(answer['items'])} readings")
         cursors.append(answer["next_cursor"])
 
-    return await _timed(stack, ask, warm_up=WARM_UP, runs=min(runs, PAGES))
+    # Walked once to have it in memory, then timed.
+    pages = min(runs, round(timedelta(days=1) / timedelta(seconds=dataset.step_s)) // PAGE - 1)
+    return await _timed(stack, ask, warm_up=pages, runs=pages)
 
 
 async def measure_export(stack: Stack, dataset: Dataset) -> ExportFigure:
