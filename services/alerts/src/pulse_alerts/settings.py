@@ -20,10 +20,10 @@ class AlertsSettings(MailSettings):
         default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="unique among the workers, the same after a restart"
     )
     alerts_lease_seconds: float = Field(
-        default=10.0, gt=0, description="after which the devices of a worker that died are another's"
+        default=30.0, gt=0, description="after which the devices of a worker that died are another's"
     )
     alerts_flush_seconds: float = Field(
-        default=5.0, gt=0, description="between two writes of evaluation state; what is newer is evaluated again"
+        default=10.0, gt=0, description="between two writes of evaluation state; what is newer is evaluated again"
     )
     alerts_settle_seconds: float = Field(
         default=10.0, ge=0, description="after an outage, before silence counts as no data"

@@ -401,6 +401,7 @@ def _narrow(series: _Series, value: MetricValue) -> None:
     """Find anew between which numbers nothing changes."""
     low, high = -_INFINITY, _INFINITY
     if isinstance(value, bool | str):
+        # It says nothing to tests of numbers; the next number is looked at in any case.
         low, high = _INFINITY, -_INFINITY
     else:
         for _, lane in series.banded:

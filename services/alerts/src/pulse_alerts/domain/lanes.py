@@ -37,6 +37,8 @@ Band = tuple[float, float]
 Holds = Callable[[Any], bool | None]
 """Tells of a value whether a test holds; None when it is not for values of this kind."""
 _INFINITY: Final = float("inf")
+_NO_NUMBER: Final = (bool, str)
+"""A boolean is no number. As a tuple, because a union would be made anew for each reading."""
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -117,13 +119,13 @@ class Lane:
 class HoldLane(Lane):
     """Threshold and duration: the test has to hold for a while, or at once."""
 
-    __slots__ = ("_raises", "_stays", "_test")
+    __slots__ = ("_clearing", "_raises", "_stays", "_test")
 
     def __init__(self, test: Test, for_ms: int, clear_after_ms: int, hours: Hours | None) -> None:
         super().__init__(for_ms, clear_after_ms, hours)
-        self._test = test
+        self._test, self._clearing = test, _clear_test(test)
         self._raises = compile_test(test)
-        self._stays = compile_test(_clear_test(test))
+        self._stays = compile_test(self._clearing)
 
     def step(self, at: int, value: MetricValue) -> int:
         """Take the next reading."""
@@ -139,31 +141,21 @@ class HoldLane(Lane):
         """Return the side of the level that the value is on."""
         if self.is_pending:
             return None
-        test = _clear_test(self._test) if self.is_active else self._test
+        test, holds = (self._clearing, self._stays) if self.is_active else (self._test, self._raises)
         # Where it holds and is not active, the hours forbid it: then the next reading may be allowed to.
-        if (self._stays if self.is_active else self._raises)(value) is not self.is_active:
-            return None
-        if test.operator in ONE_SIDED:
-            level = _number(test.value)
-            is_above = self.is_active == (test.operator in {">", ">="})
-            return (level, _INFINITY) if is_above else (-_INFINITY, level)
-        if test.operator in TWO_SIDED:
-            low, high = _number(test.low), _number(test.high)
-            if value < low:
-                return (-_INFINITY, low)
-            return (high, _INFINITY) if value > high else (low, high)
-        return None
+        return _side(test, value, holds=self.is_active) if holds(value) is self.is_active else None
 
 
 class RepetitionLane(Lane):
     """So many beginnings within a window; only as many as are needed are remembered."""
 
-    __slots__ = ("_is_on", "_onsets", "_raises", "_stays", "_window")
+    __slots__ = ("_clearing", "_is_on", "_onsets", "_raises", "_stays", "_test", "_window")
 
     def __init__(self, condition: Repetition, clear_after_ms: int, hours: Hours | None) -> None:
         super().__init__(0, clear_after_ms, hours)
+        self._test, self._clearing = condition.test, _clear_test(condition.test)
         self._raises = compile_test(condition.test)
-        self._stays = compile_test(_clear_test(condition.test))
+        self._stays = compile_test(self._clearing)
         self._window = _ms(condition.window_seconds)
         self._onsets: deque[int] = deque(maxlen=condition.times)
         self._is_on = False
@@ -177,6 +169,17 @@ class RepetitionLane(Lane):
             self._onsets.append(at)
         self._is_on = holds
         return self._latch(at, len(self._onsets) == self._onsets.maxlen and self._onsets[0] > at - self._window)
+
+    @property
+    def can_rest(self) -> bool:
+        """Whether its test is one of numbers."""
+        return self._test.operator in ONE_SIDED or self._test.operator in TWO_SIDED
+
+    def band(self, value: float) -> Band | None:
+        """Return the side that the value is on: without another beginning there are only ever fewer in the window."""
+        if self.is_active or self.is_pending or len(self._onsets) == self._onsets.maxlen:
+            return None
+        return _side(self._clearing if self._is_on else self._test, value, holds=self._is_on)
 
     def dump(self) -> list[Any] | None:
         """Return what has to be kept."""
@@ -199,8 +202,8 @@ class RateLane(Lane):
 
     def __init__(self, condition: Rate, clear_after_ms: int, hours: Hours | None) -> None:
         super().__init__(0, clear_after_ms, hours)
-        self._raises = compile_test(condition.test())
-        self._stays = compile_test(_clear_test(condition.test()))
+        self._raises = _number_test(condition.test())
+        self._stays = _number_test(_clear_test(condition.test()))
         self._window = _ms(condition.window_seconds)
         self._unit_ms = 1_000 if condition.per == "second" else 60_000
         self._is_absolute = condition.is_absolute
@@ -208,7 +211,7 @@ class RateLane(Lane):
 
     def step(self, at: int, value: MetricValue) -> int:
         """Take the next reading."""
-        if isinstance(value, bool | str):
+        if isinstance(value, _NO_NUMBER):
             return SAME
         points = self._points
         while points and points[0][0] < at - self._window:
@@ -217,7 +220,7 @@ class RateLane(Lane):
         if points and (at - points[0][0]) * 2 >= self._window:
             rate = (value - points[0][1]) * self._unit_ms / (at - points[0][0])
             rate = abs(rate) if self._is_absolute else rate
-            change = self._latch(at, bool((self._stays if self.is_active else self._raises)(rate)))
+            change = self._latch(at, self._stays(rate) if self.is_active else self._raises(rate))
         if not points or (at - points[-1][0]) * RATE_POINTS >= self._window:
             points.append((at, float(value)))
         return change
@@ -236,26 +239,28 @@ class RateLane(Lane):
 class AnomalyLane(Lane):
     """Far from the running median of the readings before, in MADs."""
 
-    __slots__ = ("_condition", "_ordered", "_values")
+    __slots__ = ("_condition", "_ordered", "_values", "_warm_up", "_window")
 
     def __init__(self, condition: Anomaly, clear_after_ms: int, hours: Hours | None) -> None:
         super().__init__(0, clear_after_ms, hours)
         self._condition = condition
+        self._warm_up, self._window = condition.warm_up, condition.window_readings
         self._values: deque[float] = deque()
         self._ordered: list[float] = []
 
     def step(self, at: int, value: MetricValue) -> int:
         """Take the next reading; it is part of the baseline from the next one on."""
-        if isinstance(value, bool | str):
+        if isinstance(value, _NO_NUMBER):
             return SAME
         number = float(value)
+        values, ordered = self._values, self._ordered
         change = SAME
-        if len(self._values) >= self._condition.warm_up:
+        if len(values) >= self._warm_up:
             change = self._latch(at, self._is_far(number))
-        if len(self._values) == self._condition.window_readings:
-            del self._ordered[bisect_left(self._ordered, self._values.popleft())]
-        self._values.append(number)
-        insort(self._ordered, number)
+        if len(values) == self._window:
+            del ordered[bisect_left(ordered, values.popleft())]
+        values.append(number)
+        insort(ordered, number)
         return change
 
     def _is_far(self, value: float) -> bool:
@@ -321,6 +326,17 @@ def mad(ordered: list[float], middle: float) -> float:
     return median(sorted([abs(value - middle) for value in ordered]))
 
 
+def _side(test: Test, value: float, *, holds: bool) -> Band | None:
+    """Return the open interval around the value in which the test says the same."""
+    if test.operator in ONE_SIDED:
+        level = _number(test.value)
+        return (level, _INFINITY) if holds == (test.operator in {">", ">="}) else (-_INFINITY, level)
+    low, high = _number(test.low), _number(test.high)
+    if value < low:
+        return (-_INFINITY, low)
+    return (high, _INFINITY) if value > high else (low, high)
+
+
 def _number_test(test: Test) -> Callable[[Any], bool]:
     if test.operator in ONE_SIDED:
         compare, level = _COMPARE[test.operator], _number(test.value)
@@ -332,7 +348,7 @@ def _number_test(test: Test) -> Callable[[Any], bool]:
 
 
 def _numeric(holds: Callable[[Any], bool]) -> Holds:
-    return lambda value: None if isinstance(value, bool | str) else holds(value)
+    return lambda value: None if isinstance(value, _NO_NUMBER) else holds(value)
 
 
 def _equality(wanted: object, *, is_equal: bool) -> Holds:

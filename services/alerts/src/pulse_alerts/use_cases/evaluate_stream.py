@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from pulse_alerts.domain.patience import Patience
 from pulse_alerts.use_cases.evaluation import Evaluation, SharesMovedError, Tools
@@ -11,6 +12,7 @@ from pulse_chassis.backoff import Backoff
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 
+GATHER_SECONDS: Final = 0.05
 _log = get_logger("evaluate_stream")
 
 
@@ -59,7 +61,9 @@ class EvaluateStream:
         self._is_away = False
         try:
             while not stop.is_set():
-                await evaluation.advance()
+                if await evaluation.advance():
+                    # What comes in a moment is read at once: asking for each entry by itself costs more than evaluating.
+                    await _pause(stop, GATHER_SECONDS)
                 backoff.reset()
             await evaluation.close()
         finally:
