@@ -188,7 +188,7 @@ function Rows({ items, isFiltered, older }: { items: readonly CommandItem[]; isF
         columns={columns}
         rowId={(item) => item.id}
         label={t("title")}
-        onOpen={(item) => void navigate({ to: "/commands", search: (before) => ({ ...before, open: item.id }) })}
+        onOpen={(item) => void navigate({ to: "/commands", search: (before) => readFilters({ ...before, open: item.id }) })}
         empty={isFiltered ? <EmptyState title={t("noneFits")} /> : <EmptyState title={t("none")}>{t("noneHint")}</EmptyState>}
         footer={older}
         height="max(20rem, calc(100dvh - 20rem))"

@@ -5,6 +5,7 @@ import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { PageHeader } from "@/shared/ui/panel";
 import { Tabs } from "@/shared/ui/tabs";
+import { readFilters } from "../model/filters";
 import { commandTexts } from "../texts";
 import { CommandDetail } from "./command-detail";
 import { CommandList } from "./command-list";
@@ -49,7 +50,7 @@ export function Screen() {
       {filters.open !== undefined && (
         <CommandDetail
           commandId={filters.open}
-          onClose={() => void navigate({ to: "/commands", search: ({ open: _closed, ...rest }) => rest })}
+          onClose={() => void navigate({ to: "/commands", search: (before) => readFilters({ ...before, open: undefined }) })}
         />
       )}
       {isSending && (

@@ -1,0 +1,41 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { useText } from "@/shared/i18n/messages";
+import { useStates } from "@/shared/streams/hooks";
+import { PageHeader } from "@/shared/ui/panel";
+import { Tabs } from "@/shared/ui/tabs";
+import { readFilters } from "../model/filters";
+import { syncTexts } from "../texts";
+import { Conflicts } from "./conflicts";
+import { Desktops } from "./desktops";
+import { SyncLog } from "./sync-log";
+
+const route = getRouteApi("/sync");
+
+/** How far each desktop is, what was edited in two places at once, and what was applied or not. */
+export function Screen() {
+  const t = useText(syncTexts);
+  const filters = route.useSearch();
+  const navigate = route.useNavigate();
+  const desktops = useStates("sync");
+  const open = useMemo(() => [...desktops.values()].reduce((sum, desktop) => sum + desktop.conflicts, 0), [desktops]);
+  return (
+    <>
+      <PageHeader title={t("title")} description={t("description")} />
+      <Tabs
+        label={t("title")}
+        value={filters.tab ?? "desktops"}
+        onChange={(tab) => void navigate({ to: "/sync", search: readFilters({ tab }) })}
+        tabs={[
+          { id: "desktops", label: t("desktops"), content: <Desktops /> },
+          {
+            id: "conflicts",
+            label: open > 0 ? t("conflictsCount", { count: open }) : t("conflicts"),
+            content: <Conflicts filters={filters} />,
+          },
+          { id: "log", label: t("log"), content: <SyncLog filters={filters} /> },
+        ]}
+      />
+    </>
+  );
+}
