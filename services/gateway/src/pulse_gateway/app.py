@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 import httpx
@@ -34,10 +33,7 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
-from pulse_contracts.frames import CloseCode, Topic
-from pulse_contracts.streams import ACCESS_STREAM
-from pulse_gateway.domain.devices import DeviceEntry
-from pulse_gateway.domain.events import Event
+from pulse_contracts.frames import CloseCode
 from pulse_gateway.domain.refusal import Farewell
 from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import StreamId
@@ -54,19 +50,8 @@ from pulse_gateway.http.personal_routes import personal_router
 from pulse_gateway.http.report_routes import report_router
 from pulse_gateway.http.schedule_routes import schedule_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
-from pulse_gateway.messaging.decoding import (
-    AccessEntry,
-    decode_access,
-    decode_alarm,
-    decode_audit,
-    decode_command,
-    decode_config,
-    decode_desktop,
-    decode_device,
-    decode_telemetry,
-)
+from pulse_gateway.messaging.live_feeds import live_feeds
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
-from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.settings import GatewaySettings
 from pulse_gateway.storage.export_copy import PostgresExportCopy
 from pulse_gateway.storage.export_jobs import PostgresExportStore
@@ -92,8 +77,6 @@ from pulse_gateway.use_cases.run_exports import RunExports
 from pulse_gateway.use_cases.send_reports import SendReports
 from pulse_gateway.use_cases.sockets import Sockets
 from pulse_gateway.use_cases.stream_export import AT_ONCE
-from pulse_gateway.use_cases.stream_view import StreamView
-from pulse_gateway.use_cases.topics.log_topic import LogTopic
 
 SERVICE = "gateway"
 VERSION = "0.1.0"
@@ -189,8 +172,6 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     revoked = RevokedSessions(redis)
     rights = CurrentRights(revoked, published_rights(stores.database))
     authority = Authority(jwks_url(settings.identity_url), revoked=revoked, rights=rights)
-    personal = PostgresPersonalStore(stores.database)
-    dashboards = KeepDashboards(personal, clock)
     desk = Desk(
         state=state,
         hub=Hub(state, clock, stats),
@@ -206,42 +187,15 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
-    make_report = MakeReport(PostgresReportData(pool), PostgresSeriesReader(pool), state, clock)
-    schedule_store = PostgresScheduleStore(stores.database)
-    schedules = KeepSchedules(schedule_store, clock)
-    send_reports = SendReports(schedule_store, make_report, published, mail_sender(settings.mail_server), clock)
-    own = [
-        personal_router(dashboards, KeepPreferences(personal, clock)),
-        report_router(make_report, directory, state, trail, clock),
-        schedule_router(schedules, directory, state, is_mail_configured=settings.mail_server is not None),
-    ]
-    export_store, export_copy = PostgresExportStore(stores.database), PostgresExportCopy(stores.export_pool)
-    series = PostgresSeriesReader(pool)
-    run_exports = RunExports(export_store, export_copy, clock)
-    keep_exports = KeepExports(export_store, series, clock, run_exports.wake)
-    own += [
-        history_router(state, directory, (PostgresHistoryReader(pool), series), trail, clock),
-        export_router(state, directory, (series, export_copy), trail, clock),
-        export_job_router(state, directory, keep_exports, trail, clock),
-    ]
-    app = _app(settings, desk, authority, registry, stores, own)
+    own = _own(settings, stores, desk, published)
+    app = _app(settings, desk, authority, registry, stores, own.routers)
     app.state.audit = trail
-    access: StreamView[AccessEntry] = StreamView(ACCESS_STREAM)
     probes = PartProbes(_probes(settings, desk, pool, stores.client), lambda parts: _tell_parts(state, parts))
     workers = [
-        Worker("telemetry_feed", _telemetry_feed(redis, desk, published).run),
-        Worker("devices_feed", _devices_feed(redis, desk, published).run),
-        Worker("sync_feed", _sync_feed(redis, desk, published).run),
-        Worker("config_feed", _config_feed(redis, desk, published).run),
-        *(Worker(f"{name}_feed", _log_feed(redis, desk, published, name).run) for name in LOGS),
-        Worker("access_feed", _access_feed(redis, desk, access).run),
+        *(Worker(f"{name}_feed", feed.run) for name, feed in live_feeds(redis, desk, published).items()),
         Worker("rights", directory.run),
         revoked.worker(),
-        periodic_worker(HOUSEKEEPING_SECONDS, "personal_housekeeping", dashboards.forget_strangers),
-        periodic_worker(HOUSEKEEPING_SECONDS, "report_housekeeping", schedules.forget_old),
-        periodic_worker(SENDING_SECONDS, "report_sender", send_reports),
-        Worker("exports", run_exports.run),
-        periodic_worker(HOUSEKEEPING_SECONDS, "export_housekeeping", keep_exports.forget_old),
+        *own.workers,
         trail.worker(),
         OutboxRelay(stores.database, outbox, redis).worker(),
         Worker("parts", probes.run),
@@ -256,6 +210,44 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
         ),
     ]
     return Gateway(app, workers, desk)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the gateway does beside passing on and telling: its own routes, and the work behind them."""
+
+    routers: Sequence[APIRouter]
+    workers: Sequence[Worker]
+
+
+def _own(settings: GatewaySettings, stores: Stores, desk: Desk, published: PostgresPublishedState) -> Own:
+    state, directory, trail, clock, own = desk.state, desk.directory, desk.audit, desk.clock, stores.database
+    series = PostgresSeriesReader(stores.pool)
+    personal = PostgresPersonalStore(own)
+    dashboards = KeepDashboards(personal, clock)
+    make_report = MakeReport(PostgresReportData(stores.pool), series, state, clock)
+    schedule_store = PostgresScheduleStore(own)
+    schedules = KeepSchedules(schedule_store, clock)
+    send_reports = SendReports(schedule_store, make_report, published, mail_sender(settings.mail_server), clock)
+    export_store, export_copy = PostgresExportStore(own), PostgresExportCopy(stores.export_pool)
+    run_exports = RunExports(export_store, export_copy, clock)
+    keep_exports = KeepExports(export_store, series, clock, run_exports.wake)
+    routers = [
+        personal_router(dashboards, KeepPreferences(personal, clock)),
+        report_router(make_report, directory, state, trail, clock),
+        schedule_router(schedules, directory, state, is_mail_configured=settings.mail_server is not None),
+        history_router(state, directory, (PostgresHistoryReader(stores.pool), series), trail, clock),
+        export_router(state, directory, (series, export_copy), trail, clock),
+        export_job_router(state, directory, keep_exports, trail, clock),
+    ]
+    workers = [
+        periodic_worker(HOUSEKEEPING_SECONDS, "personal_housekeeping", dashboards.forget_strangers),
+        periodic_worker(HOUSEKEEPING_SECONDS, "report_housekeeping", schedules.forget_old),
+        periodic_worker(SENDING_SECONDS, "report_sender", send_reports),
+        Worker("exports", run_exports.run),
+        periodic_worker(HOUSEKEEPING_SECONDS, "export_housekeeping", keep_exports.forget_old),
+    ]
+    return Own(routers, workers)
 
 
 def _limits(settings: GatewaySettings) -> SocketLimits:
@@ -288,90 +280,6 @@ def _connect(desk: Desk) -> None:
         session_id, Farewell(CloseCode.SESSION_REVOKED, "this session was ended")
     )
     desk.state.on_registry_change = on_registry_change
-
-
-def _telemetry_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
-    state = desk.state
-
-    async def load() -> None:
-        state.latest.replace(await published.load_latest())
-
-    handlers = FeedHandlers(decode_telemetry, state.take_telemetry, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.telemetry, handlers, desk.stats)
-
-
-def _devices_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
-    state = desk.state
-
-    async def load() -> None:
-        state.replace_devices(await published.load_devices())
-
-    def preload(entry: DeviceEntry) -> None:
-        if entry.change.is_deleted or entry.change.registration is not None:
-            desk.directory.note_registry(entry.id)
-
-    handlers = FeedHandlers(decode_device, state.take_devices, load, desk.hub.position_lost, preload)
-    return StreamFeed(redis, state.devices, handlers, desk.stats)
-
-
-def _sync_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
-    state = desk.state
-
-    async def load() -> None:
-        state.replace_desktops(await published.load_desktops())
-
-    handlers = FeedHandlers(decode_desktop, state.take_desktops, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.desktops, handlers, desk.stats)
-
-
-def _config_feed(redis: Redis, desk: Desk, published: PostgresPublishedState) -> StreamFeed:  # type: ignore[type-arg]
-    state = desk.state
-
-    async def load() -> None:
-        state.replace_config(await published.load_config())
-
-    handlers = FeedHandlers(decode_config, state.take_config, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.config, handlers, desk.stats)
-
-
-LOGS: Final[Mapping[Topic, tuple[Callable[[StreamId, bytes], Event], str, str]]] = {
-    Topic.COMMANDS: (decode_command, "commands", "command_view"),
-    Topic.ALERTS: (decode_alarm, "alerts", "alarm_view"),
-    Topic.AUDIT: (decode_audit, "identity", "audit_stored"),
-}
-"""Of each log how its entries are read, and the view that tells that the service behind it is there."""
-
-
-def _log_feed(redis: Redis, desk: Desk, published: PostgresPublishedState, name: Topic) -> StreamFeed:  # type: ignore[type-arg]
-    topic = desk.state.topics[name]
-    assert isinstance(topic, LogTopic)  # noqa: S101 -- narrows a type
-    decode, schema, view = LOGS[name]
-
-    async def check() -> None:
-        await published.check_view(schema, view)
-
-    return StreamFeed(redis, topic.stream, FeedHandlers(decode, topic.take, check, desk.hub.position_lost), desk.stats)
-
-
-def _access_feed(redis: Redis, desk: Desk, view: StreamView[AccessEntry]) -> StreamFeed:  # type: ignore[type-arg]
-    directory = desk.directory
-
-    def take(entries: Sequence[AccessEntry]) -> None:
-        for entry in entries:
-            directory.note(entry.id, entry.change)
-        view.advance(entries[-1].id)
-
-    async def load() -> None:
-        directory.mark_all()
-
-    handlers = FeedHandlers(
-        decode_access,
-        take,
-        load,
-        lost=lambda _stream, _reason, _last: directory.mark_all(),
-        preload=lambda entry: directory.note(entry.id, entry.change),
-    )
-    return StreamFeed(redis, view, handlers, desk.stats)
 
 
 def _app(

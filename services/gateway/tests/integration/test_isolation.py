@@ -44,7 +44,7 @@ async def test_no_frame_of_anothers_device_reaches_a_socket(world, wait_until) -
     assert client.state("system-1")["summary"]["devices"] == 0
 
 
-async def test_a_guessed_id_is_answered_as_an_absent_one(world) -> None:
+async def test_a_guessed_id_is_answered_as_an_absent_one(world, wait_until) -> None:
     mine, _ = await two_users(world)
 
     async def conversation(gateway, device_id: str) -> str:
@@ -62,6 +62,8 @@ async def test_a_guessed_id_is_answered_as_an_absent_one(world) -> None:
             return json.dumps([seen, [a.status_code for a in answers], bodies]).replace(device_id, "ID")
 
     async with world.gateway() as gateway:
+        # The parts of the system are in the answers, and are asked for the first time while the gateway starts.
+        await wait_until(lambda: gateway.gateway.desk.state.summarise(None).parts)
         assert await conversation(gateway, "secret-1") == await conversation(gateway, "nobody-1")
 
 

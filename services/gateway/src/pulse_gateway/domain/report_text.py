@@ -102,7 +102,8 @@ def report_page(report: Report) -> str:
     head = "".join(f"<th{_class(column)} scope=col>{escape(column.label)}</th>" for column in report.columns)
     body = "".join(_row(report.columns, row, zone) for row in report.rows)
     table = (
-        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{title}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         if report.rows
         else "<p>Nothing happened in this range.</p>"
     )

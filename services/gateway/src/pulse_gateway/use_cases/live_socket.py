@@ -59,6 +59,8 @@ from pulse_gateway.use_cases.tell_access import tell_access, tell_socket_refusal
 MAX_REFUSED: Final = 60
 """Frames above the rate in a row, after which it is no longer a mistake."""
 LIMITS: Final = Limits()
+_ENDED: Final = frozenset({"session_revoked", "user_inactive"})
+"""Codes of refused tokens that were good until somebody ended what they belong to."""
 _log = get_logger("socket")
 
 
@@ -337,8 +339,10 @@ class LiveSocket:
         except UnauthorizedError as error:
             tell_socket_refusal(self.desk.audit, error.code)
             self._refuse(RefusedError(ErrorCode.UNAUTHORIZED, error.message), request_id, None)
-            is_over = looks_expired(token, time.time())
-            code = CloseCode.TOKEN_EXPIRED if is_over else CloseCode.UNAUTHORIZED
+            if error.code in _ENDED:
+                code = CloseCode.SESSION_REVOKED
+            else:
+                code = CloseCode.TOKEN_EXPIRED if looks_expired(token, time.time()) else CloseCode.UNAUTHORIZED
             raise ClosingError(Farewell(code, error.message)) from error
 
     def _member(self, name: str) -> Member:
