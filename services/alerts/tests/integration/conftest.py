@@ -310,7 +310,9 @@ async def world(
     )
     await db.execute("delete from alerts.channel where id <> $1", SCREENS)
     await db.execute(
-        "update alerts.channel set is_enabled = true, deleted_at = null, version = 1 where id = $1", SCREENS
+        "update alerts.channel set name = 'Devices'' own screens', is_enabled = true, deleted_at = null, version = 1"
+        " where id = $1",
+        SCREENS,
     )
     redis_url = servers.valkey.new_database()
     redis = connect_redis(redis_url)
