@@ -83,6 +83,8 @@ VERSION = "0.1.0"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 OWN_POOL_SIZE = 4
 """The audit trail and the outbox, and two requests for what people keep."""
+HISTORY_POOL_SIZE = 4
+"""Long questions wait for each other, and never hold up what the live state is loaded with."""
 EXPORT_POOL_SIZE = AT_ONCE + 1
 """The exports that are streamed, and the one that is made in the background."""
 HOUSEKEEPING_SECONDS = 3600.0
@@ -109,6 +111,7 @@ class Stores:
 
     redis: Redis
     pool: ReadPool
+    history_pool: ReadPool
     export_pool: ReadPool
     database: Database
     client: httpx.AsyncClient
@@ -134,6 +137,7 @@ async def compose_gateway(settings: GatewaySettings, limits: SocketLimits | None
         await stores.client.aclose()
         await stores.database.dispose()
         await stores.export_pool.close()
+        await stores.history_pool.close()
         await stores.pool.close()
         await stores.redis.aclose()
 
@@ -156,6 +160,7 @@ def _stores(settings: GatewaySettings) -> Stores:
     return Stores(
         connect_redis(settings.redis_url),
         ReadPool(settings.database_url),
+        ReadPool(settings.database_url, size=HISTORY_POOL_SIZE),
         ReadPool(settings.database_url, size=EXPORT_POOL_SIZE, statement_seconds=None),
         own,
         forwarding_client(),
@@ -222,7 +227,7 @@ class Own:
 
 def _own(settings: GatewaySettings, stores: Stores, desk: Desk, published: PostgresPublishedState) -> Own:
     state, directory, trail, clock, own = desk.state, desk.directory, desk.audit, desk.clock, stores.database
-    series = PostgresSeriesReader(stores.pool)
+    series = PostgresSeriesReader(stores.history_pool)
     personal = PostgresPersonalStore(own)
     dashboards = KeepDashboards(personal, clock)
     make_report = MakeReport(PostgresReportData(stores.pool), series, state, clock)
@@ -236,7 +241,7 @@ def _own(settings: GatewaySettings, stores: Stores, desk: Desk, published: Postg
         personal_router(dashboards, KeepPreferences(personal, clock)),
         report_router(make_report, directory, state, trail, clock),
         schedule_router(schedules, directory, state, is_mail_configured=settings.mail_server is not None),
-        history_router(state, directory, (PostgresHistoryReader(stores.pool), series), trail, clock),
+        history_router(state, directory, (PostgresHistoryReader(stores.history_pool), series), trail, clock),
         export_router(state, directory, (series, export_copy), trail, clock),
         export_job_router(state, directory, keep_exports, trail, clock),
     ]

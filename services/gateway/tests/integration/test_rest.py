@@ -113,7 +113,7 @@ async def test_history_keeps_its_bounds_and_its_types(world) -> None:
                 {"order": "up"},
                 {"from": "x"},
                 {"cursor": "!"},
-                {"agg": "avg"},
+                {"agg": "mode"},
                 {"metric": "a b"},
             )
         ]
