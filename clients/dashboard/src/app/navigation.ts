@@ -1,4 +1,4 @@
-import { Gauge, RefreshCw, Router, ScrollText, SquareTerminal } from "lucide-react";
+import { Gauge, RefreshCw, Router, ScrollText, SquareTerminal, Users } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
 import type { Permission } from "@/shared/session/permission";
 import type { screenTexts } from "./texts";
@@ -16,6 +16,7 @@ export const DESTINATIONS: readonly Destination[] = [
   { to: "/", text: "dashboard", icon: Gauge, permission: undefined, group: "operate" },
   { to: "/devices", text: "devices", icon: Router, permission: "devices:read", group: "operate" },
   { to: "/commands", text: "commands", icon: SquareTerminal, permission: "commands:read", group: "operate" },
+  { to: "/users", text: "users", icon: Users, permission: "users:read", group: "administer" },
   { to: "/sync", text: "sync", icon: RefreshCw, permission: "sync:read", group: "administer" },
   { to: "/audit", text: "audit", icon: ScrollText, permission: "audit:read", group: "administer" },
 ];

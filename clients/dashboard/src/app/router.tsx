@@ -3,6 +3,7 @@ import { readFilters as readAuditFilters } from "@/features/audit/model/filters"
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
 import { readFilters as readSyncFilters } from "@/features/sync/model/filters";
+import { readFilters as readUserFilters } from "@/features/users/model/filters";
 import { ErrorState } from "@/shared/ui/states";
 import { LoadingState } from "@/shared/ui/states";
 import { NotFound, screen } from "./guard";
@@ -32,6 +33,12 @@ const routes = [
     path: "/commands",
     validateSearch: readCommandFilters,
     component: screen("commands:read", () => import("@/features/commands/ui/commands-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/users",
+    validateSearch: readUserFilters,
+    component: screen("users:read", () => import("@/features/users/ui/users-screen")),
   }),
   createRoute({
     getParentRoute: () => root,
