@@ -8,19 +8,16 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
 from pulse_alerts.domain.channel import Channel
-from pulse_alerts.http.channel_schemas import (
-    ChannelAnswer,
-    ChannelBody,
-    ChannelList,
+from pulse_alerts.http.channel_schemas import ChannelAnswer, ChannelBody, ChannelList, TrialBody
+from pulse_alerts.http.channel_use_cases import GivenChannels
+from pulse_alerts.http.delivery_schemas import (
     DeliveryAnswer,
     DeliveryList,
     MessageAnswer,
     MessagePage,
     MessageParameters,
     TrialAnswer,
-    TrialBody,
 )
-from pulse_alerts.http.channel_use_cases import GivenChannels
 from pulse_alerts.use_cases.ports import Page
 from pulse_chassis.api_links import link, links
 from pulse_chassis.bearer import Principal, requires
