@@ -1,9 +1,6 @@
-import { getCoreRowModel, getFilteredRowModel, getSortedRowModel, useReactTable } from "@tanstack/react-table";
-import type { ColumnDef, Row, SortingState } from "@tanstack/react-table";
-import { flexRender } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, ReactNode } from "react";
 import { usePreferences } from "../preferences/preferences";
 import { useText } from "../i18n/messages";
@@ -11,17 +8,70 @@ import { cx } from "./classes";
 import { EmptyState } from "./states";
 import { uiTexts } from "./texts";
 
-declare module "@tanstack/react-table" {
-  // The type parameters are the library's; an interface can only be extended with all of them.
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
-  interface ColumnMeta<TData, TValue> {
+type Sortable = string | number | boolean | null | undefined;
+
+/** One column: what it is sorted and searched by, and how it looks. */
+export interface Column<T> {
+  /** Left out, it is the key. */
+  readonly id?: string;
+  /** Left out: a column without a heading, as for a button. */
+  readonly header?: string;
+  /** What a row has here, for sorting and search, and to be shown where there is no `cell`. */
+  readonly accessorFn?: (row: T) => Sortable;
+  /** The same as a field of the row. */
+  readonly accessorKey?: keyof T & string;
+  readonly cell?: (context: { readonly row: { readonly original: T } }) => ReactNode;
+  readonly enableSorting?: boolean;
+  readonly meta?: {
     /** Figures stand to the right, under one another. */
     readonly isNumber?: boolean;
-    /** A track of the grid: `8rem`, `minmax(10rem,2fr)`. */
+    /** A fixed width (`8rem`), or a share of what is left (`2`). */
     readonly width?: string;
     /** Narrower than this (rem of the table's own width), the column is left out. */
     readonly from?: 30 | 45 | 60 | 75;
-  }
+  };
+}
+
+/** By which column, and which way; empty: as the rows came. */
+export type Sorting = readonly { readonly id: string; readonly desc: boolean }[];
+
+function columnId<T>(column: Column<T>): string {
+  return column.id ?? column.accessorKey ?? column.header ?? "";
+}
+
+function valueOf<T>(column: Column<T>, row: T): Sortable {
+  if (column.accessorFn !== undefined) return column.accessorFn(row);
+  return column.accessorKey === undefined ? undefined : (row[column.accessorKey] as Sortable);
+}
+
+function canSort<T>(column: Column<T>): boolean {
+  return column.enableSorting !== false && (column.accessorFn !== undefined || column.accessorKey !== undefined);
+}
+
+const words = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+/** Numbers by size, words as people sort them; what is not there comes last, whichever way. */
+function compared(a: Sortable, b: Sortable, isDescending: boolean): number {
+  const isMissing = (value: Sortable): boolean => value === null || value === undefined || value === "";
+  if (isMissing(a) || isMissing(b)) return Number(isMissing(a)) - Number(isMissing(b));
+  const order = typeof a === "string" && typeof b === "string" ? words.compare(a, b) : Number(a) - Number(b);
+  return isDescending ? -order : order;
+}
+
+/** The rows that hold every searched word somewhere, in the order that is asked for. */
+export function arranged<T>(rows: readonly T[], columns: readonly Column<T>[], search: string, sorting: Sorting): readonly T[] {
+  const asked = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const found =
+    asked.length === 0
+      ? rows
+      : rows.filter((row) => {
+          const text = columns.map((column) => String(valueOf(column, row) ?? "")).join(" ").toLowerCase();
+          return asked.every((word) => text.includes(word));
+        });
+  const [first] = sorting;
+  const by = columns.find((column) => columnId(column) === first?.id);
+  if (first === undefined || by === undefined) return found;
+  return [...found].sort((a, b) => compared(valueOf(by, a), valueOf(by, b), first.desc));
 }
 
 const ROW_PX = { comfortable: 44, compact: 32 } as const;
@@ -34,18 +84,16 @@ const FROM: Record<number, string> = {
 
 export interface TableProps<T> {
   readonly rows: readonly T[];
-  // The library's way to say "columns of whatever type".
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly columns: readonly ColumnDef<T, any>[];
+  readonly columns: readonly Column<T>[];
   readonly rowId: (row: T) => string;
   readonly label: string;
   /** What Enter, or a press on the row, does. */
   readonly onOpen?: (row: T) => void;
   /** Shown rows are those that hold this text somewhere. */
   readonly search?: string;
-  readonly initialSort?: SortingState;
+  readonly initialSort?: Sorting;
   /** Sorting by the server: given, the table does not sort itself. */
-  readonly sort?: { readonly state: SortingState; readonly onChange: (state: SortingState) => void };
+  readonly sort?: { readonly state: Sorting; readonly onChange: (state: Sorting) => void };
   readonly empty?: ReactNode;
   /** Height of the scrolling part; the default fills what is left of the window. */
   readonly height?: string;
@@ -61,39 +109,35 @@ export function Table<T>({
 }: TableProps<T>) {
   const t = useText(uiTexts);
   const density = usePreferences((state) => state.density);
-  const [ownSort, setOwnSort] = useState<SortingState>(initialSort);
+  const [ownSort, setOwnSort] = useState<Sorting>(initialSort);
   const [active, setActive] = useState(0);
   const scroller = useRef<HTMLDivElement>(null);
   const sorting = sort?.state ?? ownSort;
 
-  const table = useReactTable({
-    data: rows as T[],
-    columns: columns as ColumnDef<T>[],
-    state: { sorting, globalFilter: search },
-    getRowId: rowId,
-    manualSorting: sort !== undefined,
-    onSortingChange: (update) => {
-      const next = typeof update === "function" ? update(sorting) : update;
-      if (sort === undefined) setOwnSort(next);
-      else sort.onChange(next);
-    },
-    globalFilterFn: "includesString",
-    getCoreRowModel: getCoreRowModel(),
-    getSortedRowModel: getSortedRowModel(),
-    getFilteredRowModel: getFilteredRowModel(),
-  });
-  const shown = table.getRowModel().rows;
+  const shown = useMemo(
+    () => arranged(rows, columns, search, sort === undefined ? ownSort : []),
+    [rows, columns, search, ownSort, sort],
+  );
+  const sortBy = (id: string): void => {
+    const [first] = sorting;
+    const next: Sorting = first?.id !== id ? [{ id, desc: false }] : first.desc ? [] : [{ id, desc: true }];
+    if (sort === undefined) setOwnSort(next);
+    else sort.onChange(next);
+  };
   const virtual = useVirtualizer({
     count: shown.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX[density],
     overscan: 8,
-    getItemKey: (index) => shown[index]?.id ?? index,
+    getItemKey: (index) => {
+      const row = shown[index];
+      return row === undefined ? index : rowId(row);
+    },
   });
 
-  const move = (event: KeyboardEvent, row: Row<T>, index: number): void => {
+  const move = (event: KeyboardEvent, row: T, index: number): void => {
     if (event.target !== event.currentTarget) return;
-    if (event.key === "Enter" && onOpen !== undefined) onOpen(row.original);
+    if (event.key === "Enter" && onOpen !== undefined) onOpen(row);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -index, End: shown.length };
     const step = steps[event.key];
     if (step === undefined) return;
@@ -106,14 +150,13 @@ export function Table<T>({
     });
   };
 
-  const tracks = table.getVisibleLeafColumns();
-  const cellClass = (meta: ColumnDef<T>["meta"]): string =>
+  const cellClass = (meta: Column<T>["meta"]): string =>
     cx(
       "min-w-0 items-center overflow-hidden px-3",
       meta?.from === undefined ? "flex" : FROM[meta.from],
       meta?.isNumber === true && "figures justify-end text-right",
     );
-  const style = (meta: ColumnDef<T>["meta"]): { flex: string; minWidth: string } => {
+  const style = (meta: Column<T>["meta"]): { flex: string; minWidth: string } => {
     const width = meta?.width ?? "1";
     return /^[\d.]+$/.test(width) ? { flex: `${width} 1 0`, minWidth: "5rem" } : { flex: `0 0 ${width}`, minWidth: width };
   };
@@ -122,26 +165,26 @@ export function Table<T>({
     <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 text-sm">
       <div role="rowgroup">
         <div role="row" aria-rowindex={1} className="flex h-row border-b border-line bg-sunken/60 text-xs font-medium text-ink-soft">
-          {tracks.map((column) => {
-            const header = column.columnDef.header;
-            const direction = column.getIsSorted();
-            const title = typeof header === "string" ? header : "";
+          {columns.map((column) => {
+            const id = columnId(column);
+            const [first] = sorting;
+            const direction = first?.id !== id ? undefined : first.desc ? "desc" : "asc";
             return (
               <div
-                key={column.id}
+                key={id}
                 role="columnheader"
                 aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : "none"}
-                className={cellClass(column.columnDef.meta)}
-                style={style(column.columnDef.meta)}
+                className={cellClass(column.meta)}
+                style={style(column.meta)}
               >
-                {column.getCanSort() && title !== "" ? (
-                  <button type="button" onClick={column.getToggleSortingHandler()} className="inline-flex h-6 min-w-0 items-center gap-1 rounded-sm hover:text-ink">
-                    <span className="truncate">{title}</span>
+                {canSort(column) && column.header !== undefined ? (
+                  <button type="button" onClick={() => { sortBy(id); }} className="inline-flex h-6 min-w-0 items-center gap-1 rounded-sm hover:text-ink">
+                    <span className="truncate">{column.header}</span>
                     {direction === "asc" && <ArrowUp className="size-3.5" aria-label={t("sortAscending")} />}
                     {direction === "desc" && <ArrowDown className="size-3.5" aria-label={t("sortDescending")} />}
                   </button>
                 ) : (
-                  <span className="truncate">{title}</span>
+                  <span className="truncate">{column.header}</span>
                 )}
               </div>
             );
@@ -169,21 +212,20 @@ export function Table<T>({
                   onKeyDown={(event) => {
                     move(event, row, item.index);
                   }}
-                  onClick={() => onOpen?.(row.original)}
+                  onClick={() => onOpen?.(row)}
                   className={cx(
                     "absolute inset-x-0 flex border-b border-line/70 -outline-offset-2 hover:bg-sunken/60",
                     onOpen !== undefined && "cursor-pointer",
                   )}
                   style={{ height: item.size, transform: `translateY(${String(item.start)}px)` }}
                 >
-                  {row.getVisibleCells().map((cell) => (
-                    <div
-                      key={cell.id}
-                      role="gridcell"
-                      className={cellClass(cell.column.columnDef.meta)}
-                      style={style(cell.column.columnDef.meta)}
-                    >
-                      {flexRender(cell.column.columnDef.cell, cell.getContext())}
+                  {columns.map((column) => (
+                    <div key={columnId(column)} role="gridcell" className={cellClass(column.meta)} style={style(column.meta)}>
+                      {column.cell === undefined ? (
+                        <span className="truncate">{valueOf(column, row)}</span>
+                      ) : (
+                        column.cell({ row: { original: row } })
+                      )}
                     </div>
                   ))}
                 </div>

@@ -1,6 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import type { ColumnDef } from "@tanstack/react-table";
 import { Download, RefreshCw } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import type { ReactNode } from "react";
@@ -15,6 +14,7 @@ import { Field, Input, Select } from "@/shared/ui/field";
 import { PageHeader, Panel } from "@/shared/ui/panel";
 import { Await, EmptyState, useProblemText } from "@/shared/ui/states";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { notify } from "@/shared/ui/toast";
 import { asked, readFilters } from "../model/filters";
 import type { AuditFilters } from "../model/filters";
@@ -172,7 +172,7 @@ function Entries({ entries, isFiltered, older }: { entries: readonly AuditItem[]
   const t = useText(auditTexts);
   const format = useFormat();
   const [opened, setOpened] = useState<AuditItem | undefined>();
-  const columns = useMemo((): ColumnDef<AuditItem>[] => [
+  const columns = useMemo((): Column<AuditItem>[] => [
     {
       id: "at",
       header: t("at"),

@@ -1,6 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import type { ColumnDef } from "@tanstack/react-table";
 import { X } from "lucide-react";
 import { useMemo } from "react";
 import type { ReactNode } from "react";
@@ -16,6 +15,7 @@ import { Select } from "@/shared/ui/field";
 import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState } from "@/shared/ui/states";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { STATES, withNews } from "../model/command-states";
 import type { CommandItem, ToldStep } from "../model/command-states";
 import { readFilters } from "../model/filters";
@@ -136,7 +136,7 @@ function Rows({ items, isFiltered, older }: { items: readonly CommandItem[]; isF
     const steps = stepsByCommand(events);
     return items.map((item) => withNews(item, steps.get(item.id)));
   }, [items, events]);
-  const columns = useMemo((): ColumnDef<CommandItem>[] => [
+  const columns = useMemo((): Column<CommandItem>[] => [
     {
       id: "name",
       header: t("command"),

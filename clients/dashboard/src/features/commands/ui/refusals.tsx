@@ -1,4 +1,3 @@
-import type { ColumnDef } from "@tanstack/react-table";
 import { useMemo } from "react";
 import { query } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/commands";
@@ -7,6 +6,7 @@ import { useText } from "@/shared/i18n/messages";
 import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState } from "@/shared/ui/states";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { commandTexts } from "../texts";
 
 type Refusal = components["schemas"]["RefusalItem"];
@@ -17,7 +17,7 @@ export function Refusals() {
   const t = useText(commandTexts);
   const format = useFormat();
   const refusals = query.useQuery("get", "/api/commands/refusals", { params: { query: { limit: NEWEST } } });
-  const columns = useMemo((): ColumnDef<Refusal>[] => [
+  const columns = useMemo((): Column<Refusal>[] => [
     {
       id: "last",
       header: t("last"),

@@ -1,5 +1,4 @@
 import { useNavigate } from "@tanstack/react-router";
-import type { ColumnDef } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
@@ -11,6 +10,7 @@ import { SearchField } from "@/shared/ui/search-field";
 import { EmptyState, LoadingState } from "@/shared/ui/states";
 import { Status } from "@/shared/ui/status";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { standingOf } from "../model/device-status";
 import { deviceTexts } from "../texts";
 import { NewestValue } from "./newest-value";
@@ -43,7 +43,7 @@ export function Screen() {
       ),
     [rows, standing, group],
   );
-  const columns = useMemo((): ColumnDef<Row>[] => [
+  const columns = useMemo((): Column<Row>[] => [
     {
       id: "name",
       header: t("name"),

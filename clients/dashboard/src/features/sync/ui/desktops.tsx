@@ -1,4 +1,3 @@
-import type { ColumnDef } from "@tanstack/react-table";
 import { RefreshCw } from "lucide-react";
 import { useMemo, useState } from "react";
 import { query } from "@/shared/api/client";
@@ -13,6 +12,7 @@ import { SearchField } from "@/shared/ui/search-field";
 import { Await, EmptyState, useProblemText } from "@/shared/ui/states";
 import { Status } from "@/shared/ui/status";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { notify } from "@/shared/ui/toast";
 import { syncTexts } from "../texts";
 
@@ -46,7 +46,7 @@ function Rows({ listed, search }: { listed: readonly Desktop[]; search: string }
       }),
     [listed, told],
   );
-  const columns = useMemo((): ColumnDef<Desktop>[] => [
+  const columns = useMemo((): Column<Desktop>[] => [
     {
       id: "name",
       header: t("desktop"),

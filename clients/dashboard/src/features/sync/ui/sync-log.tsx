@@ -1,6 +1,5 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import type { ColumnDef } from "@tanstack/react-table";
 import { useMemo } from "react";
 import { query } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/sync";
@@ -13,6 +12,7 @@ import { Await, EmptyState } from "@/shared/ui/states";
 import { Status as StatusMark } from "@/shared/ui/status";
 import type { Tone } from "@/shared/ui/status";
 import { Table } from "@/shared/ui/table";
+import type { Column } from "@/shared/ui/table";
 import { ENTITIES, STATUSES, readFilters } from "../model/filters";
 import type { Status, SyncFilters } from "../model/filters";
 import { syncTexts } from "../texts";
@@ -52,7 +52,7 @@ export function SyncLog({ filters }: { filters: SyncFilters }) {
     },
     { placeholderData: keepPreviousData },
   );
-  const columns = useMemo((): ColumnDef<Line>[] => [
+  const columns = useMemo((): Column<Line>[] => [
     {
       id: "at",
       header: t("at"),
