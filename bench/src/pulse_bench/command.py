@@ -193,8 +193,8 @@ def sync(
 
 @app.command()
 def history(
-    rows: Annotated[int, typer.Option(min=100_000, max=1_000_000_000, help="Readings in the table.")] = 100_000_000,
-    beside: Annotated[int, typer.Option(min=100_000, help="Readings in the small table to compare with.")] = 1_000_000,
+    rows: Annotated[int, typer.Option(min=500_000, max=1_000_000_000, help="Readings in the table.")] = 100_000_000,
+    beside: Annotated[int, typer.Option(min=500_000, help="Readings in the small table to compare with.")] = 1_000_000,
     runs: Annotated[int, typer.Option(min=5, max=1000, help="How often a chart is asked for.")] = 60,
     report: Report = None,
 ) -> None:
