@@ -193,7 +193,7 @@ def _make_parts(settings: AlertsSettings, clock: Clock) -> Parts:
     tools = Tools(
         PostgresEvaluationStore(database),
         RedisTelemetryNews(redis),
-        PostgresHistory(database),
+        PostgresHistory(database, clock),
         clock,
         counters(registry).add,
     )

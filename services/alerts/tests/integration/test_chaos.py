@@ -294,7 +294,7 @@ async def site(postgres_server: Any, valkey_server: Any) -> AsyncIterator[Site]:
     tools = Tools(
         PostgresEvaluationStore(database),
         RedisTelemetryNews(redis),
-        PostgresHistory(database),
+        PostgresHistory(database, clock),
         clock,
         lambda _name, _amount=1: None,
     )

@@ -19,11 +19,13 @@ HOT: dict[str, Any] = {
     "unit": "°C",
     "severity": "critical",
 }
+_newest = [0]
 
 
 async def announce(world: Any, device: str, **metrics: Any) -> None:
-    """Tell of a reading, as ingest does after its commit."""
-    now = time.time_ns() // 1_000_000
+    """Tell of a reading, as ingest does after its commit; each a millisecond later than the last one, at least."""
+    now = max(time.time_ns() // 1_000_000, _newest[-1] + 1)
+    _newest.append(now)
     entry = {"v": 1, "at": now, "rows": [[device, now, "good", metrics]], "late": []}
     writer = StreamWriter(world.redis, TELEMETRY_STREAM, STREAM_MAXLEN[TELEMETRY_STREAM])
     await writer.append(json.dumps(entry).encode())
@@ -222,3 +224,21 @@ async def test_two_workers_share_the_devices_and_each_alarm_is_raised_once(world
             await open_alarm(world, admin, device)
         raised = await world.db.fetchval("select count(*) from alerts.alarm_step where kind = 'raised'")
         assert raised == len(devices)
+
+
+async def test_a_device_that_leaves_a_rules_group_has_its_alarm_cleared_also_while_nobody_evaluates(world: Any) -> None:
+    admin = await world.user()
+    device = await world.device(groups=("hall",))
+    async with world.service() as parts:
+        await world.ask(admin, "POST", "/api/alert-rules", HOT | {"groups": ["hall"]})
+        await is_in_force(world, parts)
+        await announce(world, device, temperature=60)
+        alarm = await open_alarm(world, admin, device)
+    await world.db.execute("update identity.devices set groups = '{}' where id = $1", device)
+    async with world.service():
+
+        async def reason() -> str | None:
+            answer = (await world.ask(admin, "GET", f"/api/alerts/{alarm['id']}")).json()
+            return None if answer["state"] != "cleared" else str(answer["clear_reason"])
+
+        assert await world.until(reason, what="the alarm is cleared", seconds=60) == "out_of_scope"

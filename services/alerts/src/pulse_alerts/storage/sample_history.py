@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pulse_alerts.domain.alarm import moment, unix_ms
 from pulse_alerts.domain.evaluator import AHEAD_MS, LATE_MS
 from pulse_alerts.use_cases.ports import LateReadings, Sample
+from pulse_chassis.clock import Clock
 from pulse_chassis.database import Database
 
 SLICE_MS: Final = 3_600_000
@@ -27,10 +28,6 @@ where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and rec
   and quality = 'good' and received_at - recorded_at <= :late
 order by received_at, recorded_at, seq
 """)  # noqa: S608 -- our own columns
-_NEWEST: Final = sa.text("""
-select max(recorded_at) from telemetry.sample_data
-where series_id = any(cast(:ids as integer[])) and recorded_at >= :start and quality = 'good'
-""")
 _RECORDED: Final = sa.text(f"""
 select {_COLUMNS} from telemetry.sample_data
 where series_id = any(cast(:ids as integer[])) and quality = 'good'
@@ -50,8 +47,9 @@ _ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 class PostgresHistory:
     """A `History`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     async def live(
         self, series: Mapping[str, int], from_ms: int, to_ms: int | None = None
@@ -62,21 +60,32 @@ class PostgresHistory:
         received in the next: it is held back until that one is read.
         """
         names, ids = _names(series), list(series.values())
-        end_ms = await self._end(ids, from_ms) if to_ms is None else to_ms + 1
         held: list[Sample] = []
-        for start in range(from_ms, end_ms, SLICE_MS):
-            end = min(start + SLICE_MS, end_ms)
-            asked = {"ids": ids, "start": moment(start), "end": moment(end), "late": _delta(LATE_MS)}
+        for start, end in self._slices(from_ms, to_ms):
+            asked = {
+                "ids": ids,
+                "start": moment(start),
+                "end": _ANY_TIME if end is None else moment(end),
+                "late": _delta(LATE_MS),
+            }
             async with self._database.read() as session:
                 held += [_sample(row, names) for row in await session.execute(_LIVE, asked)]
             held.sort(key=_by_reception)
             # A clock may be ahead, but by as little as the evaluator believes it.
-            ready = [one for one in held if one.received_ms < end - AHEAD_MS]
-            held = [one for one in held if one.received_ms >= end - AHEAD_MS]
+            is_ready = [end is None or one.received_ms < end - AHEAD_MS for one in held]
+            ready = [one for one, is_one in zip(held, is_ready, strict=True) if is_one]
+            held = [one for one, is_one in zip(held, is_ready, strict=True) if not is_one]
             if ready:
                 yield ready
         if held:
             yield held
+
+    def _slices(self, from_ms: int, to_ms: int | None) -> list[tuple[int, int | None]]:
+        """Return slices; without an end the last one takes all that is newer, also what clocks call tomorrow."""
+        last = unix_ms(self._clock.now()) if to_ms is None else to_ms + 1
+        starts = list(range(from_ms, max(last, from_ms + 1), SLICE_MS))
+        ends: list[int | None] = [*starts[1:], None if to_ms is None else last]
+        return list(zip(starts, ends, strict=True))
 
     async def recorded(self, series: Mapping[str, int], from_ms: int, to_ms: int) -> AsyncIterator[Sequence[Sample]]:
         """Give all readings in the order of their times."""
@@ -117,11 +126,6 @@ class PostgresHistory:
             return None
         low, high = min(row.low for row in rows), max(row.high for row in rows)
         return LateReadings(unix_ms(low), unix_ms(high), [row.received_ms for row in rows])
-
-    async def _end(self, ids: list[int], from_ms: int) -> int:
-        async with self._database.read() as session:
-            newest = await session.scalar(_NEWEST, {"ids": ids, "start": moment(from_ms)})
-        return from_ms if newest is None else unix_ms(newest) + 1
 
 
 def _names(series: Mapping[str, int]) -> dict[int, str]:

@@ -7,15 +7,16 @@ After an error the object is thrown away, and another begins from what is commit
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from pulse_alerts.domain.alarm import found, unix_ms
-from pulse_alerts.domain.evaluator import DeviceEvaluator, compile_rules
+from pulse_alerts.domain.evaluator import CompiledRule, DeviceEvaluator, compile_rules
 from pulse_alerts.domain.partitions import partition_of
 from pulse_alerts.domain.patience import Patience
 from pulse_alerts.domain.rule import Rule
@@ -45,6 +46,8 @@ GRACE_MS: Final = 3_000
 """How long a reading may take from reception to the stream before its device counts as silent."""
 LOOK_SECONDS: Final = 1.0
 REGISTRY_SECONDS: Final = 30.0
+DEVICES_BETWEEN: Final = 50
+"""Devices that are prepared before others get their turn: some 10 ms."""
 OFFLINE_AGAIN_MS: Final = 30_000
 NEVER_MS: Final = 2**62
 _log = get_logger("evaluation")
@@ -109,11 +112,16 @@ class Evaluation:
         self._epoch, end = await tools.news.epoch(), await tools.news.end()
         self._shares = await tools.store.claim(self._worker, self._patience.lease_seconds)
         self._mine = frozenset(share.partition for share in self._shares)
-        await self._read_rules()
+        self._revision = await self._read_rules()
         await self._read_registry()
         states = await tools.store.states(self.partitions)
-        for device_id in {*self._devices, *states}:
-            self._prepare(device_id, states.get(device_id))
+        for number, device_id in enumerate({*self._devices, *states}):
+            kept = states.get(device_id)
+            evaluator = self._prepare(device_id, kept)
+            if kept is not None and kept["standings"]:
+                self._leave(self._as_it_was(device_id, kept), evaluator)
+            if number % DEVICES_BETWEEN == 0:
+                await asyncio.sleep(0)
         await self._take_up(end)
         _log.info("evaluation_began", partitions=len(self._mine), devices=len(self._evaluators), rules=len(self._rules))
 
@@ -135,6 +143,7 @@ class Evaluation:
             await self._fill_hole(before)
         for entry in entries:
             await self._take(entry)
+            await asyncio.sleep(0)  # A full read is half a second of work: requests do not wait for it.
         if not is_behind:
             await self._look_for_silence(now_ms)
         await self._write_down()
@@ -351,37 +360,50 @@ class Evaluation:
         if len(self._mine) > fair or (len(self._mine) < fair and free > 0):
             await self.flush()
             raise SharesMovedError
-        is_registry_old = now - self._registered_at >= REGISTRY_SECONDS
-        if is_registry_old or await self._tools.store.revision() != self._revision:
+        if await self._tools.store.revision() != self._revision:
             await self.flush()
-            await self._rebuild()
+            revision = await self._read_rules()
+            await self._read_registry()
+            await self._rebuild({*self._devices, *self._evaluators})
+            self._revision = revision
+        elif now - self._registered_at >= REGISTRY_SECONDS:
+            before = self._devices
+            await self._read_registry()
+            ids = {*before, *self._devices}
+            await self._rebuild({one for one in ids if before.get(one) != self._devices.get(one)})
 
-    async def _rebuild(self) -> None:
-        """Put the rules of now on the devices of now; what stands where no rule is any more is cleared."""
-        kept = {device_id: e.dump() for device_id, e in self._evaluators.items() if e is not None}
-        before = {device_id: e for device_id, e in self._evaluators.items() if e is not None}
-        await self._read_rules()
-        await self._read_registry()
-        self._evaluators.clear()
-        self._timers.clear()
-        self._timed.clear()
-        at_ms = unix_ms(self._tools.clock.now())
-        for device_id in {*self._devices, *kept}:
-            evaluator = self._prepare(device_id, kept.get(device_id))
-            former = before.get(device_id)
-            if former is None:
-                continue
-            former.leave(former.rule_ids - (evaluator.rule_ids if evaluator else frozenset()), at_ms, "out_of_scope")
-            if former.findings:
-                self._progress.found.extend(found(finding, self._names) for finding in former.findings)
-                self._urgent.add(device_id)
-            if evaluator is None:
-                self._progress.gone.append(device_id)
-        await self.flush()
+    async def _rebuild(self, device_ids: Collection[str]) -> None:
+        """Put the rules of now on these devices, as they are now; what stands where no rule is any more is cleared."""
+        for number, device_id in enumerate(device_ids):
+            former = self._evaluators.get(device_id)
+            evaluator = self._prepare(device_id, None if former is None else former.dump())
+            if former is not None:
+                self._leave(former, evaluator)
+            if number % DEVICES_BETWEEN == 0:
+                await asyncio.sleep(0)
+        if device_ids:
+            await self.flush()
 
-    async def _read_rules(self) -> None:
-        self._revision, self._rules = await self._tools.store.rules()
+    def _as_it_was(self, device_id: str, kept: Mapping[str, Any]) -> DeviceEvaluator:
+        """Return the evaluator of a device with the rules that stood on it, whether they still are for it or not."""
+        stood = [rule for rule in self._rules if rule.content.is_enabled and str(rule.id) in kept["standings"]]
+        former = DeviceEvaluator(device_id, partition_of(device_id), [CompiledRule(rule) for rule in stood])
+        former.load(kept)
+        return former
+
+    def _leave(self, former: DeviceEvaluator, now: DeviceEvaluator | None) -> None:
+        """Clear what stood of rules that are not on the device any more."""
+        gone = former.rule_ids - (frozenset() if now is None else now.rule_ids)
+        former.leave(gone, unix_ms(self._tools.clock.now()), "out_of_scope")
+        self._progress.found.extend(found(finding, self._names) for finding in former.findings)
+        (self._urgent if former.findings else self._dirty).add(former.device_id)
+        if now is None:
+            self._progress.gone.append(former.device_id)
+
+    async def _read_rules(self) -> int:
+        revision, self._rules = await self._tools.store.rules()
         self._rules_for = compile_rules(self._rules)
+        return revision
 
     async def _read_registry(self) -> None:
         devices = await self._tools.store.devices()
