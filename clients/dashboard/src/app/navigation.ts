@@ -1,5 +1,7 @@
-import { Gauge, RefreshCw, Router, ScrollText, SquareTerminal, Users } from "lucide-react";
+import { Bell, Gauge, RefreshCw, Router, ScrollText, SquareTerminal, Users } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
+import { lazy } from "react";
+import type { ComponentType } from "react";
 import type { Permission } from "@/shared/session/permission";
 import type { screenTexts } from "./texts";
 
@@ -10,11 +12,16 @@ export interface Destination {
   readonly icon: LucideIcon;
   readonly permission: Permission | undefined;
   readonly group: "operate" | "administer";
+  /** A figure behind the name, for what must not be missed. */
+  readonly badge?: ComponentType;
 }
+
+const OpenAlarms = lazy(() => import("@/features/alerts/ui/open-badge").then((module) => ({ default: module.OpenBadge })));
 
 export const DESTINATIONS: readonly Destination[] = [
   { to: "/", text: "dashboard", icon: Gauge, permission: undefined, group: "operate" },
   { to: "/devices", text: "devices", icon: Router, permission: "devices:read", group: "operate" },
+  { to: "/alerts", text: "alerts", icon: Bell, permission: "alerts:read", group: "operate", badge: OpenAlarms },
   { to: "/commands", text: "commands", icon: SquareTerminal, permission: "commands:read", group: "operate" },
   { to: "/users", text: "users", icon: Users, permission: "users:read", group: "administer" },
   { to: "/sync", text: "sync", icon: RefreshCw, permission: "sync:read", group: "administer" },

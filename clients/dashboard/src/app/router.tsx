@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { readFilters as readAlertFilters } from "@/features/alerts/model/filters";
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
@@ -27,6 +28,12 @@ const routes = [
     getParentRoute: () => root,
     path: "/devices/$deviceId",
     component: screen("devices:read", () => import("@/features/devices/ui/device-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/alerts",
+    validateSearch: readAlertFilters,
+    component: screen("alerts:read", () => import("@/features/alerts/ui/alerts-screen")),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -5,6 +5,7 @@ export const screenTexts = defineMessages({
   en: {
     dashboard: "Dashboard",
     devices: "Devices",
+    alerts: "Alerts",
     commands: "Commands",
     users: "Users and roles",
     sync: "Sync",
@@ -13,6 +14,7 @@ export const screenTexts = defineMessages({
   de: {
     dashboard: "Übersicht",
     devices: "Geräte",
+    alerts: "Alarme",
     commands: "Befehle",
     users: "Benutzer und Rollen",
     sync: "Abgleich",

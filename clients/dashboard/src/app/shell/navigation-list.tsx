@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { Suspense } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { useUser } from "@/shared/session/session";
 import { DESTINATIONS } from "../navigation";
@@ -22,7 +23,7 @@ export function NavigationList({ onGo }: { onGo?: () => void }) {
           <div key={group}>
             <h2 className="px-3 pb-1 text-xs font-medium text-ink-faint">{t(group)}</h2>
             <ul className="flex flex-col gap-0.5">
-              {shown.map(({ to, text, icon: Icon }) => (
+              {shown.map(({ to, text, icon: Icon, badge: Figure }) => (
                 <li key={to}>
                   <Link
                     to={to}
@@ -32,6 +33,11 @@ export function NavigationList({ onGo }: { onGo?: () => void }) {
                   >
                     <Icon className="size-4 shrink-0" aria-hidden />
                     <span className="truncate">{name(text)}</span>
+                    {Figure !== undefined && (
+                      <Suspense fallback={null}>
+                        <Figure />
+                      </Suspense>
+                    )}
                   </Link>
                 </li>
               ))}
