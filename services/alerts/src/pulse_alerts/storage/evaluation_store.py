@@ -117,9 +117,10 @@ class PostgresEvaluationStore:
         return -(-fair.partitions // fair.workers), fair.free
 
     async def release(self, worker: str, shares: Sequence[Share]) -> None:
-        """Give partitions back."""
+        """Give partitions back, and do not count as a worker any more."""
         async with self._database.transaction() as session:
             await session.execute(_RELEASE, {"worker": worker, **_held(shares)})
+            await session.execute(sa.text("delete from alerts.worker where id = :worker"), {"worker": worker})
 
     async def revision(self) -> int:
         """Return the count of changes of rules."""

@@ -231,7 +231,7 @@ class EvaluationStore(Protocol):
         ...
 
     async def release(self, worker: str, shares: Sequence[Share]) -> None:
-        """Give partitions back."""
+        """Give partitions back: this worker ends."""
         ...
 
     async def revision(self) -> int:
