@@ -104,9 +104,7 @@ class PostgresEvaluationStore:
             most = -(-fair.partitions // fair.workers)
             rows = await session.execute(_CLAIM, {"worker": worker, "lease": lease, "most": most})
             shares = [Share(row.partition, row.generation, _mark(row)) for row in rows]
-            await session.execute(
-                _GIVE_BACK, {"worker": worker, "partitions": [share.partition for share in shares]}
-            )
+            await session.execute(_GIVE_BACK, {"worker": worker, "partitions": [share.partition for share in shares]})
         return shares
 
     async def fair_share(self, worker: str, lease_seconds: float) -> tuple[int, int]:
