@@ -123,6 +123,16 @@ async def test_requests_and_answers_pass_whole(world, owner) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_cookie_that_one_caller_was_given_is_never_sent_for_another(world, owner) -> None:
+    async with world.gateway(gateway_identity_url=owner.url) as gateway:
+        async with gateway.http() as somebody:
+            given = await somebody.post("/api/auth/login", json={})
+        async with gateway.http() as stranger:
+            answer = await stranger.post("/api/auth/refresh", json={})
+    assert given.headers.get_list("set-cookie") == ["a=1; HttpOnly", "b=2"]
+    assert "cookie" not in dict(answer.json()["headers"])
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "POST"])
 async def test_every_method_of_a_prefix_is_its_owners(world, owner, method: str) -> None:
     async with world.gateway(gateway_identity_url=owner.url) as gateway, gateway.http() as http:

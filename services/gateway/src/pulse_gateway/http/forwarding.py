@@ -9,6 +9,7 @@ that is not there is named in a problem document (503 not configured, 502 not re
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -82,7 +83,11 @@ Headers = list[tuple[bytes, bytes]]
 def forwarding_client() -> httpx.AsyncClient:
     """Return the client that speaks to the services: no proxy from the environment, no redirects, no cookies kept."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=32, keepalive_expiry=30.0)
-    return httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False)
+    # A client keeps cookies by itself, and would send one caller's session with the requests of all others.
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.AsyncClient(
+        timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False, cookies=no_cookies
+    )
 
 
 def forwarding_router(client: httpx.AsyncClient, services: Mapping[str, str]) -> APIRouter:
