@@ -65,6 +65,8 @@ async def test_rules_are_written_by_whoever_may_for_what_they_see(world: Any) ->
             {"message": "{device.__class__}"},
             {"metric": None},
             {"metric": "a b"},
+            {"metric": "*a*a*a*a"},
+            {"condition": {"kind": "threshold", "test": {"operator": "==", "value": "a\x00"}}},
             {"condition": {"kind": "threshold", "test": {"operator": ">"}}},
             {"condition": {"kind": "nothing"}},
             {"schedule": {"time_zone": "Mars/Olympus"}},
@@ -196,6 +198,8 @@ async def test_a_rule_is_tried_on_what_is_stored(world: Any) -> None:
         unseen = await world.ask(stranger, "POST", "/api/alert-rules/dry-run", body | {"device_ids": [device]})
         assert (unseen.status_code, unseen.json()["code"]) == (422, "unknown_device")
         assert (await world.ask(stranger, "POST", "/api/alert-rules/dry-run", body)).json()["items"] == []
+        ancient = body | {"from": "0001-01-01T00:00:00Z", "to": "0001-01-02T00:00:00Z"}
+        assert (await world.ask(admin, "POST", "/api/alert-rules/dry-run", ancient)).status_code == 422
         far = body | {"to": (start + timedelta(days=60)).isoformat()}
         assert (await world.ask(admin, "POST", "/api/alert-rules/dry-run", far)).status_code == 422
         tried = (await world.ask(admin, "POST", "/api/alert-rules/dry-run", body)).json()["items"]

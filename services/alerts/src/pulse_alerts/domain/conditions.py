@@ -10,12 +10,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
-from pulse_contracts.telemetry import MAX_TEXT, Decimal, Whole
+from pulse_contracts.telemetry import Decimal, Text, Whole
 
 MAX_SECONDS: Final = 7 * 86_400.0
 """The longest duration or window: a week."""
 Number = Whole | Decimal
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Operator = Literal[">", ">=", "<", "<=", "==", "!=", "between", "outside", "contains", "in"]
 ONE_SIDED: Final = frozenset({">", ">=", "<", "<="})

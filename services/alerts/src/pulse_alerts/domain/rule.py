@@ -15,6 +15,8 @@ from pulse_alerts.domain.schedule import Schedule
 
 Severity = Literal["info", "warning", "critical"]
 METRIC_GLOB: Final = r"^[A-Za-z0-9_.:/*?-]{1,64}$"
+MAX_STARS: Final = 3
+"""In a pattern: with many, looking whether a metric fits would take for ever."""
 MAX_RULES: Final = 2_000
 AnyCondition = Threshold | Duration | Repetition | Rate | NoData | Anomaly
 

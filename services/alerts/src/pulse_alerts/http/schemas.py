@@ -19,7 +19,7 @@ from pydantic import (
 from pulse_alerts.domain.alarm import Alarm, AlarmState, Person, Step, StepKind, moment
 from pulse_alerts.domain.conditions import MAX_SECONDS, Condition, NoData
 from pulse_alerts.domain.message import MAX_TEMPLATE_CHARS, check_template
-from pulse_alerts.domain.rule import METRIC_GLOB, Rule, RuleContent, Severity
+from pulse_alerts.domain.rule import MAX_STARS, METRIC_GLOB, Rule, RuleContent, Severity
 from pulse_alerts.domain.schedule import Schedule
 from pulse_alerts.use_cases.ports import AlarmFilter
 from pulse_alerts.use_cases.try_rule import MAX_DEVICES, TriedDevice
@@ -109,6 +109,9 @@ class RuleBody(BaseModel):
     def _names_a_metric(self) -> RuleBody:
         if self.metric is None and not isinstance(self.condition, NoData):
             message = "only a rule for no data can do without a metric"
+            raise ValueError(message)
+        if self.metric is not None and self.metric.count("*") > MAX_STARS:
+            message = f"a pattern has at most {MAX_STARS} *"
             raise ValueError(message)
         if self.clear_after_seconds and isinstance(self.condition, NoData):
             message = "no data ends with the next reading: clear_after_seconds has to be 0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +27,8 @@ MAX_READINGS: Final = 200_000
 MAX_FOUND: Final = 1_000
 MAX_SPAN: Final = timedelta(days=31)
 MAX_SECONDS: Final = 10.0
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""What ingest believes (delivery.md, ingest, 9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class TryRule:
 
         Raises InvalidError for more than `MAX_SPAN`, or a device that is not in scope.
         """
-        if not start < end or end - start > MAX_SPAN:
-            message = f"give a stretch of {MAX_SPAN.days} days at most"
+        if not EARLIEST <= start < end or end - start > MAX_SPAN:
+            message = f"give a stretch of {MAX_SPAN.days} days at most, after {EARLIEST.year}"
             raise InvalidError(message, code="invalid_range", field="to")
         async with self.work.look() as reads:
             caller = await authorise(
