@@ -5,7 +5,7 @@
 import type { Clock, Environment, SocketLike } from "../src";
 import type { ClientFrame, ServerFrame } from "../src/frames";
 
-type Sent = ClientFrame & Record<string, unknown>;
+type Sent = ClientFrame & { readonly id: number } & Record<string, unknown>;
 
 /** A clock that moves when it is told to. */
 export class FakeClock implements Clock {
