@@ -28,7 +28,7 @@ const PAGE = 100;
 const TYPING_MS = 350;
 
 /** Who did what: filtered, page by page, with each entry's detail beside it. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(auditTexts);
   const filters = route.useSearch();
   const problemText = useProblemText();

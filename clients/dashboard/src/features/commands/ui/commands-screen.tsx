@@ -1,6 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Send } from "lucide-react";
 import { useState } from "react";
+import type { ReactNode } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { PageHeader } from "@/shared/ui/panel";
@@ -15,7 +16,7 @@ import { SendCommand } from "./send-command";
 const route = getRouteApi("/commands");
 
 /** What was sent to devices and what became of it, live; and the way to send more. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(commandTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();

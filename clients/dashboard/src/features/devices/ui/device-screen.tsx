@@ -1,5 +1,6 @@
 import { Link, getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import type { ReactNode } from "react";
 import { Chart } from "@/shared/charts/chart";
 import type { Line } from "@/shared/charts/chart";
 import { useSeries } from "@/shared/charts/use-series";
@@ -22,7 +23,7 @@ const MINUTE = 60_000;
 const WINDOWS = [1, 5, 15, 60] as const;
 
 /** One device: what it says now, and how far it can be believed. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(deviceTexts);
   const { deviceId } = route.useParams();
   const device = useStateOf("devices", deviceId);

@@ -34,11 +34,22 @@ export function Users({ filters }: { filters: UserFilters }) {
   const t = useText(userTexts);
   const navigate = route.useNavigate();
   const [edited, setEdited] = useState<User | "new" | undefined>();
-  const { tab: _tab, page = 1, ...asked } = filters;
+  const { page = 1, q, role, is_active: isActive, sort } = filters;
   const users = query.useQuery(
     "get",
     "/api/users",
-    { params: { query: { ...asked, page, limit: PAGE } } },
+    {
+      params: {
+        query: {
+          page,
+          limit: PAGE,
+          ...(q !== undefined && { q }),
+          ...(role !== undefined && { role }),
+          ...(isActive !== undefined && { is_active: isActive }),
+          ...(sort !== undefined && { sort }),
+        },
+      },
+    },
     { placeholderData: keepPreviousData },
   );
   const choose = (change: Record<string, unknown>): void => {
@@ -47,8 +58,8 @@ export function Users({ filters }: { filters: UserFilters }) {
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-wrap items-center gap-2">
-        <Search filters={filters} onChange={(q) => { choose({ q }); }} />
-        <RoleChoice value={filters.role} onChange={(role) => { choose({ role }); }} />
+        <Search filters={filters} onChange={(text) => { choose({ q: text }); }} />
+        <RoleChoice value={filters.role} onChange={(name) => { choose({ role: name }); }} />
         <Select
           aria-label={t("state")}
           className="w-auto"
@@ -71,7 +82,7 @@ export function Users({ filters }: { filters: UserFilters }) {
           <List
             users={data.items}
             filters={filters}
-            onSort={(sort) => { choose({ sort }); }}
+            onSort={(next) => { choose({ sort: next }); }}
             onOpen={setEdited}
             footer={<Pages page={page} pages={Math.max(1, Math.ceil(data.total / PAGE))} onChange={(next) => { choose({ page: next }); }} />}
           />
