@@ -18,7 +18,7 @@ const Channels = lazy(() => import("./channels/channels").then((module) => ({ de
 const LABELS = { active: "tabActive", history: "tabHistory", rules: "tabRules", channels: "tabChannels" } as const;
 
 /** What is wrong now and what was; the rules that say so, and the channels that tell people. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(alertTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();

@@ -100,7 +100,7 @@ export function ChannelEditor({ channel, onSaved }: { channel: Channel | undefin
         // One stays here: what was saved can be tried at once.
         take(saved);
         if (upon === undefined) {
-          guard.isLeaving.current = true;
+          guard.release();
           onSaved(saved.id);
         }
       }),
@@ -110,7 +110,7 @@ export function ChannelEditor({ channel, onSaved }: { channel: Channel | undefin
     attempt(
       deleteChannel(gone).then(() => {
         notify("ok", t("deleted", { name: gone.name }));
-        guard.isLeaving.current = true;
+        guard.release();
         void navigate({ to: "/alerts", search: { tab: "channels" } });
       }),
     );

@@ -59,7 +59,7 @@ export function RuleEditor({ rule }: { rule: Rule | undefined }) {
     },
   };
   const leave = (): void => {
-    guard.isLeaving.current = true;
+    guard.release();
     void navigate({ to: "/alerts", search: { tab: "rules" } });
   };
   const fail = async (error: unknown): Promise<void> => {
