@@ -6,11 +6,6 @@ const CONTROL =
   "h-control rounded-md border border-line-strong bg-surface px-3 text-base text-ink " +
   "hover:border-ink-faint aria-invalid:border-bad disabled:opacity-55";
 
-/** A control fills its place, unless its class says how wide it is. */
-function control(className: string | undefined, ...own: string[]): string {
-  return cx(CONTROL, !/(?:^|\s)w-/.test(className ?? "") && "w-full", ...own, className);
-}
-
 export function Input({ className, ...rest }: ComponentProps<"input">) {
   return <input className={cx(CONTROL, "w-full", className)} {...rest} />;
 }

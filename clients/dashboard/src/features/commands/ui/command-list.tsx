@@ -84,7 +84,7 @@ function Filters({ filters }: { filters: CommandFilters }) {
       <Select
         aria-label={t("device")}
         value={filters.device ?? ""}
-        className="w-auto max-w-64"
+        isInline className="max-w-64"
         onChange={(event) => {
           choose({ device: event.target.value });
         }}
@@ -97,7 +97,7 @@ function Filters({ filters }: { filters: CommandFilters }) {
       <Select
         aria-label={t("state")}
         value={filters.state ?? ""}
-        className="w-auto"
+        isInline
         onChange={(event) => {
           choose({ state: event.target.value });
         }}

@@ -62,7 +62,7 @@ export function Users({ filters }: { filters: UserFilters }) {
         <RoleChoice value={filters.role} onChange={(name) => { choose({ role: name }); }} />
         <Select
           aria-label={t("state")}
-          className="w-auto"
+          isInline
           value={filters.is_active === undefined ? "" : String(filters.is_active)}
           onChange={(event) => {
             choose({ is_active: event.target.value === "" ? undefined : event.target.value === "true" });
@@ -122,7 +122,7 @@ function RoleChoice({ value, onChange }: { value: string | undefined; onChange: 
   const roles = query.useQuery("get", "/api/roles", { params: { query: { limit: ROLES_LISTED } } }, { enabled: seesRoles });
   if (!seesRoles) return null;
   return (
-    <Select aria-label={t("rolesOf")} className="w-auto max-w-56" value={value ?? ""} onChange={(event) => { onChange(event.target.value); }}>
+    <Select aria-label={t("rolesOf")} isInline className="max-w-56" value={value ?? ""} onChange={(event) => { onChange(event.target.value); }}>
       <option value="">{t("anyRole")}</option>
       {roles.data?.items.map((role) => (
         <option key={role.id}>{role.name}</option>
