@@ -154,7 +154,7 @@ function Rows({ items, isFiltered, older }: { items: readonly CommandItem[]; isF
       id: "state",
       header: t("state"),
       enableSorting: false,
-      meta: { width: "12rem" },
+      meta: { width: "10rem" },
       cell: ({ row: { original } }) => <State state={original.state} progress={original.progress} name={original.name} />,
     },
     {
