@@ -3,6 +3,7 @@ import { readFilters as readAlertFilters } from "@/features/alerts/model/filters
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
+import { readFilters as readHistoryFilters } from "@/features/history/model/filters";
 import { readFilters as readSyncFilters } from "@/features/sync/model/filters";
 import { readFilters as readUserFilters } from "@/features/users/model/filters";
 import { ErrorState } from "@/shared/ui/states";
@@ -40,6 +41,12 @@ const routes = [
     path: "/commands",
     validateSearch: readCommandFilters,
     component: screen("commands:read", () => import("@/features/commands/ui/commands-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/history",
+    validateSearch: readHistoryFilters,
+    component: screen("telemetry:read", () => import("@/features/history/ui/history-screen")),
   }),
   createRoute({
     getParentRoute: () => root,
