@@ -57,14 +57,14 @@ export function SyncLog({ filters }: { filters: SyncFilters }) {
       id: "at",
       header: t("at"),
       enableSorting: false,
-      meta: { width: "11.5rem" },
-      cell: ({ row: { original } }) => <span className="figures text-ink-soft">{format.dateTime(Date.parse(original.at))}</span>,
+      meta: { width: "7.5rem" },
+      cell: ({ row: { original } }) => <span className="figures text-xs leading-tight text-ink-soft">{format.dateTime(Date.parse(original.at))}</span>,
     },
     {
       id: "status",
       header: t("status"),
       enableSorting: false,
-      meta: { width: "11rem" },
+      meta: { width: "10rem" },
       cell: ({ row: { original } }) =>
         isStatus(original.status) ? <StatusMark tone={TONES[original.status]}>{t(original.status)}</StatusMark> : original.status,
     },

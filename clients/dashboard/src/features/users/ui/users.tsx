@@ -1,7 +1,7 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { UserPlus } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { Suspense, lazy, useEffect, useMemo, useState } from "react";
 import type { ReactNode } from "react";
 import { query } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/identity";
@@ -19,10 +19,11 @@ import type { Column } from "@/shared/ui/table";
 import { readFilters, sortName, sortState } from "../model/filters";
 import type { UserFilters } from "../model/filters";
 import { userTexts } from "../texts";
-import { UserEditor } from "./user-editor";
 
 type User = components["schemas"]["UserAnswer"];
 const route = getRouteApi("/users");
+/** Loaded when somebody opens an account. */
+const UserEditor = lazy(async () => ({ default: (await import("./user-editor")).UserEditor }));
 const PAGE = 50;
 /** What is typed is asked for when the typing rests. */
 const TYPING_MS = 300;
@@ -89,12 +90,14 @@ export function Users({ filters }: { filters: UserFilters }) {
         )}
       </Await>
       {edited !== undefined && (
-        <UserEditor
-          user={edited === "new" ? undefined : edited}
-          onClose={() => {
-            setEdited(undefined);
-          }}
-        />
+        <Suspense>
+          <UserEditor
+            user={edited === "new" ? undefined : edited}
+            onClose={() => {
+              setEdited(undefined);
+            }}
+          />
+        </Suspense>
       )}
     </div>
   );
