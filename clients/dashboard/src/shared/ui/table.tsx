@@ -162,7 +162,7 @@ export function Table<T>({
   };
 
   return (
-    <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 text-sm">
+    <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 overflow-x-auto text-sm">
       <div role="rowgroup">
         <div role="row" aria-rowindex={1} className="flex h-row border-b border-line bg-sunken/60 text-xs font-medium text-ink-soft">
           {columns.map((column) => {
@@ -172,8 +172,8 @@ export function Table<T>({
             return (
               <div
                 key={id}
-                role="columnheader"
-                aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : "none"}
+                role={column.header === undefined ? "gridcell" : "columnheader"}
+                aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : undefined}
                 className={cellClass(column.meta)}
                 style={style(column.meta)}
               >

@@ -76,7 +76,7 @@ function Values({ deviceId }: { deviceId: string }) {
         {metrics.length === 0 ? (
           <EmptyState title={t("noValues")}>{t("noValuesHint")}</EmptyState>
         ) : (
-          <dl className="grid grid-cols-[repeat(auto-fill,minmax(9rem,1fr))] gap-x-4 gap-y-3">
+          <dl className="grid grid-cols-[repeat(auto-fill,minmax(8rem,1fr))] gap-x-4 gap-y-3">
             {metrics.map((metric) => (
               <div key={metric} className="min-w-0">
                 <dt className="truncate text-xs text-ink-soft">{metric}</dt>
