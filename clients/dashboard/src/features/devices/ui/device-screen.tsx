@@ -6,6 +6,7 @@ import type { Line } from "@/shared/charts/chart";
 import { useSeries } from "@/shared/charts/use-series";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
+import { usePermission } from "@/shared/session/session";
 import { useLatestWanted, useMetrics, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
 import type { LiveDevice } from "@/shared/streams/shapes";
 import { telemetry } from "@/shared/streams/live";
@@ -14,8 +15,11 @@ import { LiveValue } from "@/shared/ui/live-value";
 import { Facts, PageHeader, Panel } from "@/shared/ui/panel";
 import { EmptyState, LoadingState } from "@/shared/ui/states";
 import { Badge } from "@/shared/ui/status";
-import { completeShare, standingOf } from "../model/device-status";
+import { standingOf } from "../model/device-status";
 import { deviceTexts } from "../texts";
+import { Completeness } from "./completeness";
+import { Credentials } from "./credentials";
+import { Presence } from "./presence";
 import { Seen } from "./seen";
 
 const route = getRouteApi("/devices/$deviceId");
@@ -54,14 +58,46 @@ function Device({ deviceId, device }: { deviceId: string; device: LiveDevice }) 
           </span>
         }
         description={<BackLink />}
+        actions={<Elsewhere deviceId={deviceId} />}
       />
       <div className="grid gap-4 xl:grid-cols-[2fr_1fr]">
         <Values deviceId={deviceId} />
         <div className="grid content-start gap-4 md:grid-cols-2 xl:grid-cols-1">
-          <Completeness device={device} />
+          <Completeness deviceId={deviceId} device={device} />
+          <Presence deviceId={deviceId} />
+          <Credentials deviceId={deviceId} />
           <About deviceId={deviceId} device={device} />
         </div>
       </div>
+    </>
+  );
+}
+
+const LINK = "inline-flex h-control items-center rounded-md border border-line-strong/60 bg-surface px-3 text-sm font-medium hover:bg-sunken";
+
+/** The screens that have more about this device, for whoever may see them. */
+function Elsewhere({ deviceId }: { deviceId: string }) {
+  const t = useText(deviceTexts);
+  const hasHistory = usePermission("telemetry:read");
+  const hasCommands = usePermission("commands:read");
+  const hasConfig = usePermission("config:read");
+  return (
+    <>
+      {hasHistory && (
+        <Link to="/history" search={{ devices: deviceId }} className={LINK}>
+          {t("history")}
+        </Link>
+      )}
+      {hasCommands && (
+        <Link to="/commands" search={{ device: deviceId }} className={LINK}>
+          {t("sendCommand")}
+        </Link>
+      )}
+      {hasConfig && (
+        <Link to="/config" search={{ tab: "device", device: deviceId }} className={LINK}>
+          {t("config")}
+        </Link>
+      )}
     </>
   );
 }
@@ -128,38 +164,6 @@ function Curve({ deviceId, metrics }: { deviceId: string; metrics: readonly stri
       <div className="h-72">
         <Chart lines={lines} window={minutes * MINUTE} label={metric} style="area" />
       </div>
-    </Panel>
-  );
-}
-
-function Completeness({ device }: { device: LiveDevice }) {
-  const t = useText(deviceTexts);
-  const format = useFormat();
-  const share = completeShare(device);
-  const report = device.completeness;
-  if (report === null || share === undefined) {
-    return (
-      <Panel title={t("completeness")}>
-        <p className="text-sm text-ink-soft">{t("noReport")}</p>
-      </Panel>
-    );
-  }
-  return (
-    <Panel title={t("completeness")}>
-      <p className="figures text-2xl font-semibold">{t("complete", { ratio: format.percent(share) })}</p>
-      <div aria-hidden className="mt-2 mb-3 flex h-2 overflow-hidden rounded-full bg-mute-soft">
-        <span className="bg-ok" style={{ flexGrow: report.received }} />
-        <span className="hatched" style={{ flexGrow: report.missing }} />
-        <span className="bg-bad" style={{ flexGrow: report.lost }} />
-      </div>
-      <Facts
-        facts={[
-          [t("received"), format.number(report.received)],
-          [t("missing"), format.number(report.missing)],
-          [t("lost"), format.number(report.lost)],
-          [t("buffered"), format.number(device.buffered ?? 0)],
-        ]}
-      />
     </Panel>
   );
 }
