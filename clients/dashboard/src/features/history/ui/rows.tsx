@@ -129,11 +129,13 @@ function Readings({ items, filters, onOrder, pages }: {
       id: "at",
       header: t("at"),
       accessorFn: (row) => format.dateTime(row.ts),
-      meta: { width: "13rem" },
+      meta: { width: "1.3" },
       cell: ({ row: { original } }) => (
-        <span className="figures">
-          {format.dateTime(original.ts)}
+        <span className="figures min-w-0 truncate leading-tight">
+          <span className="hidden @min-[45rem]:inline">{`${format.date(original.ts)}, `}</span>
+          {format.time(original.ts)}
           <span className="text-ink-faint">{`.${String(original.ts % 1_000).padStart(3, "0")}`}</span>
+          <span className="block text-xs leading-tight text-ink-soft @min-[45rem]:hidden">{format.date(original.ts)}</span>
         </span>
       ),
     },
@@ -144,7 +146,21 @@ function Readings({ items, filters, onOrder, pages }: {
       accessorFn: (row) => devices.get(row.device_id)?.name ?? row.device_id,
       meta: { width: "1.2", from: 45 },
     },
-    { id: "metric", header: t("metric"), enableSorting: false, accessorFn: (row) => row.metric },
+    {
+      id: "metric",
+      header: t("metric"),
+      enableSorting: false,
+      accessorFn: (row) => row.metric,
+      meta: { width: "1.3" },
+      cell: ({ row: { original } }) => (
+        <span className="min-w-0 truncate leading-tight">
+          {original.metric}
+          <span className="block truncate text-xs leading-tight text-ink-soft @min-[45rem]:hidden">
+            {devices.get(original.device_id)?.name ?? original.device_id}
+          </span>
+        </span>
+      ),
+    },
     {
       id: "value",
       header: t("value"),

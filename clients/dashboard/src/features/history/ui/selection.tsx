@@ -1,3 +1,4 @@
+import { keepPreviousData } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { query } from "@/shared/api/client";
 import { useText } from "@/shared/i18n/messages";
@@ -42,7 +43,7 @@ function What({ filters, onChange }: Omit<Choosing, "stretch">) {
     "get",
     "/api/telemetry/latest",
     { params: { query: { device_ids: deviceIds.slice(0, MOST_DEVICES), limit: MOST_DEVICES } } },
-    { enabled: deviceIds.length > 0 },
+    { enabled: deviceIds.length > 0, placeholderData: keepPreviousData },
   );
   const devicePicks = useMemo(
     () => [...devices].map(([id, device]) => ({ id, label: device.name })).sort((a, b) => a.label.localeCompare(b.label)),
@@ -160,7 +161,7 @@ function How({ filters, onChange }: Omit<Choosing, "stretch">) {
   const { interval, agg = "avg", fill = "null", view } = filters;
   const intervals = interval === undefined || (INTERVALS as readonly string[]).includes(interval) ? INTERVALS : [...INTERVALS, interval];
   return (
-    <div className={GRID}>
+    <div className={`${GRID} grid-cols-2`}>
       <Field label={t("resolution")}>
         {(control) => (
           <Select {...control} value={interval ?? ""} onChange={(event) => { onChange({ interval: event.target.value }); }}>
