@@ -43,6 +43,8 @@ export function AlarmList({ filters }: { filters: AlertFilters }) {
       return data;
     },
     getNextPageParam: (last) => last.next_cursor,
+    // What was told while another tab was open is not known here.
+    staleTime: 0,
   });
   useRefetchOn("alerts", PATH);
   return (
