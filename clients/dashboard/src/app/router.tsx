@@ -2,8 +2,10 @@ import { createRootRoute, createRoute, createRouter } from "@tanstack/react-rout
 import { readFilters as readAlertFilters } from "@/features/alerts/model/filters";
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
+import { readFilters as readConfigFilters } from "@/features/config/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
 import { readFilters as readHistoryFilters } from "@/features/history/model/filters";
+import { readFilters as readReportFilters } from "@/features/reports/model/filters";
 import { readFilters as readSyncFilters } from "@/features/sync/model/filters";
 import { readFilters as readUserFilters } from "@/features/users/model/filters";
 import { ErrorState } from "@/shared/ui/states";
@@ -47,6 +49,18 @@ const routes = [
     path: "/history",
     validateSearch: readHistoryFilters,
     component: screen("telemetry:read", () => import("@/features/history/ui/history-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/reports",
+    validateSearch: readReportFilters,
+    component: screen("reports:read", () => import("@/features/reports/ui/reports-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/config",
+    validateSearch: readConfigFilters,
+    component: screen("config:read", () => import("@/features/config/ui/config-screen")),
   }),
   createRoute({
     getParentRoute: () => root,
