@@ -61,6 +61,15 @@ test("one empty interval is a hole, at the ends too", () => {
   expect(drawn(item(hours(1, 2, 3, 4, 5, 6)), reply)?.series.gaps(reply)).toEqual([]);
 });
 
+test("before the first reading there is a hole, as after the last", () => {
+  const reply = { from: FROM - 10 * HOUR, to: FROM + 10 * HOUR, interval: null, downsample: "lttb" as const };
+  expect(drawn(item(hours(1, 2, 3, 4)), reply)?.series.gaps(reply)).toEqual([
+    { from: reply.from, to: FROM },
+    { from: FROM + 3 * HOUR, to: reply.to },
+  ]);
+  expect(drawn(item(hours(1, 2, 3, 4)), reply)?.series.gaps({ from: FROM, to: FROM + 3 * HOUR })).toEqual([]);
+});
+
 test("booleans are drawn as 0 and 1, and what has no number is not drawn", () => {
   const reply = { from: FROM, to: FROM + HOUR, interval: null, downsample: "lttb" as const };
   expect(drawn(item(hours(true, false)), reply)).toMatchObject({ low: 0, high: 1 });

@@ -1,4 +1,4 @@
-import { Series } from "@precisionpulse/live";
+import { GAP_INTERVALS, Series } from "@precisionpulse/live";
 import type { Span } from "@precisionpulse/live";
 import type { components } from "@/shared/api/generated/gateway";
 
@@ -32,6 +32,22 @@ class SlottedSeries extends Series {
 
   override gaps(window: Span): Span[] {
     return this.holes.filter((hole) => hole.to > window.from && hole.from < window.to);
+  }
+}
+
+/** A series of the past as it was recorded: before its first reading nothing is known either. */
+class RecordedSeries extends Series {
+  constructor(private readonly step: number) {
+    super();
+  }
+
+  override gaps(window: Span): Span[] {
+    const found = super.gaps(window);
+    const first = this.times[0];
+    const expected = this.expectedInterval;
+    if (first === undefined || expected === undefined) return found;
+    const isLate = first - window.from > GAP_INTERVALS * Math.max(expected, this.step);
+    return isLate ? [{ from: window.from, to: Math.min(first, window.to) }, ...found] : found;
   }
 }
 
@@ -70,10 +86,10 @@ export function drawn(item: SeriesItem, reply: Pick<SeriesReply, "from" | "to" |
   if (times.length === 0) return undefined;
   const whole = { from: reply.from, to: reply.to };
   const slot = reply.downsample === null ? reply.interval : null;
-  const series = slot === null ? new Series() : new SlottedSeries(holesOf(times, LEFT_OUT * lengthOf(slot), whole));
   const isThinned = slot === null && times.length >= AUTOMATIC_POINTS * 0.9;
-  const step = isThinned ? (THINNED_STEPS * (whole.to - whole.from)) / AUTOMATIC_POINTS : 0;
-  series.fill(times, values, Math.max(item.resolution_ms, step));
+  const step = Math.max(item.resolution_ms, isThinned ? (THINNED_STEPS * (whole.to - whole.from)) / AUTOMATIC_POINTS : 0);
+  const series = slot === null ? new RecordedSeries(step) : new SlottedSeries(holesOf(times, LEFT_OUT * lengthOf(slot), whole));
+  series.fill(times, values, step);
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) {
     low = Math.min(low, value);

@@ -105,10 +105,12 @@ function OneChart({ title, isByMetric, all, window, onZoom }: {
     [all, devices, isByMetric],
   );
   const more = all.length - lines.length;
+  // One reading makes no line, and is to be seen all the same.
+  const style = all.every(({ count }) => count < 3) ? "points" : "line";
   return (
     <Panel title={title}>
       <div className="h-64">
-        <Chart lines={lines} window={window} label={title} hasLegend onZoom={onZoom} sync="history" />
+        <Chart lines={lines} window={window} label={title} style={style} hasLegend onZoom={onZoom} sync="history" />
       </div>
       {more > 0 && <p className="mt-2 text-xs text-warn">{t("moreLines", { count: more })}</p>}
     </Panel>

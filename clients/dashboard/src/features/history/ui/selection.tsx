@@ -63,7 +63,7 @@ function What({ filters, onChange }: Omit<Choosing, "stretch">) {
         });
   return (
     <details
-      open={isOpen}
+      open={isOpen || deviceIds.length === 0}
       onToggle={(event) => {
         setOpen(event.currentTarget.open);
       }}
