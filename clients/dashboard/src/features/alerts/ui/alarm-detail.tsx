@@ -141,7 +141,7 @@ function StepLine({ step, alarm }: { step: Step; alarm: Detail }) {
         {t("by", { name: step.actor?.username ?? t("service"), time: format.dateTime(Date.parse(step.at)) })}
         {step.value !== null && ` · ${reading(step.value)}`}
       </p>
-      {step.reason !== null && (
+      {step.kind === "cleared" && step.reason !== null && (
         <p className="text-xs text-ink-soft">
           <Reason reason={step.reason} />
         </p>
