@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import SecretStr
+
 from pulse_chassis.settings import ServiceSettings
 from pulse_local.compose_secrets import write_secrets
 from pulse_local.servers.broker_acl import SERVICE_READS
@@ -77,12 +78,15 @@ def test_a_service_reads_its_settings_from_what_is_mounted(
     assert settings.database_url.get_secret_value().startswith(f"postgresql://pulse_{name}:")
     assert settings.redis_url.get_secret_value().endswith("@valkey:6379/0")
     assert settings.identity_url == "http://identity:8000"
-    assert all(value.get_secret_value() for key, value in settings if isinstance(value, SecretStr) and "mail" not in key)
+    assert all(
+        value.get_secret_value() for key, value in settings if isinstance(value, SecretStr) and "mail" not in key
+    )
 
 
 def test_the_embedded_stack_sets_nothing_that_compose_forgets() -> None:
     """What `pulse up` gives a service is given here as well, as itself or by file; what differs is named."""
-    elsewhere = {"PULSE_IDENTITY_MQTT_PUBLIC_PORT", "PULSE_INGEST_STORAGE_PATH"}  # No plain port outside; another volume.
+    # No plain port is published, and the database's volume is not ingest's to see.
+    elsewhere = {"PULSE_IDENTITY_MQTT_PUBLIC_PORT", "PULSE_INGEST_STORAGE_PATH"}
     text = (ROOT / "deploy/local/src/pulse_local/services.py").read_text(encoding="utf-8")
     wanted = set(re.findall(r'"(PULSE_[A-Z_]+)"', text)) - elsewhere
     given = {variable.removesuffix("_FILE") for container in OURS.values() for variable in container["environment"]}
@@ -93,7 +97,7 @@ def test_the_embedded_stack_sets_nothing_that_compose_forgets() -> None:
 def test_secrets_are_random_made_once_and_none_is_missing(tmp_path: Path) -> None:
     made = set(write_secrets(tmp_path / "a", "localhost"))
     assert made == set(COMPOSE["secrets"])
-    assert {Path(one["file"]).name for one in COMPOSE["secrets"].values()} <= {f"{name}" for name in made}
+    assert {Path(one["file"]).name for one in COMPOSE["secrets"].values()} == made
     write_secrets(tmp_path / "b", "localhost")
     before = {name: (tmp_path / "a" / name).read_bytes() for name in made}
     assert not {name for name in made - {"mail_password"} if before[name] == (tmp_path / "b" / name).read_bytes()}

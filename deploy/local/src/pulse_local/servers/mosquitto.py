@@ -150,9 +150,7 @@ class MosquittoServer:
         return broker_configuration(
             installation.plugin,
             here(self.security_file),
-            CertificateFiles(
-                here(certificates.authority), here(certificates.certificate), here(certificates.key)
-            ),
+            CertificateFiles(here(certificates.authority), here(certificates.certificate), here(certificates.key)),
             plain=f"{self.port} {LOOPBACK}",
             tls=f"{self.tls_port} {LOOPBACK}",
         )
