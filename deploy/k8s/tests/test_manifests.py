@@ -95,7 +95,7 @@ def test_the_settings_accept_what_a_pod_is_told(
             for variable, value in variables(pod).items():
                 given = name + "-7d9c5b8f4-x2x4z" if isinstance(value, dict) else value
                 environment.setenv(variable, str(secret) if str(given).startswith("/run/secrets/") else given)
-            SETTINGS[service_of(pod)]()
+            assert SETTINGS[service_of(pod)]().http_port == 8000
 
 
 def test_nothing_that_the_local_stack_tells_a_service_is_forgotten(manifests: tuple[Manifest, ...]) -> None:
