@@ -110,6 +110,11 @@ dashboard: ## Build the dashboard into clients/dashboard/dist, if anything chang
 check-dashboard: dashboard
 	@clients/dashboard/scripts/node.sh npm run --silent check
 
+.PHONY: check-chart
+check: check-chart
+check-chart: $(VENV)/.members ## The Helm chart: lint, Kubernetes' schemas, and cross-checks with the code
+	@deploy/k8s/scripts/check_chart.sh
+
 $(VENV)/.tools: deploy/local/scripts/make_venv.sh
 	@deploy/local/scripts/make_venv.sh $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)

@@ -1,0 +1,193 @@
+"""What an installation may choose: values, schema and README name the same, and a wrong choice is refused in words."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import yaml
+from manifests import CHART, EVERYTHING, ROOT, architecture, helm, of_kind, render, run_template
+
+OPEN = {"annotations", "labels", "resources", "env", "nodeSelector", "tolerations", "podAnnotations"}
+
+
+def values() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def keys_of_values(given: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in given.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and key not in OPEN and value:
+            yield from keys_of_values(value, f"{path}.")
+        else:
+            yield path
+
+
+def keys_of_schema(schema: dict[str, Any], whole: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, part in schema["properties"].items():
+        if prefix == "" and key == "global":
+            continue
+        found = whole["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+        if found.get("properties") and key not in OPEN:
+            yield from keys_of_schema(found, whole, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def keys_of_readme() -> set[str]:
+    section = (CHART / "README.md").read_text(encoding="utf-8").split("## Values")[1].split("\n## ")[0]
+    named = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+    each = {name for name in named if name.startswith("services.<service>.")}
+    services = architecture()["services"]
+    return (named - each) | {name.replace("<service>", service) for name in each for service in services}
+
+
+def test_values_schema_and_readme_name_the_same_keys() -> None:
+    keys = set(keys_of_values(values()))
+    assert set(keys_of_schema(schema(), schema())) == keys
+    assert keys_of_readme() == keys
+
+
+def test_readme_names_every_secret_key_and_no_other() -> None:
+    section = (CHART / "README.md").read_text(encoding="utf-8").split("## The Secret")[1].split("\n## ")[0]
+    used = {secret["key"] for facts in architecture()["services"].values() for secret in facts["secrets"]}
+    assert set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)) == used
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["secrets.existingSecret="], "secrets.existingSecret"),
+        (["mqtt.host="], "mqtt.host"),
+        (["mqtt.tls.caConfigMap="], "mqtt.tls.caConfigMap"),
+        (["ingress.enabled=true", "ingress.tlsSecret="], "ingress.tlsSecret"),
+        (["ingress.enabled=true", "ingress.host="], "ingress.host"),
+        (["ingress.enabled=true", "trustedProxies=127.0.0.1"], "trustedProxies"),
+        (["autoscaling.mode=keda", "autoscaling.keda.prometheusUrl="], "autoscaling.keda.prometheusUrl"),
+        (["autoscaling.minReplicas=20"], "autoscaling.minReplicas"),
+        (["stop.graceSeconds=22"], "stop.graceSeconds"),
+        (["services.ingest.env.PULSE_INGEST_SESSION=durable"], "workload: StatefulSet"),
+        (
+            [
+                "services.ingest.workload=StatefulSet",
+                "services.ingest.env.PULSE_INGEST_SESSION=durable",
+                "autoscaling.mode=cpu",
+            ],
+            "durable sessions behind",
+        ),
+        (["services.ingest.replica=1"], "replica"),
+        (["services.reports.replicas=1"], "reports"),
+        (["services.ingest.env.PATH=x"], "PATH"),
+        (["services.ingest.resources.requests.memory=1TB"], "memory"),
+        (["mail.host=mail.example.com"], "mail.from"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_wrong_choice_is_refused_in_words(settings: list[str], says: str) -> None:
+    done = run_template(*(part for setting in settings for part in ("--set", setting)))
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+def test_a_pods_name_is_a_workers_id() -> None:
+    long = "a-release-with-a-name-as-long-as-fifty-three-letters"
+    arguments = ["--values", str(CHART.parent / "tests/site.yaml")]
+    done = subprocess.run(
+        [helm(), "template", long, str(CHART), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    names = re.findall(r"^  name: (\S+)$", done.stdout, re.MULTILINE)
+    # A ReplicaSet adds at most 11 characters, a pod 6.
+    assert max(len(name) for name in names) + 17 <= 64
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_the_cluster_gets_the_rules_of_the_file_each_with_its_runbook() -> None:
+    (found,) = of_kind(render("large"), "PrometheusRule")
+    rendered = [rule for group in found["spec"]["groups"] for rule in group["rules"]]
+    for rule in rendered:
+        page = ROOT / rule["annotations"].pop("runbook_url")
+        assert page.is_file()
+        assert page.read_text(encoding="utf-8").startswith(f"# {rule['alert']}\n")
+    assert rendered == rules()
+    pages = {page.stem for page in (ROOT / "docs/runbooks").glob("Pulse*.md")}
+    assert pages == {rule["alert"] for rule in rules()}
+
+
+def test_rules_and_scaler_ask_for_metrics_that_exist() -> None:
+    (scaler,) = of_kind(render("large"), "ScaledObject")
+    asked = [rule["expr"] for rule in rules()]
+    asked += [trigger["metadata"]["query"] for trigger in scaler["spec"]["triggers"] if trigger["type"] == "prometheus"]
+    exported = set(exported_metrics())
+    for expression in asked:
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        bare = re.sub(r"\b(?:by|without) \([^)]*\)|\{[^}]*\}|\[[^\]]*\]", " ", bare)
+        names = set(re.findall(r"\b[a-z]+_[a-z_]+\b", bare)) - {"histogram_quantile"}
+        for name in names:
+            assert re.sub(r"_(total|bucket|sum|count)$", "", name) in exported, expression
+        assert names or "up" in bare.replace("(", " ").split(), expression
+
+
+def exported_metrics() -> Iterator[str]:
+    """Give the names of metrics that the code makes: Counter("…"), watch("…"), and Counters(…, "prefix", {…}).
+
+    Read from the source, so it gives other texts as well: a name that is nowhere in the code is what it is to find.
+    """
+    for file in [*ROOT.glob("services/*/src/**/*.py"), *ROOT.glob("libs/chassis/src/**/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                texts = list(_texts(node.args))
+                keys = [key for one in node.args if isinstance(one, ast.Dict) for key in _texts(one.keys)]
+                yield from texts
+                yield from (f"{prefix}_{key}" for prefix in texts for key in keys)
+            elif isinstance(node, ast.Tuple):
+                yield from _texts(node.elts[:1])
+
+
+def _texts(nodes: Sequence[ast.expr | None]) -> Iterator[str]:
+    return (one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def test_emqx_is_let_in_to_identity_only_where_it_is_the_broker() -> None:
+    def mounted(settings: tuple[str, ...]) -> set[str]:
+        (identity,) = [
+            one for one in of_kind(render("large", settings), "Deployment")
+            if one["metadata"]["name"].endswith("-identity")
+        ]  # fmt: skip
+        volumes = identity["spec"]["template"]["spec"]["volumes"]
+        return {item["key"] for volume in volumes for item in volume.get("secret", {}).get("items", [])}
+
+    assert "identity-emqx-secret" in mounted(EVERYTHING)
+    assert "identity-emqx-secret" not in mounted(())
+
+
+def test_migrations_only_add() -> None:
+    """The version that runs goes on with the newer schema: what it uses is not removed, renamed or made stricter."""
+    removes = re.compile(
+        r"\bdrop\s+(table|column|schema|view|type)\b|\brename\b|\bset\s+not\s+null\b|\balter\s+column\s+\w+\s+type\b"
+        r"|op\.(drop_table|drop_column|rename_table)\b",
+        re.IGNORECASE,
+    )
+    found = {}
+    for file in sorted(ROOT.glob("services/*/src/*/storage/migrations/versions/*.py")):
+        text = file.read_text(encoding="utf-8")
+        rest = re.sub(r"^def downgrade\(.*?(?=^\S|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
+        if hits := [hit.group() for hit in removes.finditer(rest)]:
+            found[file.name] = hits
+    assert found == {}
