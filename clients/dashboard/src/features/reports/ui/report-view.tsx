@@ -34,7 +34,7 @@ export function ReportView({ kinds, filters, onChoose }: {
   const [printed, setPrinted] = useState<string | undefined>();
   const kind: Kind | undefined = filters.kind ?? kinds.find((one) => one.may_read)?.kind;
   const mayRead = kinds.some((one) => one.kind === kind && one.may_read);
-  const { tab: _tab, ...question } = { ...filters, ...(kind !== undefined && { kind }) };
+  const question = { ...filters, ...(kind !== undefined && { kind }) };
   const report = useQuery({
     queryKey: ["report", question],
     enabled: kind !== undefined && mayRead,
