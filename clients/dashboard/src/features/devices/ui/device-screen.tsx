@@ -108,11 +108,11 @@ function Values({ deviceId }: { deviceId: string }) {
         {metrics.length === 0 ? (
           <EmptyState title={t("noValues")}>{t("noValuesHint")}</EmptyState>
         ) : (
-          <dl className="grid grid-cols-[repeat(auto-fill,minmax(8rem,1fr))] gap-x-4 gap-y-3">
+          <dl className="grid grid-cols-[repeat(auto-fill,minmax(min(10rem,100%),1fr))] gap-x-4 gap-y-3">
             {metrics.map((metric) => (
               <div key={metric} className="min-w-0">
                 <dt className="truncate text-xs text-ink-soft">{metric}</dt>
-                <dd className="text-xl font-semibold">
+                <dd className="text-lg font-semibold">
                   <LiveValue deviceId={deviceId} metric={metric} isNoteBelow />
                 </dd>
               </div>
