@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Download, Printer } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { api } from "@/shared/api/client";
 import { download } from "@/shared/api/download";
 import type { components } from "@/shared/api/generated/gateway";
@@ -14,8 +14,9 @@ import { asked, pathOf } from "../model/filters";
 import type { Kind, ReportFilters } from "../model/filters";
 import { reportTexts } from "../texts";
 import { Choice } from "./choice";
-import { PrintPreview } from "./print-preview";
 import { ReportTable } from "./report-table";
+
+const PrintPreview = lazy(() => import("./print-preview").then((module) => ({ default: module.PrintPreview })));
 
 export type ReportItem = components["schemas"]["ReportItem"];
 export type Report = components["schemas"]["ReportAnswer"];
@@ -107,7 +108,7 @@ export function ReportView({ kinds, filters, onChoose }: {
           )}
         </Await>
       )}
-      {printed !== undefined && <PrintPreview path={printed} onClose={() => { setPrinted(undefined); }} />}
+      <Suspense>{printed !== undefined && <PrintPreview path={printed} onClose={() => { setPrinted(undefined); }} />}</Suspense>
     </div>
   );
 }
