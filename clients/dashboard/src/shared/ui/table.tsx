@@ -137,7 +137,11 @@ export function Table<T>({
 
   const move = (event: KeyboardEvent, row: T, index: number): void => {
     if (event.target !== event.currentTarget) return;
-    if (event.key === "Enter" && onOpen !== undefined) onOpen(row);
+    if (event.key === "Enter" && onOpen !== undefined) {
+      // What opens takes the focus: the same press must not reach the button that it lands on, and close it again.
+      event.preventDefault();
+      onOpen(row);
+    }
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -index, End: shown.length };
     const step = steps[event.key];
     if (step === undefined) return;

@@ -19,7 +19,8 @@ export interface SpecDraft {
 export type DraftField = "key" | "minimum" | "maximum" | "longest" | "usual";
 export type DraftFault = "badKey" | "notNumber" | "outOfOrder" | "badLength" | "badUsual";
 
-export const KEY = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,7}$/;
+/** Whoever declares a key does so under `custom.`: all others are the agents' own. */
+export const KEY = /^custom(\.[a-z][a-z0-9_]*){1,7}$/;
 const LONGEST = 4096;
 const USUAL_LENGTH = 256;
 

@@ -92,7 +92,7 @@ export function Applied({ filters, onChoose, onOpen }: Listed) {
       id: "at",
       header: t("appliedAt"),
       enableSorting: false,
-      meta: { width: "12rem", from: 75 },
+      meta: { width: "12rem", from: 60 },
       cell: ({ row: { original } }) => (
         <span className="figures text-ink-soft">
           {original.applied_at === null ? "—" : format.dateTime(Date.parse(original.applied_at))}

@@ -1,10 +1,11 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import type { ReactNode } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { PageHeader } from "@/shared/ui/panel";
+import { LoadingState } from "@/shared/ui/states";
 import { Tabs } from "@/shared/ui/tabs";
 import { readFilters } from "../model/filters";
 import type { ConfigFilters } from "../model/filters";
@@ -12,10 +13,10 @@ import { configTexts } from "../texts";
 import { Applied } from "./applied";
 import { Effective } from "./effective";
 import { Entries } from "./entries";
-import { EntryDetail } from "./entry-detail";
-import { Keys } from "./keys";
-import { NewEntry } from "./new-entry";
 
+const EntryDetail = lazy(() => import("./entry-detail").then((module) => ({ default: module.EntryDetail })));
+const Keys = lazy(() => import("./keys").then((module) => ({ default: module.Keys })));
+const NewEntry = lazy(() => import("./new-entry").then((module) => ({ default: module.NewEntry })));
 const route = getRouteApi("/config");
 
 /** What devices shall hold to: entries by scope, what holds on one device, what is in force where, and the keys. */
@@ -54,9 +55,10 @@ export function Screen(): ReactNode {
           { id: "entries", label: t("tabEntries"), content: <Entries filters={filters} onChoose={choose} onOpen={open} /> },
           { id: "device", label: t("tabDevice"), content: <Effective filters={filters} onChoose={choose} onOpen={open} /> },
           { id: "applied", label: t("tabApplied"), content: <Applied filters={filters} onChoose={choose} onOpen={open} /> },
-          { id: "keys", label: t("tabKeys"), content: <Keys /> },
+          { id: "keys", label: t("tabKeys"), content: <Suspense fallback={<LoadingState />}><Keys /></Suspense> },
         ]}
       />
+      <Suspense>
       {filters.open !== undefined && <EntryDetail key={filters.open} id={filters.open} onClose={() => { open(undefined); }} />}
       {isAdding && (
         <NewEntry
@@ -68,6 +70,7 @@ export function Screen(): ReactNode {
           }}
         />
       )}
+      </Suspense>
     </>
   );
 }

@@ -86,7 +86,7 @@ export function Entries({ filters, onChoose, onOpen }: Listed) {
       id: "by",
       header: t("by"),
       accessorFn: (entry) => nameOf(entry.updated_by, entry.source),
-      meta: { from: 75 },
+      meta: { from: 60 },
       cell: ({ row: { original } }) => <span className="truncate text-ink-soft">{nameOf(original.updated_by, original.source)}</span>,
     },
   ];

@@ -34,7 +34,7 @@ export function usePersonName(): (id: string | null, source: "web" | "desktop") 
   const mayRead = usePermission("users:read");
   const people = query.useQuery("get", "/api/users", { params: { query: { limit: LISTED } } }, { enabled: mayRead });
   return (id, source) => {
-    const known = id === self?.id ? self?.username : people.data?.items.find((person) => person.id === id)?.username;
+    const known = self !== undefined && id === self.id ? self.username : people.data?.items.find((person) => person.id === id)?.username;
     const name = known ?? id?.slice(0, ID_SHOWN) ?? "—";
     return source === "desktop" ? t("byDesktop", { name }) : name;
   };

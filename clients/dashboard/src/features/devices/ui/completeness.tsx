@@ -55,6 +55,8 @@ function Ranges({ deviceId }: { deviceId: string }) {
     ranges.map(([from, to]) => (from === to ? format.number(from ?? 0) : `${format.number(from ?? 0)}–${format.number(to ?? 0)}`)).join(", ");
   const epochs = (asked.data?.epochs ?? []).filter((one) => one.missing + one.lost > 0);
   return (
+    // What scrolls must be reached with the keyboard, to be scrolled by it.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className="mt-3 flex max-h-48 flex-col gap-3 overflow-y-auto border-t border-line pt-3" tabIndex={0} role="group" aria-label={t("missingRanges")}>
       {epochs.map((one) => (
         <div key={one.epoch} className="figures text-sm">

@@ -41,7 +41,6 @@ export function PrintPreview({ path, onClose }: { path: string; onClose: () => v
           icon={<Printer className="size-4" aria-hidden />}
           disabled={page.data === undefined}
           onClick={() => {
-            frame.current?.contentWindow?.focus();
             frame.current?.contentWindow?.print();
           }}
         >

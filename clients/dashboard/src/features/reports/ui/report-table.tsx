@@ -85,6 +85,9 @@ export function ReportTable({ report }: { report: Report }) {
   const width = report.columns.reduce((sum, column) => sum + WIDTHS[column.kind], 0);
   return (
     <div className="flex flex-col gap-4">
+      <p className="figures text-sm text-ink-soft">
+        {t("span", { from: text(report.from, "time"), to: text(report.to, "time"), zone: report.time_zone })}
+      </p>
       <dl className="grid grid-cols-2 gap-3 sm:grid-cols-3 lg:grid-cols-4 xl:grid-cols-6">
         {report.figures.map((figure) => (
           <div key={figure.label} className="rounded-lg border border-line bg-surface px-pad py-2.5 shadow-card">
@@ -95,7 +98,7 @@ export function ReportTable({ report }: { report: Report }) {
       </dl>
       <Panel
         isFlush
-        title={t("span", { from: text(report.from, "time"), to: text(report.to, "time"), zone: report.time_zone })}
+        title={t("rows")}
         actions={<SearchField value={search} onChange={setSearch} />}
       >
         {rows.length === 0 ? (

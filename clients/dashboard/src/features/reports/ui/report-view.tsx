@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Download, Printer } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { api } from "@/shared/api/client";
 import { download } from "@/shared/api/download";
 import type { components } from "@/shared/api/generated/gateway";
@@ -14,8 +14,9 @@ import { asked, pathOf } from "../model/filters";
 import type { Kind, ReportFilters } from "../model/filters";
 import { reportTexts } from "../texts";
 import { Choice } from "./choice";
-import { PrintPreview } from "./print-preview";
 import { ReportTable } from "./report-table";
+
+const PrintPreview = lazy(() => import("./print-preview").then((module) => ({ default: module.PrintPreview })));
 
 export type ReportItem = components["schemas"]["ReportItem"];
 export type Report = components["schemas"]["ReportAnswer"];
@@ -34,7 +35,7 @@ export function ReportView({ kinds, filters, onChoose }: {
   const [printed, setPrinted] = useState<string | undefined>();
   const kind: Kind | undefined = filters.kind ?? kinds.find((one) => one.may_read)?.kind;
   const mayRead = kinds.some((one) => one.kind === kind && one.may_read);
-  const { tab: _tab, ...question } = { ...filters, ...(kind !== undefined && { kind }) };
+  const question = { ...filters, ...(kind !== undefined && { kind }) };
   const report = useQuery({
     queryKey: ["report", question],
     enabled: kind !== undefined && mayRead,
@@ -107,7 +108,7 @@ export function ReportView({ kinds, filters, onChoose }: {
           )}
         </Await>
       )}
-      {printed !== undefined && <PrintPreview path={printed} onClose={() => { setPrinted(undefined); }} />}
+      <Suspense>{printed !== undefined && <PrintPreview path={printed} onClose={() => { setPrinted(undefined); }} />}</Suspense>
     </div>
   );
 }

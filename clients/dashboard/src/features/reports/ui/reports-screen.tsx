@@ -1,15 +1,16 @@
 import { getRouteApi } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import type { ReactNode } from "react";
 import { query } from "@/shared/api/client";
 import { useText } from "@/shared/i18n/messages";
 import { PageHeader } from "@/shared/ui/panel";
-import { Await } from "@/shared/ui/states";
+import { Await, LoadingState } from "@/shared/ui/states";
 import { Tabs } from "@/shared/ui/tabs";
 import { readFilters } from "../model/filters";
 import { reportTexts } from "../texts";
 import { ReportView } from "./report-view";
-import { Schedules } from "./schedules";
 
+const Schedules = lazy(() => import("./schedules").then((module) => ({ default: module.Schedules })));
 const route = getRouteApi("/reports");
 
 /** Reports to look at, to print and to take along, and those that are sent by themselves. */
@@ -41,7 +42,7 @@ export function Screen(): ReactNode {
                   />
                 ),
               },
-              { id: "schedules", label: t("tabSchedules"), content: <Schedules kinds={items} filters={filters} /> },
+              { id: "schedules", label: t("tabSchedules"), content: <Suspense fallback={<LoadingState />}><Schedules kinds={items} filters={filters} /></Suspense> },
             ]}
           />
         )}
