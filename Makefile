@@ -32,7 +32,7 @@ test-fast: build ## Only the tests that need no server: seconds
 	@$(BIN)/pytest -q -m "not slow" --ignore-glob='*/integration/*' --ignore-glob='*/e2e/*'
 
 .PHONY: check
-check: build lint types imports check-lock check-generated check-secrets check-dashboard ## What CI runs before the tests
+check: build lint types imports check-lock check-generated check-secrets check-deploy check-dashboard ## What CI runs before the tests
 
 .PHONY: lint
 lint: $(VENV)/.members
@@ -68,6 +68,17 @@ generate: $(VENV)/.members dashboard ## Write the files made from code: JSON Sch
 .PHONY: check-secrets
 check-secrets: $(VENV)/.members
 	@$(BIN)/python .ci/check_secrets.py
+
+.PHONY: check-deploy
+check-deploy: $(VENV)/.members ## Check compose.yaml and the Dockerfiles; needs no container engine
+	@$(BIN)/docker-compose --profile '*' config -q
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@$(BIN)/hadolint deploy/docker/Dockerfile deploy/docker/dashboard.Dockerfile
+	@$(BIN)/pytest -q deploy/docker/tests
+
+.PHONY: images
+images: ## Build the container images of compose.yaml with Docker, Podman or Buildah
+	@deploy/docker/build_images.sh
 
 .PHONY: format
 format: $(VENV)/.members ## Format and mend what can be mended by itself

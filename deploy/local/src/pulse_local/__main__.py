@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pulse_local.commands import admin, audit, demo, devices, doctor, stack_commands, telemetry
+from pulse_local.commands import admin, audit, compose, demo, devices, doctor, stack_commands, telemetry
 from pulse_local.commands.lazy_group import LazyGroup
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(telemetry.export)
 app.add_typer(devices.app, name="devices")
 app.add_typer(audit.app, name="audit")
 app.add_typer(admin.app, name="admin")
+app.add_typer(compose.app, name="compose")
 
 if __name__ == "__main__":
     app()

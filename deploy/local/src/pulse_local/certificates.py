@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,26 +34,40 @@ class CertificateFiles:
     key: Path
 
 
-def ensure_certificates(directory: Path, owner: SystemUser | None) -> CertificateFiles:
-    """Return the files, made or renewed where they are missing or about to expire."""
+def ensure_certificates(
+    directory: Path, owner: SystemUser | None, public_names: Sequence[str] = ()
+) -> CertificateFiles:
+    """Return the files, made or renewed where they are missing, about to expire or lack one of the public names.
+
+    A public name is a host name or an address, beside those of this machine.
+    """
     files = CertificateFiles(directory / "ca.crt", directory / "server.crt", directory / "server.key")
     authority_key = directory / "ca.key"
     fresh = not (files.authority.exists() and authority_key.exists())
     if fresh:
         _write_authority(files.authority, authority_key)
-    if fresh or not files.key.exists() or _ends_soon(files.certificate):
-        _write_server(files, authority_key)
+    if fresh or not files.key.exists() or not _is_good(files.certificate, public_names):
+        _write_server(files, authority_key, public_names)
     for path in (files.authority, files.certificate):
         give(path, owner, 0o644)
     give(files.key, owner, 0o600)
     return files
 
 
-def _ends_soon(path: Path) -> bool:
+def _is_good(path: Path, public_names: Sequence[str]) -> bool:
     if not path.exists():
-        return True
+        return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    return certificate.not_valid_after_utc - dt.datetime.now(dt.UTC) < _RENEW_BEFORE
+    held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    lasts = certificate.not_valid_after_utc - dt.datetime.now(dt.UTC) >= _RENEW_BEFORE
+    return lasts and all(_general_name(name) in held for name in public_names)
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _write_private(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
@@ -114,15 +129,14 @@ def _write_authority(certificate_path: Path, key_path: Path) -> None:
     certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _write_server(files: CertificateFiles, authority_key_path: Path) -> None:
+def _write_server(files: CertificateFiles, authority_key_path: Path, public_names: Sequence[str]) -> None:
     authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
     authority_key = serialization.load_pem_private_key(authority_key_path.read_bytes(), None)
     if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
         raise TypeError("the authority's key is not of the kind this module writes")
     key = ec.generate_private_key(ec.SECP256R1())
-    hosts = dict.fromkeys(("localhost", socket.gethostname()))
-    addresses = ("127.0.0.1", "::1")
-    names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
+    hosts = dict.fromkeys(("localhost", socket.gethostname(), "127.0.0.1", "::1", *public_names))
+    names = [_general_name(host) for host in hosts]
     certificate = (
         _started(_SERVER_LIFE, key)
         .subject_name(_name("localhost"))

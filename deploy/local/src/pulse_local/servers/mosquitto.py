@@ -147,38 +147,13 @@ class MosquittoServer:
             # Relative to the working directory, which stays reachable whatever happens to the directories above it.
             return path.relative_to(self.data)
 
-        lines = [
-            "per_listener_settings false",
-            "allow_anonymous false",
-            f"plugin {installation.plugin}",
-            f"plugin_opt_config_file {here(self.security_file)}",
-            "acl_file acl.conf",
-            "# Without it a small packet waits 40 ms for the previous one's TCP acknowledgement.",
-            "set_tcp_nodelay true",
-            f"max_queued_messages {MOST_QUEUED_MESSAGES}",
-            f"max_queued_bytes {MOST_QUEUED_BYTES}",
-            f"max_inflight_messages {MOST_IN_FLIGHT}",
-            f"max_packet_size {LARGEST_PACKET}",
-            "persistence true",
-            "persistence_location store/",
-            "autosave_interval 30",
-            "persistent_client_expiration 14d",
-            "log_dest stderr",
-            "log_dest topic",
-            "log_type error",
-            "log_type warning",
-            "log_type notice",
-            "log_timestamp_format %Y-%m-%dT%H:%M:%S%z",
-            "connection_messages true",
-            "sys_interval 10",
-            f"listener {self.port} {LOOPBACK}",
-            f"listener {self.tls_port} {LOOPBACK}",
-            f"cafile {here(certificates.authority)}",
-            f"certfile {here(certificates.certificate)}",
-            f"keyfile {here(certificates.key)}",
-            "tls_version tlsv1.2",
-        ]
-        return "\n".join(lines) + "\n"
+        return broker_configuration(
+            installation.plugin,
+            here(self.security_file),
+            CertificateFiles(here(certificates.authority), here(certificates.certificate), here(certificates.key)),
+            plain=f"{self.port} {LOOPBACK}",
+            tls=f"{self.tls_port} {LOOPBACK}",
+        )
 
     def spec(self) -> ProcessSpec:
         """Run the broker in the foreground."""
@@ -202,6 +177,44 @@ class MosquittoServer:
         except OSError:
             return False
         return answer == _ACCEPTED
+
+
+def broker_configuration(
+    plugin: Path, security_file: Path, certificates: CertificateFiles, *, plain: str, tls: str
+) -> str:
+    """Return mosquitto.conf; `plain` and `tls` are ports, each with an address to listen at unless it is every one."""
+    lines = [
+        "per_listener_settings false",
+        "allow_anonymous false",
+        f"plugin {plugin}",
+        f"plugin_opt_config_file {security_file}",
+        "acl_file acl.conf",
+        "# Without it a small packet waits 40 ms for the previous one's TCP acknowledgement.",
+        "set_tcp_nodelay true",
+        f"max_queued_messages {MOST_QUEUED_MESSAGES}",
+        f"max_queued_bytes {MOST_QUEUED_BYTES}",
+        f"max_inflight_messages {MOST_IN_FLIGHT}",
+        f"max_packet_size {LARGEST_PACKET}",
+        "persistence true",
+        "persistence_location store/",
+        "autosave_interval 30",
+        "persistent_client_expiration 14d",
+        "log_dest stderr",
+        "log_dest topic",
+        "log_type error",
+        "log_type warning",
+        "log_type notice",
+        "log_timestamp_format %Y-%m-%dT%H:%M:%S%z",
+        "connection_messages true",
+        "sys_interval 10",
+        f"listener {plain}",
+        f"listener {tls}",
+        f"cafile {certificates.authority}",
+        f"certfile {certificates.certificate}",
+        f"keyfile {certificates.key}",
+        "tls_version tlsv1.2",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 _DISCONNECT = b"\xe0\x00"
