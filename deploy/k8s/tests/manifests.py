@@ -29,6 +29,9 @@ EVERYTHING = (
     "allowedOrigins=https://other.example.com",
 )
 
+# The C one where it was built: ten times as fast.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Manifest = Mapping[str, Any]
 
 
@@ -59,7 +62,7 @@ def render(size: str | None = None, settings: tuple[str, ...] = ()) -> tuple[Man
     values = [] if size is None else ["--values", str(CHART / f"values-{size}.yaml")]
     done = run_template(*values, *(part for setting in settings for part in ("--set", setting)))
     assert done.returncode == 0, done.stderr
-    return tuple(document for document in yaml.safe_load_all(done.stdout) if document)
+    return tuple(document for document in yaml.load_all(done.stdout, Loader=_Loader) if document)
 
 
 def of_kind(manifests: tuple[Manifest, ...], *kinds: str) -> list[Manifest]:
