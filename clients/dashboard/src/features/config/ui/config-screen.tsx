@@ -59,17 +59,17 @@ export function Screen(): ReactNode {
         ]}
       />
       <Suspense>
-      {filters.open !== undefined && <EntryDetail key={filters.open} id={filters.open} onClose={() => { open(undefined); }} />}
-      {isAdding && (
-        <NewEntry
-          filters={filters}
-          onClose={() => { setAdding(false); }}
-          onOpen={(id) => {
-            setAdding(false);
-            open(id);
-          }}
-        />
-      )}
+        {filters.open !== undefined && <EntryDetail key={filters.open} id={filters.open} onClose={() => { open(undefined); }} />}
+        {isAdding && (
+          <NewEntry
+            filters={filters}
+            onClose={() => { setAdding(false); }}
+            onOpen={(id) => {
+              setAdding(false);
+              open(id);
+            }}
+          />
+        )}
       </Suspense>
     </>
   );

@@ -8,14 +8,14 @@ import { ApiProblem } from "@/shared/api/problem";
 import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { cx } from "@/shared/ui/classes";
-import { Await, EmptyState, ErrorState, useProblemText } from "@/shared/ui/states";
+import { Await, EmptyState, ErrorState, LoadingState, useProblemText } from "@/shared/ui/states";
 import { notify } from "@/shared/ui/toast";
 import { asked, pathOf } from "../model/filters";
 import type { Kind, ReportFilters } from "../model/filters";
 import { reportTexts } from "../texts";
 import { Choice } from "./choice";
-import { ReportTable } from "./report-table";
 
+const ReportTable = lazy(() => import("./report-table").then((module) => ({ default: module.ReportTable })));
 const PrintPreview = lazy(() => import("./print-preview").then((module) => ({ default: module.PrintPreview })));
 
 export type ReportItem = components["schemas"]["ReportItem"];
@@ -103,7 +103,9 @@ export function ReportView({ kinds, filters, onChoose }: {
         <Await asked={report}>
           {(data) => (
             <div aria-busy={report.isPlaceholderData} className={cx(report.isPlaceholderData && "opacity-60")}>
-              <ReportTable report={data} />
+              <Suspense fallback={<LoadingState />}>
+                <ReportTable report={data} />
+              </Suspense>
             </div>
           )}
         </Await>
