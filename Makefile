@@ -25,6 +25,7 @@ demo: build ## The whole product on this machine, fed with its own readings; Ctr
 
 .PHONY: test
 test: build ## Install what is missing and run every test
+	@clients/dashboard/scripts/install_chromium.sh
 	@$(BIN)/pytest -q
 
 .PHONY: test-fast

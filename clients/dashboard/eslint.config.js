@@ -26,6 +26,8 @@ export default tseslint.config(
       // There is no compiler here that could be misled by the table library.
       "react-hooks/incompatible-library": "off",
       "@typescript-eslint/no-confusing-void-expression": "off",
+      // What scrolls must be reachable by the keyboard.
+      "jsx-a11y/no-noninteractive-tabindex": ["error", { tags: [], roles: ["tabpanel", "region"] }],
     },
   },
   {

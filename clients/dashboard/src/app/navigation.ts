@@ -1,4 +1,4 @@
-import { Bell, Gauge, RefreshCw, Router, ScrollText, SquareTerminal, Users } from "lucide-react";
+import { Bell, ChartSpline, FileChartColumn, Gauge, RefreshCw, Router, ScrollText, SlidersHorizontal, SquareTerminal, Users } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
 import { lazy } from "react";
 import type { ComponentType } from "react";
@@ -23,6 +23,9 @@ export const DESTINATIONS: readonly Destination[] = [
   { to: "/devices", text: "devices", icon: Router, permission: "devices:read", group: "operate" },
   { to: "/alerts", text: "alerts", icon: Bell, permission: "alerts:read", group: "operate", badge: OpenAlarms },
   { to: "/commands", text: "commands", icon: SquareTerminal, permission: "commands:read", group: "operate" },
+  { to: "/history", text: "history", icon: ChartSpline, permission: "telemetry:read", group: "operate" },
+  { to: "/reports", text: "reports", icon: FileChartColumn, permission: "reports:read", group: "operate" },
+  { to: "/config", text: "config", icon: SlidersHorizontal, permission: "config:read", group: "administer" },
   { to: "/users", text: "users", icon: Users, permission: "users:read", group: "administer" },
   { to: "/sync", text: "sync", icon: RefreshCw, permission: "sync:read", group: "administer" },
   { to: "/audit", text: "audit", icon: ScrollText, permission: "audit:read", group: "administer" },

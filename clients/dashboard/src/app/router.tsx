@@ -2,7 +2,10 @@ import { createRootRoute, createRoute, createRouter } from "@tanstack/react-rout
 import { readFilters as readAlertFilters } from "@/features/alerts/model/filters";
 import { readFilters as readAuditFilters } from "@/features/audit/model/filters";
 import { readFilters as readCommandFilters } from "@/features/commands/model/filters";
+import { readFilters as readConfigFilters } from "@/features/config/model/filters";
 import { readSearch as readDashboardSearch } from "@/features/dashboard/model/search";
+import { readFilters as readHistoryFilters } from "@/features/history/model/filters";
+import { readFilters as readReportFilters } from "@/features/reports/model/filters";
 import { readFilters as readSyncFilters } from "@/features/sync/model/filters";
 import { readFilters as readUserFilters } from "@/features/users/model/filters";
 import { ErrorState } from "@/shared/ui/states";
@@ -40,6 +43,24 @@ const routes = [
     path: "/commands",
     validateSearch: readCommandFilters,
     component: screen("commands:read", () => import("@/features/commands/ui/commands-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/history",
+    validateSearch: readHistoryFilters,
+    component: screen("telemetry:read", () => import("@/features/history/ui/history-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/reports",
+    validateSearch: readReportFilters,
+    component: screen("reports:read", () => import("@/features/reports/ui/reports-screen")),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/config",
+    validateSearch: readConfigFilters,
+    component: screen("config:read", () => import("@/features/config/ui/config-screen")),
   }),
   createRoute({
     getParentRoute: () => root,

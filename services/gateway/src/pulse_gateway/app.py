@@ -38,6 +38,7 @@ from pulse_gateway.domain.refusal import Farewell
 from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import StreamId
 from pulse_gateway.domain.summary import PartState
+from pulse_gateway.http.completeness_routes import completeness_router
 from pulse_gateway.http.dashboard_routes import dashboard_router
 from pulse_gateway.http.export_job_routes import export_job_router
 from pulse_gateway.http.export_routes import export_router
@@ -53,6 +54,7 @@ from pulse_gateway.http.telemetry_routes import telemetry_router
 from pulse_gateway.messaging.live_feeds import live_feeds
 from pulse_gateway.messaging.part_probes import PartProbes, Probe, http_probe
 from pulse_gateway.settings import GatewaySettings
+from pulse_gateway.storage.completeness import PostgresCompletenessReader
 from pulse_gateway.storage.export_copy import PostgresExportCopy
 from pulse_gateway.storage.export_jobs import PostgresExportStore
 from pulse_gateway.storage.history_pages import PostgresHistoryReader
@@ -241,6 +243,7 @@ def _own(settings: GatewaySettings, stores: Stores, desk: Desk, published: Postg
         personal_router(dashboards, KeepPreferences(personal, clock)),
         report_router(make_report, directory, state, trail, clock),
         schedule_router(schedules, directory, state, is_mail_configured=settings.mail_server is not None),
+        completeness_router(state, directory, PostgresCompletenessReader(stores.pool)),
         history_router(state, directory, (PostgresHistoryReader(stores.history_pool), series), trail, clock),
         export_router(state, directory, (series, export_copy), trail, clock),
         export_job_router(state, directory, keep_exports, trail, clock),

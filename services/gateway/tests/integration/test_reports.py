@@ -164,6 +164,24 @@ async def test_completeness_is_of_what_the_device_numbered(world, plant) -> None
     assert second["completeness_percent"] is None
 
 
+async def test_the_ranges_that_are_missing_are_told_to_whoever_may_see_the_device(world, plant) -> None:
+    mine, _ = plant
+    await world.db.execute(
+        "insert into telemetry.stream (client_id, epoch, received, lost, head_seq)"
+        " values ('pump-1', 1, '{[1,8),[10,11)}', '{[9,10)}', 10)"
+    )
+    async with world.gateway() as gateway, gateway.http(mine) as http:
+        found = await http.get("/api/telemetry/completeness/pump-1")
+        none = await http.get("/api/telemetry/completeness/pump-2")
+        hidden = await http.get("/api/telemetry/completeness/secret-1")
+    assert found.json()["epochs"] == [
+        {"epoch": 1, "highest": 10, "received": 8, "missing": 1, "lost": 1,
+         "missing_ranges": [[8, 8]], "lost_ranges": [[9, 9]]}
+    ]  # fmt: skip
+    assert none.json() == {"device_id": "pump-2", "epochs": []}
+    assert hidden.status_code == 404
+
+
 async def test_metrics_are_told_by_period_of_the_readers_zone(world, plant) -> None:
     mine, _ = plant
     # 23:59:50 in Berlin: ten readings of one day, ten of the next.

@@ -74,7 +74,7 @@ function Frame() {
         <div className="relative flex h-full min-w-0 grow items-center">
           <Button
             tone="quiet"
-            className="hidden w-full max-w-80 justify-start border border-line text-ink-faint md:inline-flex"
+            className="w-full max-w-80 justify-start border border-line text-ink-faint max-md:hidden"
             icon={<Search className="size-4" aria-hidden />}
             onClick={() => { setOpen("palette"); }}
           >
@@ -83,8 +83,11 @@ function Frame() {
           </Button>
           <ConnectionBanner />
         </div>
+        <span className="md:hidden">
+          <IconButton label={t("commands")} icon={<Search className="size-4" aria-hidden />} onClick={() => { setOpen("palette"); }} />
+        </span>
         <ConnectionMark />
-        <IconButton label={t("help")} icon={<CircleHelp className="size-4" aria-hidden />} className="hidden sm:inline-flex" onClick={() => { setOpen("help"); }} />
+        <IconButton label={t("help")} icon={<CircleHelp className="size-4" aria-hidden />} className="max-sm:hidden" onClick={() => { setOpen("help"); }} />
         <Suspense fallback={<span className="w-control" />}>
           <AccountMenu />
         </Suspense>

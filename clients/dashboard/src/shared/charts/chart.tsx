@@ -40,6 +40,12 @@ export interface ChartProps {
 
 const SYNC = "page";
 const PALETTE = 8;
+const DAY = 86_400_000;
+
+function isMidnight(at: number): boolean {
+  const time = new Date(at);
+  return time.getHours() === 0 && time.getMinutes() === 0 && time.getSeconds() === 0;
+}
 
 function cssColor(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -103,7 +109,8 @@ export function Chart({ lines, window: wanted, label, style = "line", yMin, yMax
         legend: { show: false },
         padding: [8, 8, 0, 0],
         cursor: {
-          sync: { key: sync, setSeries: false },
+          // The pointer is shared; what is dragged over concerns this chart alone.
+          sync: { key: sync, setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
           drag: { x: true, y: false, setScale: false, dist: 6 },
           points: { size: 7 },
           y: false,
@@ -119,7 +126,11 @@ export function Chart({ lines, window: wanted, label, style = "line", yMin, yMax
         },
         axes: [
           { stroke: muted, grid: { show: false }, ticks: { show: false }, font, size: 26, gap: 4,
-            values: (_plot, splits) => splits.map((at) => format.time(at)), space: 90 },
+            values: (_plot, splits) => {
+              const { from, to } = windowNow();
+              // In more than a day, midnight says which one begins.
+              return splits.map((at) => (to - from > DAY && isMidnight(at) ? format.date(at) : format.time(at)));
+            }, space: 90 },
           { stroke: muted, grid, ticks: { show: false }, font, size: 48, gap: 6,
             values: (_plot, splits) => splits.map((value) => (Math.abs(value) >= 10_000 ? format.compact(value) : format.reading(value))) },
         ],
@@ -131,7 +142,8 @@ export function Chart({ lines, window: wanted, label, style = "line", yMin, yMax
               label: line.name,
               stroke: color,
               width: 1.75,
-              spanGaps: true,
+              // What one series has not at another's moment is undefined, and spanned; only the gaps below break a line.
+              spanGaps: false,
               points: { show: style === "points", size: 4 },
               gaps: (chart) => {
                 const window = windowNow();

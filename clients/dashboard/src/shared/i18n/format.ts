@@ -11,7 +11,7 @@ const DAY = 24 * HOUR;
 export interface Format {
   number(value: number, digits?: number): string;
   /** A reading: as many digits as say something, always the same number for one magnitude. */
-  reading(value: number): string;
+  reading(value: number, isFractional?: boolean): string;
   compact(value: number): string;
   bytes(value: number): string;
   percent(ratio: number): string;
@@ -47,8 +47,8 @@ function build(language: Language): Format {
     new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
   return {
     number: (value, digits = 0) => withDigits(digits).format(value),
-    reading: (value) => {
-      if (Number.isInteger(value)) return withDigits(0).format(value);
+    reading: (value, isFractional = false) => {
+      if (!isFractional && Number.isInteger(value)) return withDigits(0).format(value);
       const size = Math.abs(value);
       return withDigits(size >= 1_000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3).format(value);
     },

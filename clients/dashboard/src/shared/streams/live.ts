@@ -22,6 +22,8 @@ import type { ConfigEntry, DesktopSync, LiveDevice, SystemSummary } from "./shap
 const LATEST_MS = 250;
 const RAW_MS = 50;
 const KEEP_EVERY_MS = 10_000;
+/** The first snapshots are there by then; a visit of a few seconds leaves something too. */
+const KEEP_FIRST_MS = 2_000;
 /** The clock on the wall may be behind: a session that was just refused is asked about once, not in a circle. */
 const ASK_AGAIN_AFTER_MS = 30_000;
 
@@ -105,6 +107,7 @@ function keepState(userId: string): void {
 export function followSession(): void {
   let userId: string | undefined;
   let askedAt = 0;
+  let keptFor = 0;
 
   const follow = (): void => {
     const state = useSession.getState();
@@ -114,18 +117,27 @@ export function followSession(): void {
       userId = user?.id;
       if (userId !== undefined) void showKept(userId);
     }
-    if (state.kind === "open" && live.connection.get().phase === "idle") live.start();
-    else if (state.kind === "closed") live.stop();
+    // Also while nobody answers: the line is tried again and again, and its token is asked for when it is up.
+    if (state.kind === "closed") live.stop();
+    else if (user !== undefined && live.connection.get().phase === "idle") live.start();
   };
   useSession.subscribe(follow);
   follow();
+
+  const keepNow = (): void => {
+    if (userId !== undefined && live.connection.get().opened > 0) keepState(userId);
+  };
 
   onToken((token) => {
     live.renewToken(token);
   });
 
   live.connection.subscribe(() => {
-    const { phase, user, stop } = live.connection.get();
+    const { phase, user, stop, opened } = live.connection.get();
+    if (phase === "open" && opened !== keptFor) {
+      keptFor = opened;
+      setTimeout(keepNow, KEEP_FIRST_MS);
+    }
     const state = useSession.getState();
     if (phase === "open" && user !== undefined && state.kind === "open") {
       const held = [...state.user.permissions].sort().join();
@@ -144,9 +156,6 @@ export function followSession(): void {
     }
   });
 
-  const keepNow = (): void => {
-    if (userId !== undefined && live.connection.get().phase === "open") keepState(userId);
-  };
   setInterval(keepNow, KEEP_EVERY_MS);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") keepNow();

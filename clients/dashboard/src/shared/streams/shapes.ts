@@ -53,9 +53,8 @@ export interface DesktopSync {
   readonly error: string | null;
 }
 
-/** `config`, by `scope/target/key`. */
+/** `config`, by `scope/target/key`, with nothing between the slashes for all. */
 export interface ConfigEntry {
-  readonly id: string;
   readonly scope: "all" | "group" | "device";
   readonly target: string;
   readonly key: string;

@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
+import { useRef } from "react";
 import type { ReactNode } from "react";
 import { useText } from "../i18n/messages";
 import { IconButton } from "./button";
@@ -26,6 +27,7 @@ const WIDTHS = {
 /** Something to answer before going on; `side` slides in beside what it is about. */
 export function Dialog({ isOpen, onClose, title, description, children, actions, width = "narrow" }: DialogProps) {
   const t = useText(uiTexts);
+  const before = useRef<Element | null>(null);
   return (
     <Radix.Root
       open={isOpen}
@@ -37,6 +39,13 @@ export function Dialog({ isOpen, onClose, title, description, children, actions,
         <Radix.Overlay className="fixed inset-0 z-40 bg-[oklch(0.15_0.02_250/0.5)]" />
         <Radix.Content
           {...(description === undefined ? { "aria-describedby": undefined } : {})}
+          onOpenAutoFocus={() => {
+            before.current = document.activeElement;
+          }}
+          onCloseAutoFocus={() => {
+            // Nothing of the library's opened it: the focus goes back to where it was, not to the top of the page.
+            if (before.current instanceof HTMLElement) before.current.focus();
+          }}
           className={cx(
             "fixed z-50 flex max-h-dvh flex-col border border-line bg-surface text-ink shadow-high outline-none",
             WIDTHS[width],

@@ -23,7 +23,7 @@ export function KpiCard({ label, value, note, icon, className, isStale = false }
           {icon}
         </span>
       </div>
-      <div data-freshness={isStale ? "stale" : "fresh"} className="figures truncate text-2xl font-semibold tracking-tight">
+      <div data-freshness={isStale ? "stale" : "fresh"} className="figures truncate text-xl font-semibold @min-[10rem]:text-2xl tracking-tight">
         {value}
       </div>
       <div className="figures min-h-4 truncate text-xs text-ink-faint">{note}</div>

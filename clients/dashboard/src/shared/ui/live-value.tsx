@@ -8,10 +8,11 @@ import { cx } from "./classes";
 import { uiTexts } from "./texts";
 
 /** How a reading is written: figures of one width, On and Off, or the text itself. */
-export function useReadingText(): (value: MetricValue) => string {
+export function useReadingText(): (value: MetricValue, isFractional?: boolean) => string {
   const format = useFormat();
   const t = useText(uiTexts);
-  return (value) => (typeof value === "number" ? format.reading(value) : typeof value === "boolean" ? t(value ? "on" : "off") : value);
+  return (value, isFractional) =>
+    (typeof value === "number" ? format.reading(value, isFractional) : typeof value === "boolean" ? t(value ? "on" : "off") : value);
 }
 
 /** What has to be said about a value beside itself; nothing while it is fresh. */
@@ -58,7 +59,7 @@ export function LiveValue({ deviceId, metric, unit, className, isNoteBelow = fal
   return (
     <span className={cx("inline-flex min-w-0 gap-x-2", isNoteBelow ? "flex-col" : "flex-wrap items-baseline")}>
       <span data-freshness={freshness} className={cx("figures truncate transition-[filter,opacity]", className)}>
-        {sample === undefined || freshness === "offline" ? t("notShown") : reading(sample.value)}
+        {sample === undefined || freshness === "offline" ? t("notShown") : reading(sample.value, sample.isFractional)}
         {unit !== undefined && sample !== undefined && freshness !== "offline" && (
           <span className="ml-1 text-[0.6em] font-medium text-ink-faint">{unit}</span>
         )}

@@ -12,6 +12,8 @@ export interface Pick {
 
 /** With more than so many one searches. */
 const SEARCHED_FROM = 8;
+/** More than so many nobody scrolls through: the rest is found by searching. */
+const SHOWN = 200;
 
 /** Any number of some things, each with a check box; with many, a search. */
 export function PickList({ label, hint, error, picks, chosen, onChange }: {
@@ -46,7 +48,7 @@ export function PickList({ label, hint, error, picks, chosen, onChange }: {
       )}
       <div className="flex max-h-44 flex-col overflow-y-auto rounded-md border border-line px-3 py-1.5">
         {shown.length === 0 && <p className="text-sm text-ink-faint">{t("noRows")}</p>}
-        {shown.map((pick) => (
+        {shown.slice(0, SHOWN).map((pick) => (
           <div key={pick.id} className="flex items-center gap-3">
             <Checkbox
               label={pick.label}
@@ -60,6 +62,7 @@ export function PickList({ label, hint, error, picks, chosen, onChange }: {
             {pick.note}
           </div>
         ))}
+        {shown.length > SHOWN && <p className="py-1 text-xs text-ink-soft">{t("moreToSearch", { count: shown.length - SHOWN })}</p>}
       </div>
       {hint !== undefined && <p className="text-xs text-ink-faint">{hint}</p>}
       {error !== undefined && (

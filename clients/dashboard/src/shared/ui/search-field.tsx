@@ -7,7 +7,7 @@ import { uiTexts } from "./texts";
 export function SearchField({ value, onChange, label }: { value: string; onChange: (text: string) => void; label?: string }) {
   const t = useText(uiTexts);
   return (
-    <div className="relative w-full max-w-72 min-w-40">
+    <div className="relative w-64 max-w-full">
       <Search className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-ink-faint" aria-hidden />
       <Input
         type="search"

@@ -137,7 +137,11 @@ export function Table<T>({
 
   const move = (event: KeyboardEvent, row: T, index: number): void => {
     if (event.target !== event.currentTarget) return;
-    if (event.key === "Enter" && onOpen !== undefined) onOpen(row);
+    if (event.key === "Enter" && onOpen !== undefined) {
+      // What opens takes the focus: the same press must not reach the button that it lands on, and close it again.
+      event.preventDefault();
+      onOpen(row);
+    }
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -index, End: shown.length };
     const step = steps[event.key];
     if (step === undefined) return;
@@ -162,7 +166,7 @@ export function Table<T>({
   };
 
   return (
-    <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 text-sm">
+    <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 overflow-x-auto text-sm">
       <div role="rowgroup">
         <div role="row" aria-rowindex={1} className="flex h-row border-b border-line bg-sunken/60 text-xs font-medium text-ink-soft">
           {columns.map((column) => {
@@ -172,8 +176,8 @@ export function Table<T>({
             return (
               <div
                 key={id}
-                role="columnheader"
-                aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : "none"}
+                role={column.header === undefined ? "gridcell" : "columnheader"}
+                aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : undefined}
                 className={cellClass(column.meta)}
                 style={style(column.meta)}
               >

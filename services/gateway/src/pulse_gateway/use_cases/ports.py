@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from pulse_chassis.principal import Principal
 from pulse_contracts.audit import AuditOutcome, AuditResource
 from pulse_contracts.streams import ConfigChanged, DesktopSyncChanged, DeviceRegistration, DeviceStatus
+from pulse_gateway.domain.completeness import EpochCompleteness
 from pulse_gateway.domain.history import HistoryPage, HistoryQuery
 from pulse_gateway.domain.scope import Rights
 from pulse_gateway.domain.summary import StorageState
@@ -85,4 +86,12 @@ class HistoryReader(Protocol):
 
     async def read_page(self, query: HistoryQuery) -> HistoryPage:
         """Return one page in order. Raises UnavailableError."""
+        ...
+
+
+class CompletenessReader(Protocol):
+    """What ingest publishes of a device's numbered readings."""
+
+    async def epochs(self, device_id: str, limit: int) -> Sequence[EpochCompleteness]:
+        """Return the newest epochs of a device, the newest first. Raises UnavailableError."""
         ...

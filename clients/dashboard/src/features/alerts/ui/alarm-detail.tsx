@@ -38,7 +38,8 @@ const REASONS = {
 /** All of one alarm beside the list, as it goes on, and what can be done with it. */
 export function AlarmDetail({ alarmId, onClose }: { alarmId: string; onClose: () => void }) {
   const t = useText(alertTexts);
-  const alarm = query.useQuery("get", PATH, { params: { path: { alarm_id: alarmId } } });
+  // What was told while nobody looked is not known here: it is read anew each time it is opened.
+  const alarm = query.useQuery("get", PATH, { params: { path: { alarm_id: alarmId } } }, { staleTime: 0 });
   useRefetchOn("alerts", PATH);
   return (
     <Dialog isOpen onClose={onClose} width="side" title={alarm.data?.rule_name ?? t("title")}>
@@ -140,7 +141,7 @@ function StepLine({ step, alarm }: { step: Step; alarm: Detail }) {
         {t("by", { name: step.actor?.username ?? t("service"), time: format.dateTime(Date.parse(step.at)) })}
         {step.value !== null && ` · ${reading(step.value)}`}
       </p>
-      {step.reason !== null && (
+      {step.kind === "cleared" && step.reason !== null && (
         <p className="text-xs text-ink-soft">
           <Reason reason={step.reason} />
         </p>

@@ -43,6 +43,8 @@ export function AlarmList({ filters }: { filters: AlertFilters }) {
       return data;
     },
     getNextPageParam: (last) => last.next_cursor,
+    // What was told while another tab was open is not known here.
+    staleTime: 0,
   });
   useRefetchOn("alerts", PATH);
   return (
@@ -110,11 +112,11 @@ function Filters({ filters }: { filters: AlertFilters }) {
             <option value="only">{t("lateOnly")}</option>
             <option value="none">{t("lateNone")}</option>
           </Select>
-          <label className="flex items-center gap-2 text-sm text-ink-soft">
+          <label className="flex items-center gap-2 text-sm whitespace-nowrap text-ink-soft">
             {t("from")}
             <Input type="datetime-local" className="w-auto" value={filters.from ?? ""} onChange={(event) => { choose({ from: event.target.value }); }} />
           </label>
-          <label className="flex items-center gap-2 text-sm text-ink-soft">
+          <label className="flex items-center gap-2 text-sm whitespace-nowrap text-ink-soft">
             {t("to")}
             <Input type="datetime-local" className="w-auto" value={filters.to ?? ""} onChange={(event) => { choose({ to: event.target.value }); }} />
           </label>
@@ -190,7 +192,7 @@ function Rows({ items, isActive, isFiltered, older }: {
         cell: ({ row: { original } }) => (
           <span className="flex min-w-0 items-center gap-2">
             <span className={cx("truncate", original.state === "active" && "font-medium")}>{original.message}</span>
-            <ExtraMarks alarm={original} />
+            <ExtraMarks alarm={original} isShort />
           </span>
         ),
       },

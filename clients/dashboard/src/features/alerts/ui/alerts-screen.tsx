@@ -9,16 +9,16 @@ import { Tabs } from "@/shared/ui/tabs";
 import { readFilters, TABS } from "../model/filters";
 import type { Tab } from "../model/filters";
 import { alertTexts } from "../texts";
-import { AlarmDetail } from "./alarm-detail";
 import { AlarmList } from "./alarm-list";
 
 const route = getRouteApi("/alerts");
+const AlarmDetail = lazy(() => import("./alarm-detail").then((module) => ({ default: module.AlarmDetail })));
 const Rules = lazy(() => import("./rules/rules").then((module) => ({ default: module.Rules })));
 const Channels = lazy(() => import("./channels/channels").then((module) => ({ default: module.Channels })));
 const LABELS = { active: "tabActive", history: "tabHistory", rules: "tabRules", channels: "tabChannels" } as const;
 
 /** What is wrong now and what was; the rules that say so, and the channels that tell people. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(alertTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();
@@ -48,11 +48,13 @@ export function Screen() {
         }))}
       />
       {filters.open !== undefined && (
-        <AlarmDetail
-          key={filters.open}
-          alarmId={filters.open}
-          onClose={() => void navigate({ to: "/alerts", search: (before) => readFilters({ ...before, open: undefined }) })}
-        />
+        <Suspense fallback={null}>
+          <AlarmDetail
+            key={filters.open}
+            alarmId={filters.open}
+            onClose={() => void navigate({ to: "/alerts", search: (before) => readFilters({ ...before, open: undefined }) })}
+          />
+        </Suspense>
       )}
     </>
   );

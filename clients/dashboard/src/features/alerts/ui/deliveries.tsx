@@ -20,7 +20,10 @@ export function Deliveries({ alarmId }: { alarmId: string }) {
     "get",
     PATH,
     { params: { path: { alarm_id: alarmId } } },
-    { refetchInterval: ({ state }) => (state.data?.items.some((item) => isOnItsWay(item.state)) === true ? ASKED_EVERY_MS : false) },
+    {
+      staleTime: 0,
+      refetchInterval: ({ state }) => (state.data?.items.some((item) => isOnItsWay(item.state)) === true ? ASKED_EVERY_MS : false),
+    },
   );
   useRefetchOn("alerts", PATH);
   return (

@@ -19,12 +19,18 @@ export function StateMark({ state }: { state: AlarmState }) {
 }
 
 /** What else must be known of an alarm at first sight: that it is late, that nobody is told of it. */
-export function ExtraMarks({ alarm }: { alarm: Pick<Alarm, "is_late" | "shelved_until"> }) {
+export function ExtraMarks({ alarm, isShort = false }: {
+  alarm: Pick<Alarm, "is_late" | "shelved_until" | "state">;
+  /** In a list: a shelf matters there while the alarm stands. */
+  isShort?: boolean;
+}) {
   const t = useText(alertTexts);
   const isQuiet = useFromNow((now) => isShelved(alarm, now));
+  // A narrow list has room for the shape alone; a reader is told the word all the same.
+  const word = isShort ? "sr-only @min-[45rem]:not-sr-only" : undefined;
   const marks: ReactNode[] = [];
-  if (alarm.is_late) marks.push(<Badge key="late" tone="mute">{t("late")}</Badge>);
-  if (isQuiet) marks.push(<Badge key="shelved" tone="info">{t("shelved")}</Badge>);
+  if (alarm.is_late) marks.push(<Badge key="late" tone="mute"><span className={word}>{t("late")}</span></Badge>);
+  if (isQuiet && !(isShort && alarm.state === "cleared")) marks.push(<Badge key="shelved" tone="info"><span className={word}>{t("shelved")}</span></Badge>);
   return marks.length === 0 ? null : <span className="inline-flex shrink-0 gap-1.5">{marks}</span>;
 }
 

@@ -28,7 +28,7 @@ const PAGE = 100;
 const TYPING_MS = 350;
 
 /** Who did what: filtered, page by page, with each entry's detail beside it. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(auditTexts);
   const filters = route.useSearch();
   const problemText = useProblemText();
@@ -135,7 +135,7 @@ function Filters({ filters }: { filters: AuditFilters }) {
   });
   return (
     <Panel className="mb-4">
-      <div className="grid items-end gap-3 sm:grid-cols-2 lg:grid-cols-3 xl:grid-cols-6">
+      <div className="grid grid-cols-1 items-end gap-3 sm:grid-cols-2 lg:grid-cols-3 xl:grid-cols-6">
         <Field label={t("actor")}>{(control) => <Input {...control} {...typed("actor")} placeholder={t("actorHint")} />}</Field>
         <Field label={t("action")}>{(control) => <Input {...control} {...typed("action")} placeholder={t("actionHint")} />}</Field>
         <Field label={t("resource")}>{(control) => <Input {...control} {...typed("resource")} placeholder={t("resourceHint")} />}</Field>
@@ -177,7 +177,7 @@ function Entries({ entries, isFiltered, older }: { entries: readonly AuditItem[]
       id: "at",
       header: t("at"),
       enableSorting: false,
-      meta: { width: "11.5rem" },
+      meta: { width: "11.5rem", from: 30 },
       cell: ({ row: { original } }) => <span className="figures text-ink-soft">{format.dateTime(Date.parse(original.at))}</span>,
     },
     {
@@ -185,7 +185,12 @@ function Entries({ entries, isFiltered, older }: { entries: readonly AuditItem[]
       header: t("actor"),
       enableSorting: false,
       cell: ({ row: { original } }) => (
-        <span className="truncate font-medium">{original.actor.name ?? original.actor.id ?? t("anonymous")}</span>
+        <span className="min-w-0 truncate">
+          <span className="font-medium">{original.actor.name ?? original.actor.id ?? t("anonymous")}</span>
+          <span className="figures block truncate text-xs text-ink-soft @min-[30rem]:hidden">
+            {original.action}, {format.time(Date.parse(original.at))}
+          </span>
+        </span>
       ),
     },
     {

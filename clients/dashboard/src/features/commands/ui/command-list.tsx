@@ -84,7 +84,7 @@ function Filters({ filters }: { filters: CommandFilters }) {
       <Select
         aria-label={t("device")}
         value={filters.device ?? ""}
-        className="w-auto max-w-64"
+        isInline className="max-w-64"
         onChange={(event) => {
           choose({ device: event.target.value });
         }}
@@ -97,7 +97,7 @@ function Filters({ filters }: { filters: CommandFilters }) {
       <Select
         aria-label={t("state")}
         value={filters.state ?? ""}
-        className="w-auto"
+        isInline
         onChange={(event) => {
           choose({ state: event.target.value });
         }}
@@ -154,7 +154,7 @@ function Rows({ items, isFiltered, older }: { items: readonly CommandItem[]; isF
       id: "state",
       header: t("state"),
       enableSorting: false,
-      meta: { width: "12rem" },
+      meta: { width: "10rem" },
       cell: ({ row: { original } }) => <State state={original.state} progress={original.progress} name={original.name} />,
     },
     {

@@ -1,6 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Send } from "lucide-react";
-import { useState } from "react";
+import { Suspense, lazy, useState } from "react";
+import type { ReactNode } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { PageHeader } from "@/shared/ui/panel";
@@ -10,12 +11,13 @@ import { commandTexts } from "../texts";
 import { CommandDetail } from "./command-detail";
 import { CommandList } from "./command-list";
 import { Refusals } from "./refusals";
-import { SendCommand } from "./send-command";
 
 const route = getRouteApi("/commands");
+/** Loaded when somebody sends: most only look. */
+const SendCommand = lazy(async () => ({ default: (await import("./send-command")).SendCommand }));
 
 /** What was sent to devices and what became of it, live; and the way to send more. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(commandTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();
@@ -54,16 +56,18 @@ export function Screen() {
         />
       )}
       {isSending && (
-        <SendCommand
-          {...(filters.device === undefined ? {} : { deviceId: filters.device })}
-          onClose={() => {
-            setSending(false);
-          }}
-          onShow={(batch) => {
-            setSending(false);
-            void navigate({ to: "/commands", search: { batch } });
-          }}
-        />
+        <Suspense>
+          <SendCommand
+            {...(filters.device === undefined ? {} : { deviceId: filters.device })}
+            onClose={() => {
+              setSending(false);
+            }}
+            onShow={(batch) => {
+              setSending(false);
+              void navigate({ to: "/commands", search: { batch } });
+            }}
+          />
+        </Suspense>
       )}
     </>
   );

@@ -2,6 +2,7 @@ import { api, query, queryClient } from "@/shared/api/client";
 import type { DashboardAnswer, DashboardBody, ShownDashboard } from "../model/document";
 
 const LIST = ["get", "/api/dashboards"] as const;
+const ONE = ["get", "/api/dashboards/{dashboard_id}"] as const;
 
 /** One's own dashboards by name. */
 export function useDashboards() {
@@ -20,7 +21,7 @@ export function useDashboard(id: string | undefined) {
 
 async function readAgain(): Promise<void> {
   await queryClient.invalidateQueries({ queryKey: LIST });
-  await queryClient.invalidateQueries({ queryKey: ["get", "/api/dashboards/{dashboard_id}"] });
+  await queryClient.invalidateQueries({ queryKey: [...ONE] });
 }
 
 /** Keep a dashboard: a new one if it has no id. Rejects with ApiProblem, 412 when it was changed elsewhere meanwhile. */
@@ -38,8 +39,10 @@ export async function saveDashboard(shown: ShownDashboard): Promise<DashboardAns
           params: { path: { dashboard_id: shown.id }, header: { "If-Match": `"${String(shown.version)}"` } },
           body,
         });
-  await readAgain();
   if (data === undefined) throw new Error("the dashboard was kept without an answer");
+  // It is known already: nothing goes blank while it is read again.
+  queryClient.setQueryData([...ONE, { params: { path: { dashboard_id: data.id } } }], data);
+  await readAgain();
   return data;
 }
 

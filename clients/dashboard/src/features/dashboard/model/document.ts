@@ -25,7 +25,7 @@ export interface ShownDashboard {
 
 export function shownOf(answer: DashboardAnswer): ShownDashboard {
   const { id, name, version, widgets = [], layouts = {} } = answer;
-  return { id, name, version, isDefault: answer.is_default, widgets, layouts: layouts as Layouts };
+  return { id, name, version, isDefault: answer.is_default, widgets, layouts };
 }
 
 /** The device and metric pairs that a widget shows. */

@@ -1,9 +1,10 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import type { ReactNode } from "react";
 import { ApiProblem } from "@/shared/api/problem";
 import { setPaused, usePaused } from "@/shared/charts/paused";
 import { useText } from "@/shared/i18n/messages";
-import { useLatestWanted, useStates } from "@/shared/streams/hooks";
+import { useLatestWanted, useStates, useTrust } from "@/shared/streams/hooks";
 import { telemetry } from "@/shared/streams/live";
 import { Button } from "@/shared/ui/button";
 import { PageHeader } from "@/shared/ui/panel";
@@ -18,6 +19,7 @@ import { dashboardTexts } from "../texts";
 import { DashboardActions } from "./dashboard-actions";
 import { GridView } from "./grid-view";
 import { useGrid } from "./use-grid";
+import { useKeptDashboard } from "./use-kept-dashboard";
 
 const Editor = lazy(() => import("./dashboard-editor").then((module) => ({ default: module.DashboardEditor })));
 const route = getRouteApi("/");
@@ -28,15 +30,19 @@ const STARTER_DEVICES = 8;
 const STARTER_WAIT_MS = 1_500;
 
 /** What matters, at a glance: one's own dashboards, or a first one made of what the devices send. */
-export function Screen() {
+export function Screen(): ReactNode {
   const list = useDashboards();
   const { dashboard: asked } = route.useSearch();
   const items = list.data?.items;
   const chosen = items?.find((item) => item.id === asked) ?? items?.find((item) => item.is_default) ?? items?.[0];
   const found = useDashboard(chosen?.id);
-  if (chosen !== undefined && found.data !== undefined) return <Shown key={chosen.id} dashboard={shownOf(found.data)} />;
-  // Without a connection there still is something to show: what was seen last, in the usual places.
-  const isOut = list.error instanceof ApiProblem && list.error.isUnreachable;
+  const kept = useKeptDashboard(found.data);
+  // Without an answer there still is something to show: what was seen last, in the usual places.
+  const isOut = useTrust() === "silent" && items === undefined;
+  const answer = found.data ?? (items === undefined || chosen !== undefined ? kept : undefined);
+  if (answer !== undefined && (asked === undefined || answer.id === asked || isOut)) {
+    return <Shown key={answer.id} dashboard={shownOf(answer)} />;
+  }
   if (isOut || (items !== undefined && chosen === undefined)) return <Starter />;
   const error = list.error ?? found.error;
   if (error !== null) return <ErrorState error={error} onRetry={() => void (list.error === null ? found : list).refetch()} />;

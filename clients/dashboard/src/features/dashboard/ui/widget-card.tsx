@@ -47,6 +47,8 @@ export function WidgetCard({ widget, handle }: { widget: Widget; handle?: ReactN
   const isList = ["alerts", "devices", "table", "commands"].includes(widget.kind);
   return (
     <Panel title={title} actions={handle} className="h-full overflow-hidden">
+      {/* What scrolls must be reached with the keyboard, to be scrolled by it. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className={isList ? "-m-2 h-[calc(100%+1rem)] overflow-y-auto p-2" : "h-full"} tabIndex={isList ? 0 : undefined} role={isList ? "group" : undefined} aria-label={isList ? title : undefined}>
         <Content widget={widget} title={title} />
       </div>

@@ -1,28 +1,29 @@
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
-import { Chart } from "@/shared/charts/chart";
-import type { Line } from "@/shared/charts/chart";
-import { useSeries } from "@/shared/charts/use-series";
+import { lazy, Suspense } from "react";
+import type { ReactNode } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
+import { usePermission } from "@/shared/session/session";
 import { useLatestWanted, useMetrics, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
 import type { LiveDevice } from "@/shared/streams/shapes";
 import { telemetry } from "@/shared/streams/live";
-import { Select } from "@/shared/ui/field";
 import { LiveValue } from "@/shared/ui/live-value";
 import { Facts, PageHeader, Panel } from "@/shared/ui/panel";
-import { EmptyState, LoadingState } from "@/shared/ui/states";
+import { EmptyState, LoadingState, Skeleton } from "@/shared/ui/states";
 import { Badge } from "@/shared/ui/status";
-import { completeShare, standingOf } from "../model/device-status";
+import { standingOf } from "../model/device-status";
 import { deviceTexts } from "../texts";
+import { Completeness } from "./completeness";
+import { Credentials } from "./credentials";
+import { Presence } from "./presence";
 import { Seen } from "./seen";
 
 const route = getRouteApi("/devices/$deviceId");
-const MINUTE = 60_000;
-const WINDOWS = [1, 5, 15, 60] as const;
+/** The chart library is the heaviest part of the screen: the values are there before it. */
+const Curve = lazy(() => import("./curve").then((module) => ({ default: module.Curve })));
 
 /** One device: what it says now, and how far it can be believed. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(deviceTexts);
   const { deviceId } = route.useParams();
   const device = useStateOf("devices", deviceId);
@@ -53,14 +54,46 @@ function Device({ deviceId, device }: { deviceId: string; device: LiveDevice }) 
           </span>
         }
         description={<BackLink />}
+        actions={<Elsewhere deviceId={deviceId} />}
       />
       <div className="grid gap-4 xl:grid-cols-[2fr_1fr]">
         <Values deviceId={deviceId} />
         <div className="grid content-start gap-4 md:grid-cols-2 xl:grid-cols-1">
-          <Completeness device={device} />
+          <Completeness deviceId={deviceId} device={device} />
+          <Presence deviceId={deviceId} />
+          <Credentials deviceId={deviceId} />
           <About deviceId={deviceId} device={device} />
         </div>
       </div>
+    </>
+  );
+}
+
+const LINK = "inline-flex h-control items-center rounded-md border border-line-strong/60 bg-surface px-3 text-sm font-medium hover:bg-sunken";
+
+/** The screens that have more about this device, for whoever may see them. */
+function Elsewhere({ deviceId }: { deviceId: string }) {
+  const t = useText(deviceTexts);
+  const hasHistory = usePermission("telemetry:read");
+  const hasCommands = usePermission("commands:read");
+  const hasConfig = usePermission("config:read");
+  return (
+    <>
+      {hasHistory && (
+        <Link to="/history" search={{ devices: deviceId }} className={LINK}>
+          {t("history")}
+        </Link>
+      )}
+      {hasCommands && (
+        <Link to="/commands" search={{ device: deviceId }} className={LINK}>
+          {t("sendCommand")}
+        </Link>
+      )}
+      {hasConfig && (
+        <Link to="/config" search={{ tab: "device", device: deviceId }} className={LINK}>
+          {t("config")}
+        </Link>
+      )}
     </>
   );
 }
@@ -75,11 +108,11 @@ function Values({ deviceId }: { deviceId: string }) {
         {metrics.length === 0 ? (
           <EmptyState title={t("noValues")}>{t("noValuesHint")}</EmptyState>
         ) : (
-          <dl className="grid grid-cols-[repeat(auto-fill,minmax(9rem,1fr))] gap-x-4 gap-y-3">
+          <dl className="grid grid-cols-[repeat(auto-fill,minmax(min(10rem,100%),1fr))] gap-x-4 gap-y-3">
             {metrics.map((metric) => (
               <div key={metric} className="min-w-0">
                 <dt className="truncate text-xs text-ink-soft">{metric}</dt>
-                <dd className="text-xl font-semibold">
+                <dd className="text-lg font-semibold">
                   <LiveValue deviceId={deviceId} metric={metric} isNoteBelow />
                 </dd>
               </div>
@@ -87,79 +120,10 @@ function Values({ deviceId }: { deviceId: string }) {
           </dl>
         )}
       </Panel>
-      <Curve deviceId={deviceId} metrics={metrics.filter((metric) => typeof telemetry.sample(deviceId, metric)?.value === "number")} />
+      <Suspense fallback={<Skeleton className="h-84" />}>
+        <Curve deviceId={deviceId} metrics={metrics.filter((metric) => typeof telemetry.sample(deviceId, metric)?.value === "number")} />
+      </Suspense>
     </div>
-  );
-}
-
-function Curve({ deviceId, metrics }: { deviceId: string; metrics: readonly string[] }) {
-  const t = useText(deviceTexts);
-  const [minutes, setMinutes] = useState<number>(5);
-  const [chosen, setChosen] = useState<string | undefined>();
-  const metric = chosen ?? metrics[0];
-  const sources = useMemo(() => (metric === undefined ? [] : [{ deviceId, metric }]), [deviceId, metric]);
-  const series = useSeries(sources, minutes * MINUTE);
-  const lines = useMemo(
-    (): Line[] => series.map((one, index) => ({ name: sources[index]?.metric ?? "", series: one, color: index })),
-    [series, sources],
-  );
-  if (metric === undefined) return null;
-  return (
-    <Panel
-      title={t("chart")}
-      actions={
-        <>
-          <Select aria-label={t("chart")} value={metric} onChange={(event) => { setChosen(event.target.value); }} isInline>
-            {metrics.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </Select>
-          <Select aria-label={t("window")} value={minutes} onChange={(event) => { setMinutes(Number(event.target.value)); }} isInline>
-            {WINDOWS.map((count) => (
-              <option key={count} value={count}>
-                {t("minutes", { count })}
-              </option>
-            ))}
-          </Select>
-        </>
-      }
-    >
-      <div className="h-72">
-        <Chart lines={lines} window={minutes * MINUTE} label={metric} style="area" />
-      </div>
-    </Panel>
-  );
-}
-
-function Completeness({ device }: { device: LiveDevice }) {
-  const t = useText(deviceTexts);
-  const format = useFormat();
-  const share = completeShare(device);
-  const report = device.completeness;
-  if (report === null || share === undefined) {
-    return (
-      <Panel title={t("completeness")}>
-        <p className="text-sm text-ink-soft">{t("noReport")}</p>
-      </Panel>
-    );
-  }
-  return (
-    <Panel title={t("completeness")}>
-      <p className="figures text-2xl font-semibold">{t("complete", { ratio: format.percent(share) })}</p>
-      <div aria-hidden className="mt-2 mb-3 flex h-2 overflow-hidden rounded-full bg-mute-soft">
-        <span className="bg-ok" style={{ flexGrow: report.received }} />
-        <span className="hatched" style={{ flexGrow: report.missing }} />
-        <span className="bg-bad" style={{ flexGrow: report.lost }} />
-      </div>
-      <Facts
-        facts={[
-          [t("received"), format.number(report.received)],
-          [t("missing"), format.number(report.missing)],
-          [t("lost"), format.number(report.lost)],
-          [t("buffered"), format.number(device.buffered ?? 0)],
-        ]}
-      />
-    </Panel>
   );
 }
 

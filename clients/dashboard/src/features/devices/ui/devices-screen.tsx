@@ -13,6 +13,7 @@ import { Table } from "@/shared/ui/table";
 import type { Column } from "@/shared/ui/table";
 import { standingOf } from "../model/device-status";
 import { deviceTexts } from "../texts";
+import { AddDevice } from "./add-device";
 import { NewestValue } from "./newest-value";
 import { Seen } from "./seen";
 
@@ -111,6 +112,7 @@ export function Screen() {
         description={isKnown ? t("description", { online, total: rows.length }) : undefined}
         actions={
           <>
+            <AddDevice />
             <SearchField value={search} onChange={setSearch} label={t("search")} />
             <Select aria-label={t("status")} value={standing} onChange={(event) => { setStanding(event.target.value); }} isInline>
               <option value="">{t("all")}</option>

@@ -49,11 +49,11 @@ export function Conflicts({ filters }: { filters: SyncFilters }) {
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-wrap gap-2">
-        <Select aria-label={t("state")} className="w-auto" value={filters.state ?? ""} onChange={(event) => { choose({ state: event.target.value }); }}>
+        <Select aria-label={t("state")} isInline value={filters.state ?? ""} onChange={(event) => { choose({ state: event.target.value }); }}>
           <option value="">{t("open")}</option>
           <option value="resolved">{t("resolved")}</option>
         </Select>
-        <Select aria-label={t("entity")} className="w-auto" value={filters.entity ?? ""} onChange={(event) => { choose({ entity: event.target.value }); }}>
+        <Select aria-label={t("entity")} isInline value={filters.entity ?? ""} onChange={(event) => { choose({ entity: event.target.value }); }}>
           <option value="">{t("anyEntity")}</option>
           {ENTITIES.map((entity) => (
             <option key={entity} value={entity}>{t(entity)}</option>

@@ -91,7 +91,6 @@ function Rows({ listed, search }: { listed: readonly Desktop[]; search: string }
     },
     {
       id: "force",
-      header: "",
       enableSorting: false,
       meta: { width: "3.5rem" },
       cell: ({ row: { original } }) => <Force desktop={original} />,

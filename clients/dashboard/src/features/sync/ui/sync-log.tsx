@@ -57,14 +57,14 @@ export function SyncLog({ filters }: { filters: SyncFilters }) {
       id: "at",
       header: t("at"),
       enableSorting: false,
-      meta: { width: "11.5rem" },
-      cell: ({ row: { original } }) => <span className="figures text-ink-soft">{format.dateTime(Date.parse(original.at))}</span>,
+      meta: { width: "7.5rem" },
+      cell: ({ row: { original } }) => <span className="figures text-xs leading-tight text-ink-soft">{format.dateTime(Date.parse(original.at))}</span>,
     },
     {
       id: "status",
       header: t("status"),
       enableSorting: false,
-      meta: { width: "11rem" },
+      meta: { width: "10rem" },
       cell: ({ row: { original } }) =>
         isStatus(original.status) ? <StatusMark tone={TONES[original.status]}>{t(original.status)}</StatusMark> : original.status,
     },
@@ -96,19 +96,19 @@ export function SyncLog({ filters }: { filters: SyncFilters }) {
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-wrap gap-2">
-        <Select aria-label={t("desktop")} className="w-auto max-w-64" value={filters.desktop ?? ""} onChange={(event) => { choose({ desktop: event.target.value }); }}>
+        <Select aria-label={t("desktop")} isInline className="max-w-64" value={filters.desktop ?? ""} onChange={(event) => { choose({ desktop: event.target.value }); }}>
           <option value="">{t("anyDesktop")}</option>
           {[...desktops].map(([id, desktop]) => (
             <option key={id} value={id}>{desktop.name}</option>
           ))}
         </Select>
-        <Select aria-label={t("entity")} className="w-auto" value={filters.entity ?? ""} onChange={(event) => { choose({ entity: event.target.value }); }}>
+        <Select aria-label={t("entity")} isInline value={filters.entity ?? ""} onChange={(event) => { choose({ entity: event.target.value }); }}>
           <option value="">{t("anyEntity")}</option>
           {ENTITIES.map((entity) => (
             <option key={entity} value={entity}>{t(entity)}</option>
           ))}
         </Select>
-        <Select aria-label={t("status")} className="w-auto" value={filters.status ?? ""} onChange={(event) => { choose({ status: event.target.value }); }}>
+        <Select aria-label={t("status")} isInline value={filters.status ?? ""} onChange={(event) => { choose({ status: event.target.value }); }}>
           <option value="">{t("anyStatus")}</option>
           {STATUSES.map((status) => (
             <option key={status} value={status}>{t(status)}</option>

@@ -1,5 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
+import type { ReactNode } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { useStates } from "@/shared/streams/hooks";
 import { PageHeader } from "@/shared/ui/panel";
@@ -13,7 +14,7 @@ import { SyncLog } from "./sync-log";
 const route = getRouteApi("/sync");
 
 /** How far each desktop is, what was edited in two places at once, and what was applied or not. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(syncTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();

@@ -1,5 +1,5 @@
 import { Check, Minus, Pencil, Plus } from "lucide-react";
-import { Fragment, useState } from "react";
+import { Fragment, Suspense, lazy, useState } from "react";
 import { query } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/identity";
 import { useText } from "@/shared/i18n/messages";
@@ -8,11 +8,12 @@ import { Panel } from "@/shared/ui/panel";
 import { Await } from "@/shared/ui/states";
 import { byThing } from "../model/rights";
 import { userTexts } from "../texts";
-import { RoleEditor } from "./role-editor";
 
 type Role = components["schemas"]["RoleAnswer"];
 type Right = components["schemas"]["PermissionAnswer"];
 const LISTED = 200;
+/** Loaded when somebody opens a role. */
+const RoleEditor = lazy(async () => ({ default: (await import("./role-editor")).RoleEditor }));
 
 /** Every role against every right. */
 export function Roles() {
@@ -35,12 +36,14 @@ export function Roles() {
               <>
                 <Matrix roles={data.items} rights={all.items} onEdit={setEdited} />
                 {edited !== undefined && (
-                  <RoleEditor
-                    role={edited === "new" ? undefined : edited}
-                    roles={data.items}
-                    rights={all.items}
-                    onClose={() => { setEdited(undefined); }}
-                  />
+                  <Suspense>
+                    <RoleEditor
+                      role={edited === "new" ? undefined : edited}
+                      roles={data.items}
+                      rights={all.items}
+                      onClose={() => { setEdited(undefined); }}
+                    />
+                  </Suspense>
                 )}
               </>
             )}

@@ -1,4 +1,5 @@
 import { getRouteApi } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission } from "@/shared/session/session";
 import { PageHeader } from "@/shared/ui/panel";
@@ -11,7 +12,7 @@ import { Users } from "./users";
 const route = getRouteApi("/users");
 
 /** Who may come in, and what they may do. */
-export function Screen() {
+export function Screen(): ReactNode {
   const t = useText(userTexts);
   const filters = route.useSearch();
   const navigate = route.useNavigate();

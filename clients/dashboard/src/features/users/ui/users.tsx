@@ -1,7 +1,7 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { UserPlus } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { Suspense, lazy, useEffect, useMemo, useState } from "react";
 import type { ReactNode } from "react";
 import { query } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/identity";
@@ -19,10 +19,11 @@ import type { Column } from "@/shared/ui/table";
 import { readFilters, sortName, sortState } from "../model/filters";
 import type { UserFilters } from "../model/filters";
 import { userTexts } from "../texts";
-import { UserEditor } from "./user-editor";
 
 type User = components["schemas"]["UserAnswer"];
 const route = getRouteApi("/users");
+/** Loaded when somebody opens an account. */
+const UserEditor = lazy(async () => ({ default: (await import("./user-editor")).UserEditor }));
 const PAGE = 50;
 /** What is typed is asked for when the typing rests. */
 const TYPING_MS = 300;
@@ -34,11 +35,22 @@ export function Users({ filters }: { filters: UserFilters }) {
   const t = useText(userTexts);
   const navigate = route.useNavigate();
   const [edited, setEdited] = useState<User | "new" | undefined>();
-  const { tab: _tab, page = 1, ...asked } = filters;
+  const { page = 1, q, role, is_active: isActive, sort } = filters;
   const users = query.useQuery(
     "get",
     "/api/users",
-    { params: { query: { ...asked, page, limit: PAGE } } },
+    {
+      params: {
+        query: {
+          page,
+          limit: PAGE,
+          ...(q !== undefined && { q }),
+          ...(role !== undefined && { role }),
+          ...(isActive !== undefined && { is_active: isActive }),
+          ...(sort !== undefined && { sort }),
+        },
+      },
+    },
     { placeholderData: keepPreviousData },
   );
   const choose = (change: Record<string, unknown>): void => {
@@ -47,11 +59,11 @@ export function Users({ filters }: { filters: UserFilters }) {
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-wrap items-center gap-2">
-        <Search filters={filters} onChange={(q) => { choose({ q }); }} />
-        <RoleChoice value={filters.role} onChange={(role) => { choose({ role }); }} />
+        <Search filters={filters} onChange={(text) => { choose({ q: text }); }} />
+        <RoleChoice value={filters.role} onChange={(name) => { choose({ role: name }); }} />
         <Select
           aria-label={t("state")}
-          className="w-auto"
+          isInline
           value={filters.is_active === undefined ? "" : String(filters.is_active)}
           onChange={(event) => {
             choose({ is_active: event.target.value === "" ? undefined : event.target.value === "true" });
@@ -71,19 +83,21 @@ export function Users({ filters }: { filters: UserFilters }) {
           <List
             users={data.items}
             filters={filters}
-            onSort={(sort) => { choose({ sort }); }}
+            onSort={(next) => { choose({ sort: next }); }}
             onOpen={setEdited}
             footer={<Pages page={page} pages={Math.max(1, Math.ceil(data.total / PAGE))} onChange={(next) => { choose({ page: next }); }} />}
           />
         )}
       </Await>
       {edited !== undefined && (
-        <UserEditor
-          user={edited === "new" ? undefined : edited}
-          onClose={() => {
-            setEdited(undefined);
-          }}
-        />
+        <Suspense>
+          <UserEditor
+            user={edited === "new" ? undefined : edited}
+            onClose={() => {
+              setEdited(undefined);
+            }}
+          />
+        </Suspense>
       )}
     </div>
   );
@@ -111,7 +125,7 @@ function RoleChoice({ value, onChange }: { value: string | undefined; onChange: 
   const roles = query.useQuery("get", "/api/roles", { params: { query: { limit: ROLES_LISTED } } }, { enabled: seesRoles });
   if (!seesRoles) return null;
   return (
-    <Select aria-label={t("rolesOf")} className="w-auto max-w-56" value={value ?? ""} onChange={(event) => { onChange(event.target.value); }}>
+    <Select aria-label={t("rolesOf")} isInline className="max-w-56" value={value ?? ""} onChange={(event) => { onChange(event.target.value); }}>
       <option value="">{t("anyRole")}</option>
       {roles.data?.items.map((role) => (
         <option key={role.id}>{role.name}</option>

@@ -195,6 +195,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/telemetry/completeness/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which numbered readings of a device are here */
+        get: operations["read_completeness_api_telemetry_completeness__device_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/telemetry/export": {
         parameters: {
             query?: never;
@@ -457,6 +474,16 @@ export interface components {
             title?: string | null;
         };
         /**
+         * CompletenessReply
+         * @description The newest epochs of a device, the newest first; none when it numbers no readings.
+         */
+        CompletenessReply: {
+            /** Device Id */
+            device_id: string;
+            /** Epochs */
+            epochs: components["schemas"]["EpochItem"][];
+        };
+        /**
          * DashboardAnswer
          * @description A dashboard as it is kept.
          */
@@ -643,6 +670,44 @@ export interface components {
             limit?: number;
             /** Title */
             title?: string | null;
+        };
+        /**
+         * EpochItem
+         * @description One epoch of a device's numbering.
+         */
+        EpochItem: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Highest
+             * @description the highest sequence number that is known to exist
+             */
+            highest: number;
+            /**
+             * Lost
+             * @description declared lost by the device: it will not come any more
+             */
+            lost: number;
+            /**
+             * Lost Ranges
+             * @description first and last sequence number; the first 200 of them
+             */
+            lost_ranges: [
+                number,
+                number
+            ][];
+            /** Missing */
+            missing: number;
+            /**
+             * Missing Ranges
+             * @description first and last sequence number; the first 200 of them
+             */
+            missing_ranges: [
+                number,
+                number
+            ][];
+            /** Received */
+            received: number;
         };
         /**
          * ExportBody
@@ -3440,6 +3505,93 @@ export interface operations {
                 };
             };
             /** @description The permission reports:read is needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such device, or none of yours */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request does not have the form it must have; `errors` says where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth trying again */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed is not there */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_completeness_api_telemetry_completeness__device_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompletenessReply"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or the access token is no longer valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The permission telemetry:read is needed */
             403: {
                 headers: {
                     [name: string]: unknown;

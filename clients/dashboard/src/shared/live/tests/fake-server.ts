@@ -5,7 +5,7 @@
 import type { Clock, Environment, SocketLike } from "../src";
 import type { ClientFrame, ServerFrame } from "../src/frames";
 
-type Sent = ClientFrame & Record<string, unknown>;
+type Sent = ClientFrame & { readonly id: number } & Record<string, unknown>;
 
 /** A clock that moves when it is told to. */
 export class FakeClock implements Clock {
@@ -137,7 +137,7 @@ export class FakeServer {
   }
 
   /** Frames of one type that were received. */
-  of<Type extends ClientFrame["type"]>(type: Type): Sent[] {
+  of(type: ClientFrame["type"]): Sent[] {
     return this.seen.filter((frame) => frame.type === type);
   }
 
@@ -152,9 +152,9 @@ export class FakeServer {
       socket.say({ type: "pong", id: frame.id, server_time: this.clock.now() });
     } else if (frame.type === "subscribe") {
       const start = this.start(frame);
-      if (start !== undefined) socket.say(ack(frame.id, String(frame["sub"]), start));
+      if (start !== undefined) socket.say(ack(frame.id, frame.sub, start));
     } else if (frame.type === "tune" || frame.type === "unsubscribe" || frame.type === "auth_refresh") {
-      socket.say(ack(frame.id, frame.type === "auth_refresh" ? null : String(frame["sub"]), undefined));
+      socket.say(ack(frame.id, frame.type === "auth_refresh" ? null : frame.sub, undefined));
     }
   }
 }

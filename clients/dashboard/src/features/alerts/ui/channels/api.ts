@@ -10,8 +10,9 @@ export async function readChannel(id: string): Promise<Channel> {
   return data;
 }
 
-function forget(): void {
-  for (const path of [CHANNELS_PATH, CHANNEL_PATH]) void queryClient.invalidateQueries({ queryKey: ["get", path] });
+/** Done when what is on the screen is read anew. */
+async function forget(): Promise<void> {
+  await Promise.all([CHANNELS_PATH, CHANNEL_PATH].map((path) => queryClient.invalidateQueries({ queryKey: ["get", path] })));
 }
 
 /** Save a channel: a new one, or upon the version that was seen. */
@@ -21,11 +22,11 @@ export async function saveChannel(body: ChannelBody, seen: Pick<Channel, "id" | 
       ? await api.POST(CHANNELS_PATH, { body })
       : await api.PUT(CHANNEL_PATH, { params: { path: { channel_id: seen.id }, header: { "If-Match": `"${String(seen.version)}"` } }, body });
   if (data === undefined) throw new Error("an answer without a body");
-  forget();
+  await forget();
   return data;
 }
 
 export async function deleteChannel({ id, version }: Pick<Channel, "id" | "version">): Promise<void> {
   await api.DELETE(CHANNEL_PATH, { params: { path: { channel_id: id }, header: { "If-Match": `"${String(version)}"` } } });
-  forget();
+  await forget();
 }

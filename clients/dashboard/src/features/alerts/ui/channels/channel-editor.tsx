@@ -100,7 +100,7 @@ export function ChannelEditor({ channel, onSaved }: { channel: Channel | undefin
         // One stays here: what was saved can be tried at once.
         take(saved);
         if (upon === undefined) {
-          guard.isLeaving.current = true;
+          guard.release();
           onSaved(saved.id);
         }
       }),
@@ -110,7 +110,7 @@ export function ChannelEditor({ channel, onSaved }: { channel: Channel | undefin
     attempt(
       deleteChannel(gone).then(() => {
         notify("ok", t("deleted", { name: gone.name }));
-        guard.isLeaving.current = true;
+        guard.release();
         void navigate({ to: "/alerts", search: { tab: "channels" } });
       }),
     );
@@ -121,7 +121,7 @@ export function ChannelEditor({ channel, onSaved }: { channel: Channel | undefin
         <Button tone="quiet" icon={<ArrowLeft className="size-4" aria-hidden />} onClick={() => void navigate({ to: "/alerts", search: { tab: "channels" } })}>
           {form("back")}
         </Button>
-        <h2 className="min-w-0 grow truncate text-lg font-semibold">{seen?.name ?? t("newTitle")}</h2>
+        <h2 className="order-last min-w-0 grow basis-full truncate text-lg font-semibold sm:order-none sm:basis-0">{seen?.name ?? t("newTitle")}</h2>
         {seen !== undefined && (
           <ActionButton permission="alert_rules:write" tone="danger" icon={<Trash2 className="size-4" aria-hidden />} onClick={() => { setDeleting(true); }}>
             {form("delete")}

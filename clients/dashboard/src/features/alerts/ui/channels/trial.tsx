@@ -42,7 +42,7 @@ export function Trial({ channel, isDirty }: { channel: Channel; isDirty: boolean
           {t("test")}
         </ActionButton>
         {trial.error !== null && <Refusal error={trial.error} />}
-        {trial.data !== undefined && !trial.isPending && <Outcome channelId={channel.id} messageId={trial.data.message_id} />}
+        {trial.data !== undefined && <Outcome channelId={channel.id} messageId={trial.data.message_id} />}
       </div>
     </Panel>
   );

@@ -1,6 +1,6 @@
 import { useBlocker } from "@tanstack/react-router";
 import { useRef } from "react";
-import type { ReactNode, RefObject } from "react";
+import type { ReactNode } from "react";
 import { ApiProblem } from "@/shared/api/problem";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
@@ -10,9 +10,12 @@ import { useProblemText } from "@/shared/ui/states";
 import { formTexts } from "../../texts";
 
 /** Keeps what is typed from being lost: whoever goes elsewhere, or closes the page, is asked first. */
-export function useLeaveGuard(isDirty: boolean): { readonly isLeaving: RefObject<boolean>; readonly question: ReactNode } {
+export function useLeaveGuard(isDirty: boolean): {
+  /** Say that nothing is lost now: what was typed is saved, or there is nothing left to save it to. */
+  readonly release: () => void;
+  readonly question: ReactNode;
+} {
   const t = useText(formTexts);
-  /** Set before a way out that needs no question: what was typed is saved, or given up. */
   const isLeaving = useRef(false);
   const blocker = useBlocker({
     shouldBlockFn: () => isDirty && !isLeaving.current,
@@ -20,7 +23,9 @@ export function useLeaveGuard(isDirty: boolean): { readonly isLeaving: RefObject
     withResolver: true,
   });
   return {
-    isLeaving,
+    release: () => {
+      isLeaving.current = true;
+    },
     question: blocker.status === "blocked" && (
       <Confirm title={t("leaveTitle")} action={t("leave")} onConfirm={blocker.proceed} onClose={blocker.reset}>
         {t("leaveHint")}

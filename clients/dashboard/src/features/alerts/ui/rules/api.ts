@@ -22,8 +22,9 @@ export async function readRule(id: string): Promise<Rule> {
   return data;
 }
 
-function forget(): void {
-  for (const path of [RULES_PATH, RULE_PATH]) void queryClient.invalidateQueries({ queryKey: ["get", path] });
+/** Done when what is on the screen is read anew. */
+async function forget(): Promise<void> {
+  await Promise.all([RULES_PATH, RULE_PATH].map((path) => queryClient.invalidateQueries({ queryKey: ["get", path] })));
 }
 
 /** Save a rule: a new one, or upon the version that was seen. */
@@ -33,11 +34,11 @@ export async function saveRule(body: RuleBody, seen: Pick<Rule, "id" | "version"
       ? await api.POST(RULES_PATH, { body })
       : await api.PUT(RULE_PATH, { params: { path: { rule_id: seen.id }, header: { "If-Match": `"${String(seen.version)}"` } }, body });
   if (data === undefined) throw new Error("an answer without a body");
-  forget();
+  await forget();
   return data;
 }
 
 export async function deleteRule({ id, version }: Pick<Rule, "id" | "version">): Promise<void> {
   await api.DELETE(RULE_PATH, { params: { path: { rule_id: id }, header: { "If-Match": `"${String(version)}"` } } });
-  forget();
+  await forget();
 }

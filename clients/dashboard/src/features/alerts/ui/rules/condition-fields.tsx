@@ -18,7 +18,7 @@ export function ConditionFields(props: EditProps) {
   return (
     <Part title={t("kind")}>
       <ChoiceField
-        label={t("kind")}
+        label={t("kindOf")}
         hint={t(`hint_${kind}`)}
         value={kind}
         choices={KINDS.map((one) => [one, t(`kind_${one}`)] as const)}

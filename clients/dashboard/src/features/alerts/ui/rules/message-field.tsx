@@ -12,9 +12,10 @@ export function MessageField({ draft, change, fault }: EditProps) {
   const t = useText(ruleTexts);
   const form = useText(formTexts);
   const box = useRef<HTMLTextAreaElement>(null);
+  /** Where somebody was writing; before that, the end. */
+  const cursor = useRef<readonly [number, number] | undefined>(undefined);
   const insert = (place: string): void => {
-    const at = box.current?.selectionStart ?? draft.message.length;
-    const until = box.current?.selectionEnd ?? at;
+    const [at, until] = cursor.current ?? [draft.message.length, draft.message.length];
     change({ message: draft.message.slice(0, at) + place + draft.message.slice(until) });
     requestAnimationFrame(() => {
       box.current?.focus();
@@ -25,13 +26,14 @@ export function MessageField({ draft, change, fault }: EditProps) {
   const error = fault("message") ?? (strange === undefined ? undefined : `${form("bad_place")} ${strange}`);
   return (
     <Part title={t("message")}>
-      <Field label={t("message")} error={error}>
+      <Field label={t("sentence")} error={error}>
         {(control) => (
           <TextArea
             {...control}
             ref={box}
             rows={2}
             value={draft.message}
+            onBlur={(event) => { cursor.current = [event.target.selectionStart, event.target.selectionEnd]; }}
             onChange={(event) => { change({ message: event.target.value.replaceAll("\n", " ") }); }}
           />
         )}

@@ -8,7 +8,7 @@ import { fill, shown } from "../../model/message";
 import type { RuleDraft } from "../../model/rule-draft";
 import { ruleTexts } from "../../rule-texts";
 import { SeverityMark } from "../marks";
-import { watchedDevices, watchedMetric } from "./watched";
+import { hasMetric, watchedDevices, watchedMetric } from "./watched";
 
 function threshold(draft: RuleDraft): string {
   if (draft.kind === "no_data") return `${draft.span.amount} ${draft.span.unit}`;
@@ -21,7 +21,9 @@ function threshold(draft: RuleDraft): string {
 export function Preview({ draft }: { draft: RuleDraft }) {
   const t = useText(ruleTexts);
   const devices = useStates("devices");
-  const [deviceId = ""] = useMemo(() => watchedDevices(draft, devices), [draft, devices]);
+  const ids = useMemo(() => watchedDevices(draft, devices), [draft, devices]);
+  // Values may still be on their way: which device has the metric is looked at again every second.
+  const deviceId = useFromNow(() => ids.find((id) => hasMetric(draft.metric, id)) ?? ids[0] ?? "");
   const metric = watchedMetric(draft.metric, deviceId);
   const sample = useSample(deviceId, metric);
   const now = useFromNow(() => `${new Date(live.serverNow()).toISOString().slice(0, 19)}+00:00`);

@@ -59,7 +59,7 @@ export function RuleEditor({ rule }: { rule: Rule | undefined }) {
     },
   };
   const leave = (): void => {
-    guard.isLeaving.current = true;
+    guard.release();
     void navigate({ to: "/alerts", search: { tab: "rules" } });
   };
   const fail = async (error: unknown): Promise<void> => {
@@ -116,7 +116,7 @@ export function RuleEditor({ rule }: { rule: Rule | undefined }) {
         <Button tone="quiet" icon={<ArrowLeft className="size-4" aria-hidden />} onClick={() => void navigate({ to: "/alerts", search: { tab: "rules" } })}>
           {form("back")}
         </Button>
-        <h2 className="min-w-0 grow truncate text-lg font-semibold">{seen?.name ?? t("newTitle")}</h2>
+        <h2 className="order-last min-w-0 grow basis-full truncate text-lg font-semibold sm:order-none sm:basis-0">{seen?.name ?? t("newTitle")}</h2>
         {seen !== undefined && (
           <ActionButton permission="alert_rules:write" tone="danger" icon={<Trash2 className="size-4" aria-hidden />} onClick={() => { setDeleting(true); }}>
             {form("delete")}

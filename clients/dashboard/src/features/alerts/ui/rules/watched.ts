@@ -20,9 +20,17 @@ export function knownMetrics(deviceIds: readonly string[]): string[] {
   return [...new Set(deviceIds.flatMap((id) => [...telemetry.metrics(id)]))].sort();
 }
 
-/** A metric of the device that a pattern means; the pattern itself when none is known. */
-export function watchedMetric(glob: string, deviceId: string): string {
-  if (!/[*?]/.test(glob)) return glob;
+function matching(glob: string, deviceId: string): string | undefined {
   const pattern = new RegExp(`^${glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`);
-  return telemetry.metrics(deviceId).find((metric) => pattern.test(metric)) ?? glob;
+  return telemetry.metrics(deviceId).find((metric) => pattern.test(metric));
+}
+
+/** Whether a device has values of a metric, or of one that a pattern means. */
+export function hasMetric(glob: string, deviceId: string): boolean {
+  return matching(glob, deviceId) !== undefined;
+}
+
+/** The metric of the device that a pattern means; the pattern itself when none is known. */
+export function watchedMetric(glob: string, deviceId: string): string {
+  return matching(glob, deviceId) ?? glob;
 }

@@ -43,7 +43,7 @@ export function GaugeWidget({ widget, title }: { widget: WidgetOf<"gauge">; titl
   const freshness = useFreshness(sample, deviceId);
   const value = typeof sample?.value === "number" ? sample.value : undefined;
   const decimals = widget.decimals ?? undefined;
-  const text = value === undefined || freshness === "offline" ? "—" : decimals === undefined ? format.reading(value) : format.number(value, decimals);
+  const text = value === undefined || freshness === "offline" ? "—" : decimals === undefined ? format.reading(value, sample?.isFractional) : format.number(value, decimals);
   return (
     <div className="flex h-full min-h-0 flex-col items-center">
       <div className="min-h-0 w-full grow">

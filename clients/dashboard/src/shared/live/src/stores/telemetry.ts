@@ -15,6 +15,8 @@ export interface Sample {
   /** When it is known to be true: its own time, or when it came if its clock is ahead of ours. */
   readonly seenAt: number;
   readonly intervalMs: number | undefined;
+  /** Whether this metric ever was between two integers: then it is written with decimals also when it is not. */
+  readonly isFractional: boolean;
 }
 
 /** A reported hole in what live charts show; REST has what belongs there. */
@@ -155,7 +157,8 @@ export class TelemetryStore {
     if (learner === undefined) this.#learners.set(key, (learner = new IntervalLearner()));
     if (known !== undefined) learner.add(ts - known.ts);
     const seenAt = Math.min(ts, now);
-    this.#samples.set(key, { deviceId, metric, ts, value, quality, seenAt, intervalMs: learner.expected });
+    const isFractional = known?.isFractional === true || (typeof value === "number" && !Number.isInteger(value));
+    this.#samples.set(key, { deviceId, metric, ts, value, quality, seenAt, intervalMs: learner.expected, isFractional });
     this.#flush.mark(key);
     this.#flush.mark(deviceId);
   }
