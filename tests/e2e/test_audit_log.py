@@ -148,7 +148,7 @@ async def test_no_secret_of_a_run_is_in_a_log_a_table_a_stream_or_a_problem(runn
                 reasons = {item["reason"] for item in await audit(admin, outcome="refused")}
                 services = {item["service"] for item in await audit(admin)}
                 expected = {"invalid_credentials", "wrong_key", "invalid_token", "forbidden", "invalid_enrolment_code"}
-                if reasons >= expected and services == {"identity", "ingest", "gateway"}:
+                if reasons >= expected and services >= {"identity", "ingest", "gateway"}:
                     break
                 assert time.monotonic() < deadline, (reasons, services)
                 await asyncio.sleep(0.2)

@@ -2,8 +2,6 @@
 
 import time
 
-import pytest
-
 
 async def test_hello_and_ready_say_what_the_protocol_promises(world) -> None:
     user = await world.user("operator")
@@ -284,11 +282,3 @@ async def test_a_heartbeat_advances_quiet_subscriptions(world, wait_until) -> No
         socket.beat_at = 0
         beat = await client.one(lambda f: f["type"] == "hb")
         assert beat["pos"] == {"s": newest}
-
-
-@pytest.mark.parametrize("topic", ["alerts", "audit"])
-async def test_topics_of_services_that_are_not_there_are_unavailable(world, topic: str) -> None:
-    user = await world.user("admin")
-    async with world.gateway() as gateway, gateway.socket(user) as client:
-        answer = await client.subscribe(topic)
-        assert (answer["type"], answer["code"], answer["retryable"]) == ("error", "unavailable", True)

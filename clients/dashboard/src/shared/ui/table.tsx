@@ -166,78 +166,80 @@ export function Table<T>({
   };
 
   return (
-    <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="@container min-w-0 overflow-x-auto text-sm">
-      <div role="rowgroup">
-        <div role="row" aria-rowindex={1} className="flex h-row border-b border-line bg-sunken/60 text-xs font-medium text-ink-soft">
-          {columns.map((column) => {
-            const id = columnId(column);
-            const [first] = sorting;
-            const direction = first?.id !== id ? undefined : first.desc ? "desc" : "asc";
-            return (
-              <div
-                key={id}
-                role={column.header === undefined ? "gridcell" : "columnheader"}
-                aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : undefined}
-                className={cellClass(column.meta)}
-                style={style(column.meta)}
-              >
-                {canSort(column) && column.header !== undefined ? (
-                  <button type="button" onClick={() => { sortBy(id); }} className="inline-flex h-6 min-w-0 items-center gap-1 rounded-sm hover:text-ink">
-                    <span className="truncate">{column.header}</span>
-                    {direction === "asc" && <ArrowUp className="size-3.5" aria-label={t("sortAscending")} />}
-                    {direction === "desc" && <ArrowDown className="size-3.5" aria-label={t("sortDescending")} />}
-                  </button>
-                ) : (
-                  <span className="truncate">{column.header}</span>
-                )}
-              </div>
-            );
-          })}
-        </div>
-      </div>
-      {shown.length === 0 ? (
-        (empty ?? <EmptyState title={t("noRows")} />)
-      ) : (
-        <div ref={scroller} role="rowgroup" className="overflow-y-auto" style={{ maxHeight: height }} tabIndex={-1}>
-          <div role="presentation" className="relative" style={{ height: virtual.getTotalSize() }}>
-            {virtual.getVirtualItems().map((item) => {
-              const row = shown[item.index];
-              if (row === undefined) return null;
+    <div className="@container min-w-0 text-sm">
+      <div role="grid" aria-label={label} aria-rowcount={shown.length + 1} className="overflow-x-auto">
+        <div role="rowgroup">
+          <div role="row" aria-rowindex={1} className="flex h-row border-b border-line bg-sunken/60 text-xs font-medium text-ink-soft">
+            {columns.map((column) => {
+              const id = columnId(column);
+              const [first] = sorting;
+              const direction = first?.id !== id ? undefined : first.desc ? "desc" : "asc";
               return (
                 <div
-                  key={item.key}
-                  role="row"
-                  aria-rowindex={item.index + 2}
-                  data-index={item.index}
-                  tabIndex={item.index === Math.min(active, shown.length - 1) ? 0 : -1}
-                  onFocus={() => {
-                    setActive(item.index);
-                  }}
-                  onKeyDown={(event) => {
-                    move(event, row, item.index);
-                  }}
-                  onClick={() => onOpen?.(row)}
-                  className={cx(
-                    "absolute inset-x-0 flex border-b border-line/70 -outline-offset-2 hover:bg-sunken/60",
-                    onOpen !== undefined && "cursor-pointer",
-                  )}
-                  style={{ height: item.size, transform: `translateY(${String(item.start)}px)` }}
+                  key={id}
+                  role={column.header === undefined ? "gridcell" : "columnheader"}
+                  aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : undefined}
+                  className={cellClass(column.meta)}
+                  style={style(column.meta)}
                 >
-                  {columns.map((column) => (
-                    <div key={columnId(column)} role="gridcell" className={cellClass(column.meta)} style={style(column.meta)}>
-                      {column.cell === undefined ? (
-                        <span className="truncate">{valueOf(column, row)}</span>
-                      ) : (
-                        column.cell({ row: { original: row } })
-                      )}
-                    </div>
-                  ))}
+                  {canSort(column) && column.header !== undefined ? (
+                    <button type="button" onClick={() => { sortBy(id); }} className="inline-flex h-6 min-w-0 items-center gap-1 rounded-sm hover:text-ink">
+                      <span className="truncate">{column.header}</span>
+                      {direction === "asc" && <ArrowUp className="size-3.5" aria-label={t("sortAscending")} />}
+                      {direction === "desc" && <ArrowDown className="size-3.5" aria-label={t("sortDescending")} />}
+                    </button>
+                  ) : (
+                    <span className="truncate">{column.header}</span>
+                  )}
                 </div>
               );
             })}
           </div>
         </div>
-      )}
+        {shown.length === 0 ? (
+          (empty ?? <EmptyState title={t("noRows")} />)
+        ) : (
+          <div ref={scroller} role="rowgroup" className="overflow-y-auto" style={{ maxHeight: height }} tabIndex={-1}>
+            <div role="presentation" className="relative" style={{ height: virtual.getTotalSize() }}>
+              {virtual.getVirtualItems().map((item) => {
+                const row = shown[item.index];
+                if (row === undefined) return null;
+                return (
+                  <div
+                    key={item.key}
+                    role="row"
+                    aria-rowindex={item.index + 2}
+                    data-index={item.index}
+                    tabIndex={item.index === Math.min(active, shown.length - 1) ? 0 : -1}
+                    onFocus={() => {
+                      setActive(item.index);
+                    }}
+                    onKeyDown={(event) => {
+                      move(event, row, item.index);
+                    }}
+                    onClick={() => onOpen?.(row)}
+                    className={cx(
+                      "absolute inset-x-0 flex border-b border-line/70 -outline-offset-2 hover:bg-sunken/60",
+                      onOpen !== undefined && "cursor-pointer",
+                    )}
+                    style={{ height: item.size, transform: `translateY(${String(item.start)}px)` }}
+                  >
+                    {columns.map((column) => (
+                      <div key={columnId(column)} role="gridcell" className={cellClass(column.meta)} style={style(column.meta)}>
+                        {column.cell === undefined ? (
+                          <span className="truncate">{valueOf(column, row)}</span>
+                        ) : (
+                          column.cell({ row: { original: row } })
+                        )}
+                      </div>
+                    ))}
+                  </div>
+                );
+              })}
+            </div>
+          </div>
+        )}
+      </div>
       <div className="figures flex items-center gap-3 border-t border-line px-3 py-2 text-xs text-ink-faint">
         <span className="grow">{t("rows", { count: shown.length })}</span>
         {footer}
