@@ -165,10 +165,10 @@ def test_what_gateway_and_ingest_change_is_known(guarded) -> None:
         "PUT /api/dashboards/{dashboard_id}",
         "DELETE /api/dashboards/{dashboard_id}",
         "PUT /api/preferences",
+        "DELETE /api/telemetry/exports/{export_id}",
     }
     told = {
         "POST /api/telemetry/exports",
-        "DELETE /api/telemetry/exports/{export_id}",
         "POST /api/report-schedules",
         "PUT /api/report-schedules/{schedule_id}",
         "DELETE /api/report-schedules/{schedule_id}",
