@@ -103,7 +103,13 @@ def test_pages_work_under_their_own_policy(guarded, path: str) -> None:
         part = guarded.http.get(urljoin(url + path, loaded))
         assert part.status_code == 200, loaded
         assert part.headers["x-content-type-options"] == "nosniff"
-        kinds = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+        kinds = {
+            ".js": "text/javascript",
+            ".css": "text/css",
+            ".png": "image/png",
+            ".svg": "image/svg+xml",
+            ".webmanifest": "application/manifest+json",
+        }
         assert part.headers["content-type"].startswith(kinds[loaded[loaded.rindex(".") :]]), loaded
 
 
