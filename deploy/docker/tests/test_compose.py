@@ -163,11 +163,14 @@ def test_the_brokers_accounts_are_those_of_the_rules() -> None:
     assert accounts == {*SERVICE_READS, "svc-identity"}
 
 
-def test_prometheus_asks_every_service() -> None:
+def test_prometheus_asks_every_service_under_its_name() -> None:
+    """The alert rules know a service by its job."""
     text = (ROOT / "deploy/docker/prometheus.yml").read_text(encoding="utf-8")
     jobs = yaml.safe_load(text)["scrape_configs"]
-    targets = {target for job in jobs for group in job["static_configs"] for target in group["targets"]}
-    assert targets == {f"{name}:8000" for name in NAMES}
+    asked = {
+        (job["job_name"], target) for job in jobs for group in job["static_configs"] for target in group["targets"]
+    }
+    assert asked == {(name, f"{name}:8000") for name in NAMES}
 
 
 def test_the_images_are_built_with_the_uv_that_the_lock_is_made_with() -> None:
