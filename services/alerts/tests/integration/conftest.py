@@ -306,7 +306,11 @@ async def world(
     await db.execute(
         "truncate identity.users, identity.devices, telemetry.presence, alerts.rule, alerts.alarm, alerts.alarm_step,"
         " alerts.notification_due, alerts.device_state, alerts.late_span, alerts.delivery, alerts.message,"
-        " alerts.device_topic, alerts.outbox cascade"
+        " alerts.device_topic, alerts.outbox, alerts.worker cascade"
+    )
+    await db.execute(
+        "update alerts.ownership set owner = null, lease_until = null, stream_epoch = null, stream_position = null,"
+        " received_through = null"
     )
     await db.execute("delete from alerts.channel where id <> $1", SCREENS)
     await db.execute(

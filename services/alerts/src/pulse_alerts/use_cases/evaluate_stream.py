@@ -65,9 +65,12 @@ class EvaluateStream:
                     # What comes in a moment is read at once: asking for each entry by itself costs more than evaluating.
                     await _pause(stop, GATHER_SECONDS)
                 backoff.reset()
-            await evaluation.close()
+            await evaluation.flush()
         finally:
             self._life = None
+            if stop.is_set():
+                # Also after an error: what is not given back, nobody evaluates until its lease runs out.
+                await evaluation.release()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -155,9 +155,8 @@ class Evaluation:
         await self._commit_dirty()
         await self._commit([], Mark(self._epoch, self._cursor, self._received_ms))
 
-    async def close(self) -> None:
-        """Commit all, and let others have the devices at once. Raises UnavailableError, LostLeaseError."""
-        await self.flush()
+    async def release(self) -> None:
+        """Let others have the devices at once. Raises UnavailableError."""
         await self._tools.store.release(self._worker, self._shares)
 
     async def _take_up(self, end: str) -> None:
