@@ -91,7 +91,7 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--no-annotate --no-emit-package precisionpulse \
 		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
-		--group dev pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
+		--group dev --group docs pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
 		clients/desktop/*/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
 		bench/pyproject.toml -o requirements.lock
 
