@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway services/sync services/commands \
-	services/alerts clients/desktop/agent clients/desktop/ui clients/simulator deploy/local bench
+	services/alerts clients/desktop/agent clients/desktop/ui clients/simulator deploy/local bench chaos
 SOURCES := $(addsuffix /src,$(MEMBERS))
 empty :=
 space := $(empty) $(empty)
@@ -93,7 +93,7 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
 		--group dev --group docs pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
 		clients/desktop/*/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
-		bench/pyproject.toml -o requirements.lock
+		bench/pyproject.toml chaos/pyproject.toml -o requirements.lock
 
 .PHONY: build
 build: $(VENV)/.members mosquitto dashboard ## Install everything that is needed to run and to test

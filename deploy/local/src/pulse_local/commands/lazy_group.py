@@ -19,6 +19,7 @@ MOUNTED: Final = {
     "watch": "pulse_local.watch.command",
     "simulate": "pulse_simulator.command",
     "bench": "pulse_bench.command",
+    "chaos": "pulse_chaos.command",
 }
 """Command name → the module that has it as `app` (a Typer application) or `command` (a function)."""
 

@@ -1,0 +1,1 @@
+"""`pulse chaos`: break the real stack on purpose, and count."""
