@@ -57,9 +57,8 @@ update alerts.ownership set stream_epoch = :epoch, stream_position = :position, 
 where partition = any(cast(:partitions as integer[]))
 """)
 _RELEASE: Final = sa.text("""
-update alerts.ownership o set owner = null, lease_until = null
-from unnest(cast(:partitions as integer[]), cast(:generations as bigint[])) as held (partition, generation)
-where o.partition = held.partition and o.generation = held.generation and o.owner = :worker
+with gone as (delete from alerts.worker where id = :worker)
+update alerts.ownership set owner = null, lease_until = null where owner = :worker
 """)
 _KEEP: Final = sa.text("""
 insert into alerts.device_state (device_id, partition, state)
@@ -114,11 +113,10 @@ class PostgresEvaluationStore:
             fair = (await session.execute(_FAIR)).one()
         return -(-fair.partitions // fair.workers), fair.free
 
-    async def release(self, worker: str, shares: Sequence[Share]) -> None:
-        """Give partitions back, and do not count as a worker any more."""
+    async def release(self, worker: str) -> None:
+        """Give all partitions back, and do not count as a worker any more."""
         async with self._database.transaction() as session:
-            await session.execute(_RELEASE, {"worker": worker, **_held(shares)})
-            await session.execute(sa.text("delete from alerts.worker where id = :worker"), {"worker": worker})
+            await session.execute(_RELEASE, {"worker": worker})
 
     async def revision(self) -> int:
         """Return the count of changes of rules."""

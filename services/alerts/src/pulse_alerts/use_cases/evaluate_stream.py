@@ -37,7 +37,7 @@ class EvaluateStream:
         return -1 if self._life is None else self._life.revision
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Evaluate until `stop`; then commit, and give the devices to others."""
+        """Evaluate until `stop`; then commit, and give the devices to others, in whatever moment that comes."""
         backoff = Backoff(0.2, 5.0)
         while not stop.is_set():
             try:
@@ -53,6 +53,14 @@ class EvaluateStream:
             except SharesMovedError:
                 _log.info("evaluation_shares_moved")
             self._tools.count("evaluations_restarted")
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        """Let others have the devices at once, also where the last life ended by an error, or the next never began."""
+        try:
+            await self._tools.store.release(self._worker)
+        except UnavailableError as error:
+            _log.warning("devices_not_given_back", reason=error.message)
 
     async def _live(self, stop: asyncio.Event, backoff: Backoff) -> None:
         evaluation = Evaluation(self._worker, self._tools, self._patience, was_away=self._is_away)
@@ -68,9 +76,6 @@ class EvaluateStream:
             await evaluation.flush()
         finally:
             self._life = None
-            if stop.is_set():
-                # Also after an error: what is not given back, nobody evaluates until its lease runs out.
-                await evaluation.release()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -155,10 +155,6 @@ class Evaluation:
         await self._commit_dirty()
         await self._commit([], Mark(self._epoch, self._cursor, self._received_ms))
 
-    async def release(self) -> None:
-        """Let others have the devices at once. Raises UnavailableError."""
-        await self._tools.store.release(self._worker, self._shares)
-
     async def _take_up(self, end: str) -> None:
         """Find where to go on in the stream; what is not in it any more comes from the database."""
         news = self._tools.news

@@ -230,8 +230,8 @@ class EvaluationStore(Protocol):
         """Say that this worker is here; return how many partitions it should have, and how many are nobody's."""
         ...
 
-    async def release(self, worker: str, shares: Sequence[Share]) -> None:
-        """Give partitions back: this worker ends."""
+    async def release(self, worker: str) -> None:
+        """Give all its partitions back: this worker ends."""
         ...
 
     async def revision(self) -> int:
