@@ -56,7 +56,7 @@ async def test_what_a_device_refused_is_written_down_and_changes_nothing(world, 
         await world.expect_state(command["id"], "published")
         for code in ("bad_signature", "replayed", "made_up_code"):
             await peer.say({"type": "refused", "code": code, "detail": "no", "jti": command["id"], "at": 1})
-        await wait_until(lambda: service.counted("commands_refused") == 3)
+        await wait_until(lambda: service.counted("refused_by_devices") == 3)
         assert await world.state(command["id"]) == "published"
         rows = await world.db.fetch("select code, detail, jti from commands.refusal where side = 'device'")
         assert {row["code"] for row in rows} == {"bad_signature", "replayed", "other"}
@@ -100,7 +100,7 @@ async def test_words_that_a_database_cannot_keep_are_mended(world, wait_until):
         argument = {"type": "text", "description": "\x00", "default": {"\x00": float("nan")}}
         await peer.declare({"name": "ODD", "description": "\x00", "arguments": {"x": argument}})
         await peer.say({"type": "refused", "code": "\x00", "detail": "\x00", "jti": "\x00", "at": 1})
-        await wait_until(lambda: service.counted("commands_refused") == 1)
+        await wait_until(lambda: service.counted("refused_by_devices") == 1)
         detail = (await world.ask(user, "GET", f"/api/commands/{command['id']}")).json()
         assert detail["result"] == {"k\ufffd": ["\ufffd", 1.5]}
         assert detail["error"]["code"] == "x\ufffd"

@@ -42,6 +42,7 @@ from pulse_gateway.http.completeness_routes import completeness_router
 from pulse_gateway.http.dashboard_routes import dashboard_router
 from pulse_gateway.http.export_job_routes import export_job_router
 from pulse_gateway.http.export_routes import export_router
+from pulse_gateway.http.fleet_metrics import FleetMetrics
 from pulse_gateway.http.forwarding import forwarding_client, forwarding_router
 from pulse_gateway.http.history_routes import history_router
 from pulse_gateway.http.live_door import LiveDoor
@@ -194,6 +195,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     _connect(desk)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
+    FleetMetrics(registry, state.summarise)
     own = _own(settings, stores, desk, published)
     app = _app(settings, desk, authority, registry, stores, own.routers)
     app.state.audit = trail
@@ -270,9 +272,11 @@ def _connect(desk: Desk) -> None:
     """Lead each kind of change to whom it concerns."""
 
     def on_change(user_id: UUID, has_gained: bool) -> None:
+        # First, so that a client knows why its subscriptions end.
+        desk.sockets.tell_rights(user_id)
         desk.hub.rescope(user_id)
         if has_gained:
-            # `ready` told the client its permissions; it learns the new ones by coming back.
+            # What it could not subscribe to before, it asks for again after coming back.
             farewell = Farewell(CloseCode.PERMISSIONS_CHANGED, "the permissions of this user changed", 500)
             desk.sockets.close_user(user_id, farewell)
 

@@ -357,9 +357,13 @@ def _watch_storage(core: _Core, storage: WatchStorage) -> None:
         ("ingest_storage_hour_bytes", "Hours, with their indexes", lambda found: found.now.hour),
         ("ingest_storage_database_bytes", "The whole database", lambda found: found.now.database),
         ("ingest_storage_used_ratio", "Used of the volume, or of the configured capacity", lambda found: found.share),
-        ("ingest_storage_days_left", "Days until it is full, if it grows", lambda found: found.days_left),
+        ("ingest_storage_left_seconds", "Time until it is full, if it grows", _seconds_left),
     ):
         watch(name, documentation, figure(read), counts=False)
+
+
+def _seconds_left(found: StorageOutlook) -> float | None:
+    return None if found.days_left is None else found.days_left * 86_400
 
 
 def _sweeping(buckets: TokenBuckets) -> Any:

@@ -24,6 +24,6 @@ def counters(registry: CollectorRegistry) -> Counters[CounterName]:
             "reports_taken": "Reports of devices that counted, or said nothing new",
             "reports_refused": "Messages on status topics that were refused",
             "reports_dropped": "Messages of QoS 0 on status topics that were dropped for want of room",
-            "commands_refused": "Messages on command topics that devices refused",
+            "refused_by_devices": "Messages on command topics that devices refused",
         },
     )

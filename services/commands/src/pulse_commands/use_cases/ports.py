@@ -256,7 +256,7 @@ CounterName = Literal[
     "reports_taken",
     "reports_refused",
     "reports_dropped",
-    "commands_refused",
+    "refused_by_devices",
 ]
 
 

@@ -217,7 +217,7 @@ class TakeReports:
                 jti=refusal.jti,
             )
         for refusal in refusals:
-            self.count("commands_refused" if refusal.side == "device" else "reports_refused")
+            self.count("refused_by_devices" if refusal.side == "device" else "reports_refused")
             self.audit.note(refusal)
 
 

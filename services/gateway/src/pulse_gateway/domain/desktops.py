@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from pulse_contracts.streams import DesktopSyncChanged
@@ -50,3 +51,29 @@ class DesktopBook:
         """Return when any of these desktops last synchronised, in Unix milliseconds; None: never."""
         times = (self._desktops[key].last_sync_at for key in self.keys(device_ids))
         return max((at for at in times if at is not None), default=None)
+
+    def count(self) -> DesktopCounts:
+        """Count all desktops, and what they have not fetched, sent or settled."""
+        desktops = self._desktops.values()
+        return DesktopCounts(
+            behind=sum(1 for desktop in desktops if desktop.lag or desktop.config_lag),
+            total=len(desktops),
+            lag=sum(desktop.lag for desktop in desktops),
+            most_lag=max((desktop.lag for desktop in desktops), default=0),
+            config_lag=sum(desktop.config_lag for desktop in desktops),
+            pending=sum(desktop.pending for desktop in desktops),
+            conflicts=sum(desktop.conflicts for desktop in desktops),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopCounts:
+    """All desktops in figures; lags in entries of the log, `pending` in edits, `conflicts` in open ones."""
+
+    behind: int
+    total: int
+    lag: int
+    most_lag: int
+    config_lag: int
+    pending: int
+    conflicts: int

@@ -37,6 +37,7 @@ _SERVER: Final[dict[str, type[frames.Frame]]] = {
     "hb": frames.HeartbeatFrame,
     "token_expiring": frames.TokenExpiringFrame,
     "unsubscribed": frames.UnsubscribedFrame,
+    "user": frames.UserFrame,
     "pong": frames.PongFrame,
     "bye": frames.ByeFrame,
 }

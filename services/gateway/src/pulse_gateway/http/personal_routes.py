@@ -111,6 +111,7 @@ class PreferencesBody(Part):
     theme: Literal["light", "dark", "system"] = "system"
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")] | None = None
     density: Literal["comfortable", "compact"] = "comfortable"
+    wall: Annotated[bool, Field(description="shown from afar: large, and without navigation")] = False
     time_zone: TimeZone | None = None
     clock: Annotated[Literal["12h", "24h"] | None, Field(description="null: as the language has it")] = None
 

@@ -74,6 +74,16 @@ class Session:
     """Wall time in seconds."""
     is_warned: bool = False
 
+    def user(self) -> UserInfo:
+        """Return who it is, with the rights that hold now."""
+        rights = self.scope.rights
+        return UserInfo(
+            id=self.principal.user_id,
+            username=rights.username,
+            roles=list(rights.roles),
+            permissions=sorted(rights.permissions),
+        )
+
 
 @dataclass(slots=True, eq=False)
 class LiveSocket:
@@ -238,16 +248,10 @@ class LiveSocket:
             raise ClosingError(Farewell(CloseCode.TOO_MANY_CONNECTIONS, "too many connections of this user"))
         self.session = Session(principal, scope, principal.expires_at.timestamp())
         self.outbox.batches = "batch" in frame.features
-        rights = scope.rights
         self.say(
             ReadyFrame(
                 id=frame.id,
-                user=UserInfo(
-                    id=principal.user_id,
-                    username=rights.username,
-                    roles=list(rights.roles),
-                    permissions=sorted(rights.permissions),
-                ),
+                user=self.session.user(),
                 token_expires_in=self._token_seconds(),
                 limits=LIMITS.model_copy(update={"connections_per_user": self.desk.limits.per_user}),
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pulse_chassis.logging import get_logger
-from pulse_contracts.frames import HEARTBEAT_MS, CloseCode, TokenExpiringFrame
+from pulse_contracts.frames import HEARTBEAT_MS, CloseCode, TokenExpiringFrame, UserFrame
 from pulse_gateway.domain.refusal import Farewell
 
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ class Sockets:
             self._strangers += 1
         if not mine:
             self._by_user.pop(user_id, None)
+
+    def tell_rights(self, user_id: UUID) -> None:
+        """Tell all sockets of a user which rights hold now."""
+        for socket in list(self._by_user.get(user_id, {})):
+            if socket.session is not None:
+                socket.say(UserFrame(user=socket.session.user()))
 
     def close_user(self, user_id: UUID, farewell: Farewell) -> None:
         """End all sockets of a user."""

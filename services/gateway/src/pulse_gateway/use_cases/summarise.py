@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from pulse_gateway.domain.desktops import DesktopBook
-from pulse_gateway.domain.devices import DeviceBook
+from pulse_gateway.domain.desktops import DesktopBook, DesktopCounts
+from pulse_gateway.domain.devices import DeviceBook, DeviceCounts
 from pulse_gateway.domain.summary import PartState, StorageState, Summary
 
 
@@ -29,6 +29,14 @@ class Summarise:
         is_news = storage != self._storage
         self._storage = storage
         return is_news
+
+    def desktops(self) -> DesktopCounts:
+        """Return the figures over all desktops."""
+        return self._desktops.count()
+
+    def devices(self) -> DeviceCounts:
+        """Return the figures over all devices."""
+        return self._devices.count(None)
 
     def __call__(self, device_ids: Collection[str] | None) -> Summary:
         """Return the figures over these devices; None means all."""
