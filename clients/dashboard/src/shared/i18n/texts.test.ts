@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Message } from "./messages";
 
-/** Every `texts.ts` of the product: found, not listed, so that none can be forgotten. */
-const modules = import.meta.glob<Record<string, unknown>>("/src/**/texts.ts", { eager: true });
+/** Every `texts.ts` and `…-texts.ts` of the product: found, not listed, so that none can be forgotten. */
+const modules = import.meta.glob<Record<string, unknown>>("/src/**/{texts,*-texts}.ts", { eager: true });
 
 type Spoken = { readonly en: Record<string, Message>; readonly de: Record<string, Message> };
 

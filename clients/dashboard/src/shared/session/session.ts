@@ -176,6 +176,17 @@ export async function accessToken(isRefused = false): Promise<string> {
   return token.text;
 }
 
+/** Rights that are gone are gone from every screen at once; what came instead comes with the next token. */
+export function keepOnly(permissions: readonly string[]): void {
+  const state = useSession.getState();
+  if (state.kind !== "open") return;
+  const kept = state.user.permissions.filter((permission) => permissions.includes(permission));
+  if (kept.length === state.user.permissions.length) return;
+  const user = { ...state.user, permissions: kept };
+  remember(user);
+  useSession.setState({ ...state, user }, true);
+}
+
 /** Hear of every new token: the live socket is told before its old one ends. */
 export function onToken(listener: (token: string) => void): () => void {
   tokenListeners.add(listener);

@@ -15,7 +15,7 @@ import {
 } from "@precisionpulse/live";
 import type { TelemetryRow } from "@precisionpulse/live";
 import { keep, readKept } from "../cache/last-state";
-import { accessToken, onToken, refresh, useSession } from "../session/session";
+import { accessToken, keepOnly, onToken, refresh, useSession } from "../session/session";
 import type { ConfigEntry, DesktopSync, LiveDevice, SystemSummary } from "./shapes";
 
 /** Four times a second is as fast as a number can be read; charts have `telemetry.raw`. */
@@ -142,7 +142,10 @@ export function followSession(): void {
     if (phase === "open" && user !== undefined && state.kind === "open") {
       const held = [...state.user.permissions].sort().join();
       // The server says who we are now; the page's rights follow.
-      if (held !== [...user.permissions].sort().join()) void refresh().catch(() => undefined);
+      if (held !== [...user.permissions].sort().join()) {
+        keepOnly(user.permissions);
+        refresh().then(askAgain, askAgain);
+      }
     }
     const isRefused = stop !== undefined && (stop.code === 4001 || stop.code === 4010 || stop.code === 4003);
     if (phase === "stopped" && isRefused && Date.now() - askedAt > ASK_AGAIN_AFTER_MS) {

@@ -5,8 +5,8 @@ import type { components } from "@/shared/api/generated/sync";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { useStates } from "@/shared/streams/hooks";
-import { Button } from "@/shared/ui/button";
 import { Checkbox, Select } from "@/shared/ui/field";
+import { Pages } from "@/shared/ui/pages";
 import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState } from "@/shared/ui/states";
 import { Table } from "@/shared/ui/table";
@@ -128,23 +128,11 @@ export function Applied({ filters, onChoose, onOpen }: Listed) {
                   : <EmptyState title={t("noApplied")}>{t("noAppliedHint")}</EmptyState>
               }
               height="max(20rem, calc(100dvh - 20rem))"
-              footer={<Pages page={page} pages={Math.ceil(data.total / PAGE)} onChange={(next) => { onChoose({ page: next }); }} />}
+              footer={<Pages page={page} limit={PAGE} total={data.total} onChange={(next) => { onChoose({ page: next }); }} />}
             />
           </Panel>
         )}
       </Await>
     </div>
-  );
-}
-
-function Pages({ page, pages, onChange }: { page: number; pages: number; onChange: (page: number) => void }) {
-  const t = useText(configTexts);
-  if (pages <= 1) return null;
-  return (
-    <>
-      <span>{t("pageOf", { page, pages })}</span>
-      <Button disabled={page <= 1} onClick={() => { onChange(page - 1); }}>{t("previous")}</Button>
-      <Button disabled={page >= pages} onClick={() => { onChange(page + 1); }}>{t("next")}</Button>
-    </>
   );
 }

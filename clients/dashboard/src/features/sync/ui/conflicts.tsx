@@ -9,6 +9,7 @@ import { useText } from "@/shared/i18n/messages";
 import { useStateOf } from "@/shared/streams/hooks";
 import { ActionButton } from "@/shared/ui/button";
 import { Select } from "@/shared/ui/field";
+import { Pages } from "@/shared/ui/pages";
 import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState, useProblemText } from "@/shared/ui/states";
 import { Badge } from "@/shared/ui/status";
@@ -17,7 +18,6 @@ import { ENTITIES, readFilters } from "../model/filters";
 import type { Entity, SyncFilters } from "../model/filters";
 import { rowName, twoSides } from "../model/two-sides";
 import { syncTexts } from "../texts";
-import { Pages } from "./pages";
 
 type Conflict = components["schemas"]["ConflictAnswer"];
 const route = getRouteApi("/sync");

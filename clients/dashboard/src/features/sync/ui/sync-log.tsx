@@ -7,6 +7,7 @@ import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { useStates } from "@/shared/streams/hooks";
 import { Select } from "@/shared/ui/field";
+import { Pages } from "@/shared/ui/pages";
 import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState } from "@/shared/ui/states";
 import { Status as StatusMark } from "@/shared/ui/status";
@@ -16,7 +17,6 @@ import type { Column } from "@/shared/ui/table";
 import { ENTITIES, STATUSES, readFilters } from "../model/filters";
 import type { Status, SyncFilters } from "../model/filters";
 import { syncTexts } from "../texts";
-import { Pages } from "./pages";
 
 type Line = components["schemas"]["LogAnswer"];
 const route = getRouteApi("/sync");

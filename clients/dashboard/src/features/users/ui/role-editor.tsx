@@ -5,13 +5,13 @@ import { ApiProblem } from "@/shared/api/problem";
 import { useText } from "@/shared/i18n/messages";
 import { useUser } from "@/shared/session/session";
 import { ActionButton } from "@/shared/ui/button";
+import { Confirm } from "@/shared/ui/confirm";
 import { Dialog } from "@/shared/ui/dialog";
 import { Checkbox, Field, Input, Select } from "@/shared/ui/field";
 import { useProblemText } from "@/shared/ui/states";
 import { notify } from "@/shared/ui/toast";
 import { byThing } from "../model/rights";
 import { userTexts } from "../texts";
-import { ConfirmRemoval } from "./confirm";
 
 type Role = components["schemas"]["RoleAnswer"];
 type Right = components["schemas"]["PermissionAnswer"];
@@ -78,9 +78,9 @@ export function RoleEditor({ role, roles, rights, onClose }: {
       ...(heir !== "" && { query: { reassign_to: heir } }),
     };
     return (
-      <ConfirmRemoval
-        name={role.name}
-        text={t("inUseHint")}
+      <Confirm
+        title={t("removeTitle", { name: role.name })}
+        action={t("remove")}
         permission="roles:write"
         isBusy={isBusy}
         onClose={() => { setRemoving(false); }}
@@ -88,6 +88,7 @@ export function RoleEditor({ role, roles, rights, onClose }: {
       >
         <Field
           label={t("inUse")}
+          hint={t("inUseHint")}
           error={problem instanceof ApiProblem && problem.status === 409 ? t("roleInUse") : message}
         >
           {(control) => (
@@ -99,7 +100,7 @@ export function RoleEditor({ role, roles, rights, onClose }: {
             </Select>
           )}
         </Field>
-      </ConfirmRemoval>
+      </Confirm>
     );
   }
   return (

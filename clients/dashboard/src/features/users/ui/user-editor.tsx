@@ -5,13 +5,13 @@ import { ApiProblem } from "@/shared/api/problem";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission, useUser } from "@/shared/session/session";
 import { ActionButton } from "@/shared/ui/button";
+import { Confirm } from "@/shared/ui/confirm";
 import { Dialog } from "@/shared/ui/dialog";
 import { Checkbox, Field, Input } from "@/shared/ui/field";
 import { useProblemText } from "@/shared/ui/states";
 import { notify } from "@/shared/ui/toast";
 import { lacking } from "../model/rights";
 import { userTexts } from "../texts";
-import { ConfirmRemoval } from "./confirm";
 
 type User = components["schemas"]["UserAnswer"];
 const SHORTEST_PASSWORD = 8;
@@ -85,14 +85,16 @@ export function UserEditor({ user, onClose }: { user: User | undefined; onClose:
   if (isRemoving && user !== undefined) {
     const params = { path: { user_id: user.id }, header: { "If-Match": `"${String(user.version)}"` } };
     return (
-      <ConfirmRemoval
-        name={user.username}
-        text={t("removeText")}
+      <Confirm
+        title={t("removeTitle", { name: user.username })}
+        action={t("remove")}
         permission="users:write"
         isBusy={isBusy}
         onClose={() => { setRemoving(false); }}
         onConfirm={() => { run(() => api.DELETE("/api/users/{user_id}", { params }), t("removed", { name: user.username })); }}
-      />
+      >
+        {t("removeText")}
+      </Confirm>
     );
   }
   return (

@@ -8,8 +8,9 @@ import type { components } from "@/shared/api/generated/identity";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission, useUser } from "@/shared/session/session";
-import { ActionButton, Button } from "@/shared/ui/button";
+import { ActionButton } from "@/shared/ui/button";
 import { Select } from "@/shared/ui/field";
+import { Pages } from "@/shared/ui/pages";
 import { Panel } from "@/shared/ui/panel";
 import { SearchField } from "@/shared/ui/search-field";
 import { Await, EmptyState } from "@/shared/ui/states";
@@ -85,7 +86,7 @@ export function Users({ filters }: { filters: UserFilters }) {
             filters={filters}
             onSort={(next) => { choose({ sort: next }); }}
             onOpen={setEdited}
-            footer={<Pages page={page} pages={Math.max(1, Math.ceil(data.total / PAGE))} onChange={(next) => { choose({ page: next }); }} />}
+            footer={<Pages page={page} limit={PAGE} total={data.total} onChange={(next) => { choose({ page: next }); }} />}
           />
         )}
       </Await>
@@ -131,18 +132,6 @@ function RoleChoice({ value, onChange }: { value: string | undefined; onChange: 
         <option key={role.id}>{role.name}</option>
       ))}
     </Select>
-  );
-}
-
-function Pages({ page, pages, onChange }: { page: number; pages: number; onChange: (page: number) => void }) {
-  const t = useText(userTexts);
-  if (pages === 1) return null;
-  return (
-    <span className="flex items-center gap-2">
-      <Button disabled={page <= 1} onClick={() => { onChange(page - 1); }}>{t("previous")}</Button>
-      {t("pageOf", { page, pages })}
-      <Button disabled={page >= pages} onClick={() => { onChange(page + 1); }}>{t("next")}</Button>
-    </span>
   );
 }
 
