@@ -17,12 +17,9 @@ import asyncpg
 import httpx
 import pytest
 
-from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
-from pulse_contracts.ids import ClientId
-from pulse_contracts.presence import Hello
-from pulse_contracts.topics import ack, heartbeat
 from pulse_local.supervisor.state import StackState
 from pulse_local.watch.live_client import LiveClient
+from pulse_simulator.embedded_stack import EmbeddedStack
 from pulse_simulator.tcp_proxy import TcpProxy
 
 
@@ -133,32 +130,7 @@ class Stack:
 
     async def hello(self, client_id: str, key: str, *, first: int = 1) -> int:
         """Say hello as a client with a new outbox; return the epoch it was given."""
-        welcomed: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-
-        def on_message(message: InboundMessage) -> None:
-            session.ack(message)
-            if not welcomed.done():
-                welcomed.set_result(json.loads(message.payload))
-
-        session = await MqttSession.connect(
-            MqttEndpoint(*self.mqtt, client_id, key), client_id=client_id, on_message=on_message
-        )
-        await session.subscribe([(ack(ClientId(client_id)), 1)])
-        hello = Hello(
-            type="hello",
-            v=1,
-            client_id=client_id,
-            epoch=0,
-            next=first,
-            oldest_unacked=first,
-            count=0,
-            instance="e2e",
-            version="0",
-        )
-        await session.publish(heartbeat(ClientId(client_id)), hello.model_dump_json().encode(), qos=1)
-        welcome = await asyncio.wait_for(welcomed, 15)
-        await session.disconnect()
-        return int(welcome["epoch"])
+        return await EmbeddedStack(self.description, self.data).say_hello(client_id, key, first=first)
 
 
 @asynccontextmanager
