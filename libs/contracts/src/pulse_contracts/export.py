@@ -22,6 +22,8 @@ from pulse_contracts import (
     enrolment,
     frames,
     identity_sync,
+    local_protocol,
+    local_status,
     operations,
     presence,
     problem,
@@ -70,6 +72,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "enrolment.request": enrolment.EnrolmentRequest,
     "enrolment.result": enrolment.EnrolmentResult,
     "http.problem": problem.Problem,
+    "local.status": local_status.Status,
     "token.access-claims": tokens.AccessClaims,
 }
 UNIONS: Final[dict[str, TypeAdapter[Any]]] = {
@@ -78,6 +81,8 @@ UNIONS: Final[dict[str, TypeAdapter[Any]]] = {
     "command.report": commands.REPORT,
     "socket.client-frame": frames.CLIENT_FRAME,
     "socket.server-frame": frames.SERVER_FRAME,
+    "local.window-frame": local_protocol.WINDOW_FRAME,
+    "local.agent-frame": local_protocol.AGENT_FRAME,
 }
 
 

@@ -354,6 +354,13 @@ class UnsubscribedFrame(Frame):
     retryable: bool
 
 
+class UserFrame(Frame):
+    """The rights of this socket's user are others now; `ready` told what they were."""
+
+    type: Literal["user"] = "user"
+    user: UserInfo
+
+
 class PongFrame(Frame):
     """The answer to `ping`."""
 
@@ -384,6 +391,7 @@ ServerFrame = Annotated[
     | HeartbeatFrame
     | TokenExpiringFrame
     | UnsubscribedFrame
+    | UserFrame
     | PongFrame
     | ByeFrame,
     Field(discriminator="type"),
