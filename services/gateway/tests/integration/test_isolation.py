@@ -174,6 +174,9 @@ async def test_a_lost_permission_ends_its_subscriptions_and_no_others(world, wai
         await world.write(ACCESS_STREAM, {"kind": "user", "user_id": str(user.id)})
         await wait_until(lambda: len(client.of("unsubscribed")) == 3, seconds=1)
         assert {f["sub"] for f in client.of("unsubscribed")} == {"telemetry.latest", "telemetry.raw", "system"}
+        (told,) = client.of("user")
+        assert (told["user"]["roles"], told["user"]["permissions"]) == (["devices-only"], ["devices:read"])
+        assert client.frames.index(told) < client.frames.index(client.of("unsubscribed")[0])
         await world.status("mine-1", status="ONLINE")
         await wait_until(lambda: client.state("devices")["mine-1"]["status"] == "ONLINE")
         assert (await client.subscribe("system"))["code"] == "forbidden"

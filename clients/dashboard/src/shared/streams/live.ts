@@ -14,7 +14,9 @@ import {
   TelemetryStore,
 } from "@precisionpulse/live";
 import type { TelemetryRow } from "@precisionpulse/live";
+import { queryClient } from "../api/client";
 import { keep, readKept } from "../cache/last-state";
+import type { Permission } from "../session/permission";
 import { accessToken, keepOnly, onToken, refresh, useSession } from "../session/session";
 import type { ConfigEntry, DesktopSync, LiveDevice, SystemSummary } from "./shapes";
 
@@ -72,10 +74,31 @@ export const topics = {
 
 export type SharedTopicName = keyof typeof topics;
 
+/** What is held of each thing that needs a right. */
+const HELD: readonly (readonly [Permission, () => void])[] = [
+  ["telemetry:read", () => { telemetry.clear(); }],
+  ["devices:read", () => { devices.replace(new Map()); }],
+  ["system:read", () => { system.replace(new Map()); }],
+  ["sync:read", () => { syncStates.replace(new Map()); }],
+  ["config:read", () => { configEntries.replace(new Map()); }],
+  ["alerts:read", () => { alertEvents.clear(); }],
+  ["commands:read", () => { commandEvents.clear(); }],
+  ["audit:read", () => { auditEvents.clear(); }],
+];
+
 function forgetEverything(): void {
-  telemetry.clear();
-  for (const store of [devices, system, syncStates, configEntries]) store.replace(new Map());
-  for (const log of [alertEvents, commandEvents, auditEvents]) log.clear();
+  for (const [, forget] of HELD) forget();
+}
+
+/** The rights are others: what was lost is gone from the page now, what was gained comes with the next token. */
+function followRights(permissions: readonly string[]): void {
+  keepOnly(permissions);
+  for (const [permission, forget] of HELD) if (!permissions.includes(permission)) forget();
+  const askAgain = (): void => {
+    queryClient.removeQueries({ type: "inactive" });
+    void queryClient.invalidateQueries();
+  };
+  refresh().then(askAgain, askAgain);
 }
 
 async function showKept(userId: string): Promise<void> {
@@ -142,10 +165,7 @@ export function followSession(): void {
     if (phase === "open" && user !== undefined && state.kind === "open") {
       const held = [...state.user.permissions].sort().join();
       // The server says who we are now; the page's rights follow.
-      if (held !== [...user.permissions].sort().join()) {
-        keepOnly(user.permissions);
-        refresh().then(askAgain, askAgain);
-      }
+      if (held !== [...user.permissions].sort().join()) followRights(user.permissions);
     }
     const isRefused = stop !== undefined && (stop.code === 4001 || stop.code === 4010 || stop.code === 4003);
     if (phase === "stopped" && isRefused && Date.now() - askedAt > ASK_AGAIN_AFTER_MS) {

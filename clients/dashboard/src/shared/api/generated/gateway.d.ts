@@ -1169,6 +1169,12 @@ export interface components {
             updated_at: string | null;
             /** Version */
             version: number;
+            /**
+             * Wall
+             * @description shown from afar: large, and without navigation
+             * @default false
+             */
+            wall?: boolean;
         };
         /**
          * PreferencesBody
@@ -1200,6 +1206,12 @@ export interface components {
             theme?: "light" | "dark" | "system";
             /** Time Zone */
             time_zone?: string | null;
+            /**
+             * Wall
+             * @description shown from afar: large, and without navigation
+             * @default false
+             */
+            wall?: boolean;
         };
         /**
          * Problem

@@ -422,6 +422,9 @@ export class LiveClient {
         this.#requests.delete(frame.id);
         this.#setClock(frame.server_time);
         return;
+      case "user":
+        this.#say({ user: frame.user });
+        return;
       case "token_expiring":
         void this.#renew();
         return;

@@ -28,6 +28,7 @@ export type GapFrame = Schemas["GapFrame"];
 export type HeartbeatFrame = Schemas["HeartbeatFrame"];
 export type TokenExpiringFrame = Schemas["TokenExpiringFrame"];
 export type UnsubscribedFrame = Schemas["UnsubscribedFrame"];
+export type UserFrame = Schemas["UserFrame"];
 export type PongFrame = Schemas["PongFrame"];
 export type ByeFrame = Schemas["ByeFrame"];
 export type ServerFrame =
@@ -43,6 +44,7 @@ export type ServerFrame =
   | HeartbeatFrame
   | TokenExpiringFrame
   | UnsubscribedFrame
+  | UserFrame
   | PongFrame
   | ByeFrame;
 

@@ -635,6 +635,19 @@ export interface components {
             type: "unsubscribe";
         };
         /**
+         * UserFrame
+         * @description The rights of this socket's user are others now; `ready` told what they were.
+         */
+        UserFrame: {
+            /**
+             * Type
+             * @default user
+             * @constant
+             */
+            type: "user";
+            user: components["schemas"]["UserInfo"];
+        };
+        /**
          * UserInfo
          * @description Who the socket belongs to.
          */
