@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 from pulse_local.supervisor.state import StackState
 from pulse_local.watch.live_client import LiveClient
 from pulse_simulator.embedded_stack import EmbeddedStack
-from pulse_simulator.tcp_proxy import TcpProxy
+from pulse_simulator.real_agent import RealAgent, install_note_plugin
 
 
 def pulse(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
@@ -157,26 +157,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     pulse("down", "--data", str(data))
 
 
-PLUGIN = """
-import os
-from pulse_agent.commands.command import AgentCommand
-from pulse_contracts.commands import CommandSpec
-from pulse_contracts.value_specs import ValueSpec, ValueType
-
-SPEC = CommandSpec(name="NOTE", description="Notes a number", arguments={"n": ValueSpec(type=ValueType.INTEGER)})
-
-def create(options):
-    async def note(invocation):
-        file = os.open(options.data / "noted.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, f"{invocation.jti}\\n".encode())
-        os.fsync(file)
-        os.close(file)
-        return {"noted": invocation.arguments["n"]}
-
-    return AgentCommand(SPEC, note)
-"""
-
-
 async def eventually(condition: Callable[[], Awaitable[Any]], *, seconds: float = 60, what: str) -> Any:
     """Wait until the condition gives something true and return that."""
     deadline = time.monotonic() + seconds
@@ -188,95 +168,31 @@ async def eventually(condition: Callable[[], Awaitable[Any]], *, seconds: float 
         await asyncio.sleep(0.1)
 
 
-def install_plugin(folder: Path) -> Path:
-    """Make a folder that, on PYTHONPATH, gives agents the custom command NOTE."""
-    metadata = folder / "note_plugin-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (folder / "note_plugin.py").write_text(PLUGIN)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: note-plugin\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[pulse_agent.commands]\nnote = note_plugin:create\n")
-    return folder
-
-
-@dataclass
-class Desktop:
-    """One enrolled agent: `start` and `kill` its process, `say` to its command line."""
-
-    device_id: str
-    data: Path
-    plugins: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
-    proxy: TcpProxy | None = None
-    options: list[str] = field(default_factory=list)
-
-    def start(self) -> None:
-        """Run the agent."""
-        environment = os.environ | ({"PYTHONPATH": str(self.plugins)} if self.plugins else {})
-        with (self.data / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pulse_agent", "run", "--data", str(self.data), *self.options],
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
-
-    def kill(self) -> None:
-        """Kill the agent as a power cut would."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    async def say(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `pulse-agent ARGUMENTS` on this agent's folder."""
-
-        def run() -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [sys.executable, "-m", "pulse_agent", *arguments, "--data", str(self.data)],
-                input=given,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-
-        return await asyncio.to_thread(run)
-
-    async def status(self) -> dict[str, Any]:
-        """Return what `pulse-agent status --json` says."""
-        done = await self.say("status", "--json")
-        assert done.returncode == 0, done.stderr
-        return dict(json.loads(done.stdout))
-
-    def log(self) -> str:
-        """Return what the agent logged."""
-        return (self.data / "agent.log").read_text()
-
-
 @pytest.fixture(name="eventually")
 def _eventually() -> Callable[..., Awaitable[Any]]:
     return eventually
 
 
-Enrol = Callable[..., Awaitable[Desktop]]
+Enrol = Callable[..., Awaitable[RealAgent]]
 
 
 @pytest.fixture
 async def enrol(tmp_path: Path) -> AsyncIterator[Enrol]:
     """Enrols agents by `await enrol(stack, http, device_id, kind=…, is_cuttable=…)`; they end with the test."""
-    made: list[Desktop] = []
+    made: list[RealAgent] = []
 
     async def one(
         stack: Stack, http: httpx.AsyncClient, device_id: str, *, kind: str = "workstation", is_cuttable: bool = False
-    ) -> Desktop:
+    ) -> RealAgent:
         wish = {"id": device_id, "name": device_id, "kind": kind}
         answer = await http.post("/api/devices/enrolment-codes", json=wish)
         assert answer.status_code == 201, answer.text
-        desktop = Desktop(device_id, tmp_path / device_id)
+        desktop = RealAgent(device_id, tmp_path / device_id)
         made.append(desktop)
         done = await desktop.say("enroll", stack.url, answer.json()["code"], "--no-keyring")
         assert done.returncode == 0, done.stderr
         if is_cuttable:
-            await _put_behind_a_proxy(desktop)
+            await desktop.put_behind_a_proxy()
         return desktop
 
     yield one
@@ -286,17 +202,7 @@ async def enrol(tmp_path: Path) -> AsyncIterator[Enrol]:
             await desktop.proxy.close()
 
 
-async def _put_behind_a_proxy(desktop: Desktop) -> None:
-    file = desktop.data / "device.json"
-    device = json.loads(file.read_text())
-    port = "tls_port" if device["tls_port"] else "port"
-    desktop.proxy = TcpProxy(device["host"], device[port])
-    await desktop.proxy.start()
-    device[port] = desktop.proxy.port
-    file.write_text(json.dumps(device))
-
-
 @pytest.fixture
 def note_plugin(tmp_path: Path) -> Path:
     """A folder that, on an agent's PYTHONPATH, gives it the custom command NOTE."""
-    return install_plugin(tmp_path / "plugins")
+    return install_note_plugin(tmp_path / "plugins")

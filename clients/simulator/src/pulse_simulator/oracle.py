@@ -165,13 +165,14 @@ class Comparison:
         self._record = record
         self._lost = lost or {}
         self._seen: set[ValueKey] = set()
-        self._numbered: set[tuple[str, int, str]] = set()
+        self._numbered: set[tuple[str, int, int, str]] = set()
         self._verdict = Verdict(unreadable_lines=record.unreadable + record.repeated)
 
     def take(self, row: StoredValue) -> None:
         """Judge one stored value."""
         key = (row.client, row.recorded_at_us, row.metric)
-        number = (row.client, row.seq, row.metric)
+        # A number belongs to its epoch: two copies of one outbox may both go on from the same one.
+        number = (row.client, row.epoch, row.seq, row.metric)
         if key not in self._record.intended:
             self._verdict.offend("unexpected", key)
             return
@@ -242,7 +243,11 @@ async def _stored(connection: asyncpg.Connection, client: str, since_us: int) ->
 
 async def check(paths: Iterable[Path], database_url: str) -> Verdict:
     """Compare oracle files with the table; `database_url` needs read access to the views of schema `telemetry`."""
-    record = OracleRecord.read(paths)
+    return await compare(OracleRecord.read(paths), database_url)
+
+
+async def compare(record: OracleRecord, database_url: str) -> Verdict:
+    """Compare what oracle files said with the table."""
     clients = record.clients()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", "", 1))
     try:
