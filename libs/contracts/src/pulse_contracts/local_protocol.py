@@ -9,12 +9,9 @@ otherwise. Who may call what is written beside each method and is the agent's to
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
@@ -23,30 +20,18 @@ from pulse_contracts import local_enrolment as enrolment
 from pulse_contracts import local_people as people
 from pulse_contracts import local_records as records
 from pulse_contracts import local_status as status
+from pulse_contracts.local_address import MAX_REQUEST_BYTES
 from pulse_contracts.local_records import LogLevel, LogRecord
 from pulse_contracts.local_status import Done, LocalModel, Mode, NoParams
 from pulse_contracts.permissions import Permission
 
 VERSIONS: Final = (1,)
 """What this code speaks, lowest first."""
-SOCKET_FILE: Final = "agent.sock"
-PIPE_PREFIX: Final = "\\\\.\\pipe\\precisionpulse-agent-"
-MAX_REQUEST_BYTES: Final = 64 * 1024
-"""A line of the window, its end included; a longer one ends the connection (`line_too_long`)."""
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """A line of the agent."""
 MAX_OPEN_REQUESTS: Final = 16
 """Requests of one window without an answer; one more is answered `busy`."""
-MAX_WINDOWS: Final = 16
 HELLO_SECONDS: Final = 5.0
-
-
-def local_address(data: Path) -> str:
-    """Return where the agent of the folder `data` listens: a socket's path, or on Windows a pipe's name."""
-    if os.name != "nt":
-        return str(data / SOCKET_FILE)
-    return PIPE_PREFIX + hashlib.sha256(os.path.normcase(data.resolve()).encode()).hexdigest()[:32]
-
 
 # -- frames -----------------------------------------------------------------------------------------------------------
 

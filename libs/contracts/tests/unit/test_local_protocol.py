@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from pulse_contracts.local_address import local_address
 from pulse_contracts.local_people import SignInParams
 from pulse_contracts.local_protocol import (
     AGENT_FRAME,
@@ -14,7 +15,6 @@ from pulse_contracts.local_protocol import (
     EventName,
     Overflow,
     Welcome,
-    local_address,
 )
 from pulse_contracts.local_status import Mode
 
