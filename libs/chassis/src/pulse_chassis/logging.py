@@ -11,13 +11,15 @@ import logging
 import re
 import sys
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, Literal, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 LogFormat = Literal["json", "console"]
+Tap = Callable[[Mapping[str, Any]], None]
+"""Is shown every line that is written, secrets replaced, in the thread that wrote it."""
 
 REDACTED: Final = "[redacted]"
 SECRET_NAMES: Final = (
@@ -71,8 +73,13 @@ def is_configured() -> bool:
     return structlog.is_configured()
 
 
-def configure_logging(service: str, level: str = "INFO", format: LogFormat = "json") -> None:  # noqa: A002 -- the brief's name
-    """Send all logs of the process to stderr. Calling it again replaces the earlier choice."""
+def configure_logging(
+    service: str,
+    level: str = "INFO",
+    format: LogFormat = "json",  # noqa: A002 -- the brief's name
+    tap: Tap | None = None,
+) -> None:
+    """Send all logs of the process to stderr, and by `tap`. Calling it again replaces the earlier choice."""
     numeric = logging.getLevelNamesMapping().get(level.upper())
     if numeric is None:
         message = f"unknown log level {level!r}"
@@ -84,6 +91,8 @@ def configure_logging(service: str, level: str = "INFO", format: LogFormat = "js
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     final: list[Processor] = [structlog.processors.format_exc_info, redact]
+    if tap is not None:
+        final.append(_tapped(tap))
     if format == "json":
         final += [_event_first, structlog.processors.JSONRenderer(default=str)]
     else:
@@ -138,6 +147,14 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item, depth + 1) for item in value]
     return redact_text(str(value))
+
+
+def _tapped(tap: Tap) -> Processor:
+    def show(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        tap(event_dict)
+        return event_dict
+
+    return show
 
 
 def _event_first(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -103,3 +103,13 @@ def test_harmless_fields_stay(lines: Callable[[], list[dict[str, Any]]]) -> None
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown log level"):
         configure_logging("x", level="LOUD")
+
+
+def test_a_tap_is_shown_what_is_written_and_no_secret() -> None:
+    seen: list[dict[str, Any]] = []
+    configure_logging("svc", "INFO", tap=lambda line: seen.append(dict(line)))
+    get_logger("door").info("signed_in", password="hunter2", user="anna")
+    get_logger("door").debug("not_written")
+    logging.getLogger("library").warning("from a library, token=abcdef")
+    assert [line["event"] for line in seen] == ["signed_in", "from a library, token=[redacted]"]
+    assert (seen[0]["password"], seen[0]["user"], seen[0]["part"]) == ("[redacted]", "anna", "door")
