@@ -19,7 +19,7 @@ from pulse_agent.delivery.downlink import Downlink, DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
 from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.delivery.wiring import DeliveryCounts, Wiring
-from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.connection import Cause, ConnectionReason, ConnectionState, ConnectionView
 from pulse_agent.domain.quota import Fullness
 from pulse_agent.domain.reading import Reading, StoredReading
 from pulse_agent.domain.schedule import DeliverySchedule
@@ -41,12 +41,17 @@ _log = get_logger("agent")
 class AgentStatus:
     """How an agent is doing, at one moment; immutable, for windows and state files."""
 
-    state: ConnectionState
+    connection: ConnectionView
     stats: OutboxStats
     counts: DeliveryCounts
     on_way: int
     window: int
     refused: int
+
+    @property
+    def state(self) -> ConnectionState:
+        """How delivery stands."""
+        return self.connection.state
 
 
 class Agent:
@@ -63,7 +68,9 @@ class Agent:
     ) -> None:
         self._clock = clock or SystemClock()
         self.outbox = Outbox(settings.outbox_path, quota=settings.quota, clock=self._clock)
-        self._state = ConnectionState.DISCONNECTED
+        self._connection = ConnectionView(
+            ConnectionState.DISCONNECTED, self._clock.now().timestamp(), ConnectionReason.STARTING
+        )
         self._state_listeners: list[Callable[[ConnectionState], None]] = []
         self._fullness = Fullness.NORMAL
         self._wiring = Wiring(
@@ -114,7 +121,7 @@ class Agent:
     def status(self) -> AgentStatus:
         """Return how the agent is doing now."""
         return AgentStatus(
-            state=self._state,
+            connection=self._connection,
             stats=self.outbox.stats,
             counts=self._wiring.counts,
             on_way=self._wiring.schedule.on_way,
@@ -162,12 +169,18 @@ class Agent:
             )
             self._fullness = stats.fullness
 
-    def _show(self, state: ConnectionState) -> None:
-        if state is self._state:
+    def _show(self, state: ConnectionState, cause: Cause) -> None:
+        before = self._connection
+        if (state, cause.reason, cause.retry_seconds) == (before.state, before.reason, before.retry_at):
+            return  # both without a next try: the drain says this often
+        now = self._clock.now().timestamp()
+        retry_at = None if cause.retry_seconds is None else now + cause.retry_seconds
+        since = before.since if state is before.state else now
+        self._connection = ConnectionView(state, since, cause.reason, cause.detail, retry_at)
+        if state is before.state:
             return
-        is_flicker = {state, self._state} == {ConnectionState.ONLINE, ConnectionState.DRAINING}
-        self._state = state
+        is_flicker = {state, before.state} == {ConnectionState.ONLINE, ConnectionState.DRAINING}
         log = _log.debug if is_flicker else _log.info
-        log("connection_state", state=state.value, buffered=self.outbox.stats.rows)
+        log("connection_state", state=state.value, reason=cause.reason.value, buffered=self.outbox.stats.rows)
         for listener in self._state_listeners:
             listener(state)

@@ -16,7 +16,7 @@ from pulse_agent.delivery.drain import NO_MATCHING_SUBSCRIBERS, NOT_AUTHORIZED, 
 from pulse_agent.delivery.live import LivePublisher
 from pulse_agent.delivery.messages import read_downlink
 from pulse_agent.delivery.wiring import Wiring
-from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.connection import Cause, ConnectionReason, ConnectionState
 from pulse_agent.domain.reading import StoredReading
 from pulse_agent.outbox.rows import Rejection
 from pulse_agent.outbox.writer import OutboxUnavailableError
@@ -200,8 +200,10 @@ class Conversation:
         return code < NO_MATCHING_SUBSCRIBERS
 
     async def _wait_before_hello(self) -> None:
-        self._wiring.show(ConnectionState.OFFLINE_BUFFERING)
-        await self._wiring.clock.sleep(self._backoff.next_delay())
+        delay = self._backoff.next_delay()
+        cause = Cause(ConnectionReason.NO_ANSWER, retry_seconds=delay)
+        self._wiring.show(ConnectionState.OFFLINE_BUFFERING, cause)
+        await self._wiring.clock.sleep(delay)
 
     async def _hear(self) -> tuple[Welcome | None, bool]:
         """Return the next news and True, or False when a hello stayed without an answer."""

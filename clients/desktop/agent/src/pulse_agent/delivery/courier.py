@@ -8,11 +8,12 @@ nobody. A failing link is logged once, and its recovery once. Never does: give u
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from pulse_agent.delivery.conversation import Conversation, Ending
 from pulse_agent.delivery.wiring import Wiring
-from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.connection import Cause, ConnectionReason, ConnectionState
 from pulse_agent.domain.reading import StoredReading
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.logging import get_logger
@@ -30,6 +31,13 @@ CONNECT_SECONDS: Final = 5.0
 KEEPALIVE_SECONDS: Final = 10
 STABLE_SECONDS: Final = 60.0
 """A connection that was held so long ends the suspicion that another agent fights over our name."""
+MAX_DETAIL_CHARS: Final = 300
+_REASONS: Final = {
+    Ending.STOPPED: ConnectionReason.STOPPED,
+    Ending.LINK_LOST: ConnectionReason.LINK_LOST,
+    Ending.NOT_AUTHORIZED: ConnectionReason.NOT_AUTHORIZED,
+    Ending.TAKEN_OVER: ConnectionReason.TAKEN_OVER,
+}
 
 _log = get_logger("courier")
 
@@ -45,6 +53,7 @@ class Courier:
         self._slowly = Backoff(10.0, 300.0)
         self._contested = Backoff(5.0, 300.0)
         self._is_failing = False
+        self._cause = Cause(ConnectionReason.LINK_LOST)
 
     def on_stored(self, stored: list[StoredReading]) -> None:
         """Take rows that are on the disk now."""
@@ -55,13 +64,13 @@ class Courier:
         """Deliver until `stop`."""
         while not stop.is_set():
             if not self._is_failing:
-                self._wiring.show(ConnectionState.CONNECTING)
+                self._wiring.show(ConnectionState.CONNECTING, Cause(ConnectionReason.REACHING))
             delay = await self._connect_once(stop)
             if stop.is_set():
                 break
-            self._wiring.show(ConnectionState.OFFLINE_BUFFERING)
+            self._wiring.show(ConnectionState.OFFLINE_BUFFERING, replace(self._cause, retry_seconds=delay))
             await self._pause(delay, stop)
-        self._wiring.show(ConnectionState.DISCONNECTED)
+        self._wiring.show(ConnectionState.DISCONNECTED, Cause(ConnectionReason.STOPPED))
 
     async def _connect_once(self, stop: asyncio.Event) -> float:
         """Hold one connection; return how long to wait before the next."""
@@ -77,13 +86,13 @@ class Courier:
             async with connecting.result() as session:
                 self._conversation = conversation
                 wiring.counts.connections += 1
-                wiring.show(ConnectionState.CONNECTING)
+                wiring.show(ConnectionState.CONNECTING, Cause(ConnectionReason.GREETING))
                 ending = await conversation.hold(session, stop)
         except NotAuthorizedError as error:
-            self._note_failure("not_authorized", error)
+            self._note_failure(ConnectionReason.NOT_AUTHORIZED, error)
             return self._slowly.next_delay()
         except (MqttError, OSError) as error:
-            self._note_failure("not_reachable", error)
+            self._note_failure(ConnectionReason.NOT_REACHABLE, error)
             return self._soon.next_delay()
         finally:
             self._conversation = None
@@ -112,6 +121,7 @@ class Courier:
             self._slowly.reset()
         if held_seconds > STABLE_SECONDS:
             self._contested.reset()
+        self._cause = Cause(_REASONS[ending])
         match ending:
             case Ending.NOT_AUTHORIZED:
                 return self._slowly.next_delay()
@@ -121,10 +131,11 @@ class Courier:
             case _:
                 return self._soon.next_delay()
 
-    def _note_failure(self, kind: str, error: Exception) -> None:
+    def _note_failure(self, kind: ConnectionReason, error: Exception) -> None:
+        self._cause = Cause(kind, str(error)[:MAX_DETAIL_CHARS])
         code = error.reason_code if isinstance(error, MqttConnectionError) else None
         log = _log.debug if self._is_failing else _log.warning
-        log("connection_failed", kind=kind, reason=str(error), reason_code=code, host=self._endpoint.host)
+        log("connection_failed", kind=kind.value, reason=str(error), reason_code=code, host=self._endpoint.host)
         self._is_failing = True
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:

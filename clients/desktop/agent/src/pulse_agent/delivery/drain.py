@@ -12,7 +12,7 @@ from typing import Final
 
 from pulse_agent.delivery.messages import loss_declaration
 from pulse_agent.delivery.wiring import Wiring
-from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.connection import Cause, ConnectionReason, ConnectionState
 from pulse_agent.domain.schedule import NEVER, Flight
 from pulse_agent.outbox.writer import OutboxUnavailableError
 from pulse_chassis.logging import get_logger
@@ -75,9 +75,11 @@ class Drain:
 
     def _show(self) -> None:
         if self._schedule.is_paused:
-            self._wiring.show(ConnectionState.OFFLINE_BUFFERING)
+            self._wiring.show(ConnectionState.OFFLINE_BUFFERING, Cause(ConnectionReason.NO_ANSWER))
+        elif self._schedule.is_draining:
+            self._wiring.show(ConnectionState.DRAINING, Cause(ConnectionReason.CATCHING_UP))
         else:
-            self._wiring.show(ConnectionState.DRAINING if self._schedule.is_draining else ConnectionState.ONLINE)
+            self._wiring.show(ConnectionState.ONLINE, Cause(ConnectionReason.WELCOMED))
 
     async def _wait(self, seconds: float | None) -> None:
         try:

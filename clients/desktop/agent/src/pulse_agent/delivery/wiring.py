@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pulse_agent.delivery.downlink import DownlinkRouter
 from pulse_agent.delivery.messages import Speaker
 from pulse_agent.delivery.server_time import ServerTime
-from pulse_agent.domain.connection import ConnectionState
+from pulse_agent.domain.connection import Cause, ConnectionState
 from pulse_agent.domain.schedule import DeliverySchedule
 from pulse_agent.outbox.outbox import Outbox
 from pulse_chassis.clock import Clock
@@ -31,13 +31,13 @@ class DeliveryCounts:
 
 @dataclass(slots=True)
 class Wiring:
-    """One agent's delivery. `show` is called with each new state; `work` wakes the drain."""
+    """One agent's delivery. `show` is called with each new state and its cause; `work` wakes the drain."""
 
     outbox: Outbox
     schedule: DeliverySchedule
     speaker: Speaker
     clock: Clock
-    show: Callable[[ConnectionState], None]
+    show: Callable[[ConnectionState, Cause], None]
     downlinks: DownlinkRouter
     server_time: ServerTime
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
