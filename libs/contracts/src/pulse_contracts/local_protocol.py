@@ -30,7 +30,7 @@ VERSIONS: Final = (1,)
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """A line of the agent."""
 MAX_OPEN_REQUESTS: Final = 16
-"""Requests of one window without an answer; one more is answered `busy`."""
+"""Requests of one window without an answer; further lines wait in the socket until one is written."""
 HELLO_SECONDS: Final = 5.0
 
 # -- frames -----------------------------------------------------------------------------------------------------------
@@ -123,6 +123,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_METHOD = "unknown_method"
     BAD_PARAMS = "bad_params"
     BUSY = "busy"
+    """A window says it to itself when it has `MAX_OPEN_REQUESTS` open."""
     NOT_SIGNED_IN = "not_signed_in"
     PERMISSION_MISSING = "permission_missing"
     NOT_ENROLLED = "not_enrolled"
@@ -130,6 +131,7 @@ class ErrorCode(StrEnum):
     NO_SYNC = "no_sync"
     UNAVAILABLE = "unavailable"
     NOT_FOUND = "not_found"
+    TOO_LARGE = "too_large"
     INTERNAL = "internal"
 
 
