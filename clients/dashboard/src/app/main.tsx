@@ -5,6 +5,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { queryClient } from "@/shared/api/client";
 import { forgetKept } from "@/shared/cache/last-state";
+import { sharePreferences } from "@/shared/preferences/on-server";
 import { followPreferences } from "@/shared/preferences/preferences";
 import { restore, useSession } from "@/shared/session/session";
 import { followSession } from "@/shared/streams/live";
@@ -14,6 +15,7 @@ import { watchForUpdates } from "./updates";
 
 followPreferences();
 followSession();
+sharePreferences();
 restore();
 watchForUpdates();
 useSession.subscribe((state) => {

@@ -155,7 +155,7 @@ async def test_preferences_are_defaults_until_they_are_saved(world) -> None:
     user = await world.user("viewer")
     async with world.gateway() as gateway, gateway.http(user) as http:
         before = await http.get("/api/preferences")
-        body = {"theme": "dark", "language": "de", "density": "compact", "time_zone": "Europe/Berlin"}
+        body = {"theme": "dark", "language": "de", "density": "compact", "time_zone": "Europe/Berlin", "wall": True}
         saved = await http.put("/api/preferences", json=body, headers={"If-Match": before.headers["etag"]})
         stale = await http.put("/api/preferences", json=body, headers={"If-Match": before.headers["etag"]})
         wrong = [
@@ -169,8 +169,8 @@ async def test_preferences_are_defaults_until_they_are_saved(world) -> None:
         ]
         after = await http.get("/api/preferences")
     assert before.json() == {
-        "theme": "system", "language": None, "density": "comfortable", "time_zone": None, "clock": None, "version": 0,
-        "updated_at": None,
+        "theme": "system", "language": None, "density": "comfortable", "wall": False, "time_zone": None, "clock": None,
+        "version": 0, "updated_at": None,
     }  # fmt: skip
     assert saved.status_code == 200, saved.text
     assert stale.status_code == 412

@@ -4,7 +4,7 @@ export type Language = "en" | "de";
 export type Theme = "system" | "light" | "dark";
 export type Density = "comfortable" | "compact";
 
-/** How somebody wants this browser to show things. Nothing secret: it is kept in localStorage. */
+/** How somebody wants things shown. Nothing secret: it is kept in localStorage, to be there before the first paint. */
 export interface Preferences {
   readonly language: Language;
   readonly theme: Theme;
@@ -13,7 +13,7 @@ export interface Preferences {
 }
 
 const KEY = "pulse.preferences";
-const LANGUAGES: readonly string[] = ["en", "de"];
+export const LANGUAGES: readonly string[] = ["en", "de"];
 
 function initial(): Preferences {
   const spoken = navigator.language.slice(0, 2);
@@ -23,18 +23,30 @@ function initial(): Preferences {
     density: "comfortable",
     isWall: false,
   };
+  return { ...usual, ...kept() };
+}
+
+function kept(): Partial<Preferences> {
   try {
-    return { ...usual, ...(JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Preferences>) };
+    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Preferences>;
   } catch {
-    return usual;
+    return {};
   }
 }
 
 export const usePreferences = create<Preferences>(() => initial());
 
-/** Change some, keep them, show them. */
+let onChosen: () => void = () => undefined;
+
+/** Change some by the person's own choice: kept, shown, and taken along to other browsers. */
 export function setPreferences(change: Partial<Preferences>): void {
   usePreferences.setState(change);
+  onChosen();
+}
+
+/** Hear of every choice of the person's own. */
+export function whenChosen(run: () => void): void {
+  onChosen = run;
 }
 
 function show(preferences: Preferences): void {
@@ -56,6 +68,10 @@ export function followPreferences(): void {
     } catch {
       // A browser that keeps nothing still shows what was chosen.
     }
+  });
+  // Another tab chose something.
+  window.addEventListener("storage", (event) => {
+    if (event.key === KEY) usePreferences.setState(kept());
   });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     show(usePreferences.getState());

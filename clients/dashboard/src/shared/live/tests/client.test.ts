@@ -69,6 +69,14 @@ describe("signing in on the socket", () => {
     expect(server.sockets).toHaveLength(1);
   });
 
+  it("knows the rights that the server tells in between", async () => {
+    await started();
+    const user = live.connection.get().user!;
+    server.socket.say({ type: "user", user: { ...user, permissions: [] } });
+    expect(live.connection.get().user?.permissions).toEqual([]);
+    expect(phase()).toBe("open");
+  });
+
   it("asks for another token after 4101, and not before a second has passed", async () => {
     await started();
     server.socket.end(4101, "token expired");
