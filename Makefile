@@ -26,6 +26,7 @@ demo: build ## The whole product on this machine, fed with its own readings; Ctr
 .PHONY: test
 test: build ## Install what is missing and run every test
 	@clients/dashboard/scripts/install_chromium.sh
+	@deploy/observability/install_prometheus.sh
 	@$(BIN)/pytest -q
 
 .PHONY: test-fast
@@ -64,6 +65,7 @@ generate: $(VENV)/.members dashboard ## Write the files made from code: JSON Sch
 	@$(BIN)/python -m pulse_contracts.export
 	@$(BIN)/python -m pulse_gateway asyncapi
 	@$(BIN)/python clients/dashboard/scripts/export_openapi.py
+	@$(BIN)/python deploy/observability/make_dashboards.py
 	@clients/dashboard/scripts/node.sh node scripts/generate.mjs
 
 .PHONY: check-secrets
@@ -76,6 +78,11 @@ check-deploy: $(VENV)/.members ## Check compose.yaml and the Dockerfiles; needs 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	@$(BIN)/hadolint deploy/docker/Dockerfile deploy/docker/dashboard.Dockerfile
 	@$(BIN)/pytest -q deploy/docker/tests
+
+.PHONY: docs
+docs: $(VENV)/.members ## Build the documentation into site/, every link checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@docs/scripts/check_diagrams.sh site
 
 .PHONY: images
 images: ## Build the container images of compose.yaml with Docker, Podman or Buildah
@@ -109,6 +116,11 @@ dashboard: ## Build the dashboard into clients/dashboard/dist, if anything chang
 .PHONY: check-dashboard
 check-dashboard: dashboard
 	@clients/dashboard/scripts/node.sh npm run --silent check
+
+.PHONY: check-observability
+check: check-observability
+check-observability: $(VENV)/.members ## Prometheus' rules with their tests, Grafana's dashboards with each of their queries
+	@deploy/observability/check.sh
 
 .PHONY: check-chart
 check: check-chart

@@ -18,8 +18,4 @@ for size in laptop small large; do
 done
 # It warns of kinds that belong to operators (ServiceMonitor, PrometheusRule, ScaledObject), and has no schema for them.
 run "$bin/kubernetes-validate" -k 1.37 --strict --quiet "$scratch"/{laptop,small,large}.yaml
-if command -v promtool >/dev/null; then
-  run promtool check rules "$chart/files/alerts.yaml"
-  run promtool test rules deploy/k8s/tests/alerts_test.yaml
-fi
 "$bin/pytest" -q deploy/k8s/tests

@@ -27,6 +27,8 @@ EVERYTHING = (
     "signIn.name=Company",
     "signIn.roles=staff=viewer",
     "allowedOrigins=https://other.example.com",
+    "backup.enabled=true",
+    "backup.claim=backups",
 )
 
 # The C one where it was built: ten times as fast.
@@ -74,6 +76,9 @@ def pods(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest, Manif
     """Give the name, labels and pod specification of everything that runs pods."""
     for manifest in of_kind(manifests, "Deployment", "StatefulSet", "Job"):
         template = manifest["spec"]["template"]
+        yield manifest["metadata"]["name"], template["metadata"]["labels"], template["spec"]
+    for manifest in of_kind(manifests, "CronJob"):
+        template = manifest["spec"]["jobTemplate"]["spec"]["template"]
         yield manifest["metadata"]["name"], template["metadata"]["labels"], template["spec"]
     for manifest in of_kind(manifests, "Pod"):
         yield manifest["metadata"]["name"], manifest["metadata"]["labels"], manifest["spec"]

@@ -46,7 +46,7 @@ def service_of(pod: Manifest) -> str:
 
 
 def service_pods(manifests: tuple[Manifest, ...]) -> list[tuple[str, Manifest, Manifest]]:
-    return [found for found in pods(manifests) if found[1]["app.kubernetes.io/component"] != "test"]
+    return [found for found in pods(manifests) if found[1]["app.kubernetes.io/component"] not in {"test", "backup"}]
 
 
 def variables(pod: Manifest) -> dict[str, Any]:
@@ -320,7 +320,8 @@ def _lets(rules: list[Manifest], side: str, labels: Manifest) -> bool:
 def test_uses_of_servers_are_let_out_at_their_ports(manifests: tuple[Manifest, ...]) -> None:
     for policy in of_kind(manifests, "NetworkPolicy"):
         service = policy["metadata"]["name"].rpartition("-")[2]
-        uses = architecture()["services"].get(service, {}).get("uses", [])
+        facts = architecture()
+        uses = {**facts["services"], "backup": facts["backup"]}.get(service, {}).get("uses", [])
         ports = {port["port"] for rule in policy["spec"].get("egress", []) for port in rule["ports"]}
         for use, number in (("postgres", 5432), ("valkey", 6379), ("mqtt", 8883)):
             assert (number in ports) == (use in uses or (service, use) == ("migrate", "postgres")), (service, use)
