@@ -64,10 +64,15 @@ class EmbeddedStack:
         found: dict[str, Any] = self.description["services"][name]
         return found
 
-    def pid(self, part: str) -> int | None:
-        """Return the process of a server or service now, as the supervisor wrote it down; None while there is none."""
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Return every server and service as the supervisor sees it now: `state`, `pid` and more."""
         state = json.loads((self.data / "run" / "state.json").read_text(encoding="utf-8"))
-        found: int | None = state["parts"][part]["pid"]
+        parts: dict[str, dict[str, Any]] = state["parts"]
+        return parts
+
+    def pid(self, part: str) -> int | None:
+        """Return the process of a server or service now; None while there is none."""
+        found: int | None = self.parts()[part]["pid"]
         return found
 
     async def running_pid(self, part: str, seconds: float = 60.0) -> int:

@@ -1,0 +1,54 @@
+"""A network and mount namespace of one's own, where root may break links and fill disks without harming the machine.
+
+Guarantees: rules and mounts are made only inside of a namespace that this program entered itself, and end with it.
+Elsewhere the scenarios that need one are skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+_ENTERED: Final = "PULSE_CHAOS_NAMESPACE"
+_ENTER: Final = 'ip link set lo up && mount --make-rprivate / && exec "$@"'
+_WRAPPER: Final = ("unshare", "--net", "--mount", "--", "sh", "-c", _ENTER, "sh")
+
+
+def is_own() -> bool:
+    """Say whether this process has a namespace of its own."""
+    ours = Path("/proc/self/ns/net")
+    return ours.exists() and os.environ.get(_ENTERED) == str(ours.stat().st_ino)
+
+
+def why_not() -> str | None:
+    """Say why there can be none here; None: it can be entered."""
+    if sys.platform != "linux":
+        return "this is not Linux"
+    if os.geteuid() != 0:
+        return "not root"
+    for program in ("unshare", "ip", "mount"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    tried = subprocess.run([*_WRAPPER, "true"], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    return None if tried.returncode == 0 else f"this system does not let us: {tried.stderr.strip()}"
+
+
+def enter(arguments: Sequence[str]) -> None:
+    """Become the same program with these arguments in a namespace of its own; returns never, or at once if there already."""
+    if is_own():
+        return
+    mark = f'export {_ENTERED}=$(stat -Lc %i /proc/self/ns/net); exec "$@"'
+    command = [*_WRAPPER, "sh", "-c", mark, "sh", sys.executable, "-m", "pulse_local", *arguments]
+    os.execvp(command[0], command)  # noqa: S606 - ours
+
+
+def find_faketime() -> Path | None:
+    """Return the library that gives a process another clock, where it is installed."""
+    places = [Path("/usr/lib"), Path("/usr/lib64"), Path("/usr/local/lib")]
+    found = [file for place in places for file in place.glob("**/faketime/libfaketimeMT.so.1")]
+    return found[0] if found else None

@@ -1,0 +1,99 @@
+"""What people do during a run: commands to the workstation, and edits of one person on the web and on the workstation.
+
+Errors of a gateway that is away are expected and counted; what was done is read from the stack afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from pulse_chaos.site import Site
+from pulse_simulator.gateway_session import GatewayError
+from pulse_simulator.real_agent import NOTE
+
+COMMAND_SECONDS: Final = 20
+"""How long a command is good for: all have ended soon after the last was sent."""
+_COMMAND_PERIOD: Final = 0.8
+_WEB_PERIOD: Final = 2.5
+_DESK_PERIOD: Final = 4.0
+_MOST_DESK_EDITS: Final = 3
+_READY_SECONDS: Final = 60.0
+
+
+class NotPreparedError(Exception):
+    """What a run needs could not be prepared."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """Commands and edits of one run. `prepare` before the load, `run` beside it."""
+
+    site: Site
+    name: str
+    user_id: str = ""
+    sent: int = 0
+    unanswered: int = 0
+    web_edits: int = 0
+    desk_edits: int = 0
+
+    async def prepare(self) -> None:
+        """Make the person whom both sides will edit, and wait until the workstation has them."""
+        session, device = self.site.session, self.site.workstation.device_id
+        body = {"username": self.name, "password": f"a long password of {self.name}", "roles": ["viewer"]}
+        self.user_id = str((await session.request("POST", "/api/users", json=body))["id"])
+        share = {"user": self.name, "level": "control"}
+        await session.request("POST", f"/api/devices/{device}/shares", json=share)
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while (await self._say("users", "show", self.name)).returncode != 0:
+                    await asyncio.sleep(0.2)
+        except TimeoutError as error:
+            raise NotPreparedError(f"{self.name} did not reach the workstation") from error
+
+    async def run(self) -> None:
+        """Send commands and edit until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._command_forever())
+            group.create_task(self._edit_on_the_web())
+            group.create_task(self._edit_at_the_desk())
+
+    async def _command_forever(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            body = {
+                "device_ids": [self.site.workstation.device_id],
+                "name": NOTE,
+                "args": {"n": number},
+                "ttl_s": COMMAND_SECONDS,
+            }
+            self.sent += 1
+            try:
+                await self.site.session.request("POST", "/api/commands", json=body)
+            except GatewayError:
+                self.unanswered += 1
+            await asyncio.sleep(_COMMAND_PERIOD)
+
+    async def _edit_on_the_web(self) -> None:
+        while True:
+            await asyncio.sleep(_WEB_PERIOD)
+            email = f"{self.name}-web-{self.web_edits}@example.org"
+            with suppress(GatewayError):
+                await self.site.session.request(
+                    "PATCH", f"/api/users/{self.user_id}", json={"email": email}, if_match="*"
+                )
+                self.web_edits += 1
+
+    async def _edit_at_the_desk(self) -> None:
+        for number in range(_MOST_DESK_EDITS):
+            await asyncio.sleep(_DESK_PERIOD)
+            done = await self._say("users", "edit", self.name, "--email", f"{self.name}-desk-{number}@example.org")
+            self.desk_edits += done.returncode == 0
+
+    async def _say(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        admin, password = self.site.admin
+        return await self.site.workstation.say(*arguments, "--user", admin, "--password-stdin", given=f"{password}\n")
