@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pulse_local.commands import admin, audit, compose, demo, devices, doctor, stack_commands, telemetry
+from pulse_local.commands import admin, audit, backup, compose, demo, devices, doctor, stack_commands, telemetry
 from pulse_local.commands.lazy_group import LazyGroup
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(stack_commands.logs)
 app.command()(doctor.doctor)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(telemetry.history)
 app.command()(telemetry.export)
 app.add_typer(devices.app, name="devices")
