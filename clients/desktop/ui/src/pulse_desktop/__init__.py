@@ -1,0 +1,1 @@
+"""The desktop window: a thin shell over the agent of this machine."""

@@ -1,0 +1,1 @@
+"""What is shown, worked out without a toolkit: states from the agent in, words and figures out."""

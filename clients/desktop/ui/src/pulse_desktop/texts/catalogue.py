@@ -1,0 +1,60 @@
+"""All texts of a language, by area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pulse_desktop.texts import administration, assistant, general, home, problems, records, settings
+from pulse_desktop.texts.format import Format
+from pulse_desktop.texts.language import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the window says in one language, and how that language writes figures and times."""
+
+    language: Language
+    format: Format
+    general: general.GeneralTexts
+    home: home.HomeTexts
+    assistant: assistant.AssistantTexts
+    administration: administration.AdministrationTexts
+    records: records.RecordTexts
+    settings: settings.SettingsTexts
+    problems: dict[str, str]
+
+    def problem(self, code: str, message: str) -> str:
+        """Return why something failed: in this language where the code is known, as the agent said it otherwise."""
+        known = self.problems.get(code)
+        if known is not None:
+            return known
+        return (
+            message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".") if message else code
+        )
+
+
+TEXTS: Final[dict[Language, Texts]] = {
+    Language.ENGLISH: Texts(
+        Language.ENGLISH,
+        Format(Language.ENGLISH),
+        general.ENGLISH,
+        home.ENGLISH,
+        assistant.ENGLISH,
+        administration.ENGLISH,
+        records.ENGLISH,
+        settings.ENGLISH,
+        problems.ENGLISH,
+    ),
+    Language.GERMAN: Texts(
+        Language.GERMAN,
+        Format(Language.GERMAN),
+        general.GERMAN,
+        home.GERMAN,
+        assistant.GERMAN,
+        administration.GERMAN,
+        records.GERMAN,
+        settings.GERMAN,
+        problems.GERMAN,
+    ),
+}

@@ -1,0 +1,1 @@
+"""The building blocks of all windows. They know no agent and no session."""
