@@ -6,7 +6,7 @@ import { useText } from "@/shared/i18n/messages";
 import { ActionButton } from "@/shared/ui/button";
 import { Confirm } from "@/shared/ui/confirm";
 import { Panel } from "@/shared/ui/panel";
-import { Await, useProblemText } from "@/shared/ui/states";
+import { Await, Skeleton, useProblemText } from "@/shared/ui/states";
 import { notify } from "@/shared/ui/toast";
 import { deviceTexts } from "../texts";
 import { SecretDialog } from "./secret-dialog";
@@ -50,7 +50,7 @@ export function Credentials({ deviceId }: { deviceId: string }) {
   };
   return (
     <Panel title={t("credentials")}>
-      <Await asked={asked}>
+      <Await asked={asked} loading={<Skeleton className="h-18" />}>
         {(device) => (
           <div className="flex flex-col gap-3">
             {device.keys.length === 0 && <p className="text-sm text-ink-soft">{t("noKeys")}</p>}

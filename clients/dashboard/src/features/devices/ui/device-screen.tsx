@@ -1,24 +1,31 @@
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { Pencil } from "lucide-react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission } from "@/shared/session/session";
-import { useLatestWanted, useMetrics, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
+import { useLatestWanted, useMetrics, useSample, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
 import type { LiveDevice } from "@/shared/streams/shapes";
 import { telemetry } from "@/shared/streams/live";
+import { ActionButton } from "@/shared/ui/button";
 import { LiveValue } from "@/shared/ui/live-value";
 import { Facts, PageHeader, Panel } from "@/shared/ui/panel";
 import { EmptyState, LoadingState, Skeleton } from "@/shared/ui/states";
 import { Badge } from "@/shared/ui/status";
 import { standingOf } from "../model/device-status";
+import { accessTexts } from "../access-texts";
 import { deviceTexts } from "../texts";
+import { Access } from "./access";
 import { Completeness } from "./completeness";
 import { Credentials } from "./credentials";
 import { Presence } from "./presence";
 import { Seen } from "./seen";
 
 const route = getRouteApi("/devices/$deviceId");
+/** The first values are there by then; a device that sent some but has none by then, has none. */
+const VALUES_WAIT_MS = 3_000;
+const EditDevice = lazy(() => import("./edit-device").then((module) => ({ default: module.EditDevice })));
 /** The chart library is the heaviest part of the screen: the values are there before it. */
 const Curve = lazy(() => import("./curve").then((module) => ({ default: module.Curve })));
 
@@ -54,17 +61,40 @@ function Device({ deviceId, device }: { deviceId: string; device: LiveDevice }) 
           </span>
         }
         description={<BackLink />}
-        actions={<Elsewhere deviceId={deviceId} />}
+        actions={
+          <>
+            <Elsewhere deviceId={deviceId} />
+            <Edit deviceId={deviceId} />
+          </>
+        }
       />
       <div className="grid gap-4 xl:grid-cols-[2fr_1fr]">
-        <Values deviceId={deviceId} />
+        <Values deviceId={deviceId} hasSent={device.last_seen !== null} />
         <div className="grid content-start gap-4 md:grid-cols-2 xl:grid-cols-1">
           <Completeness deviceId={deviceId} device={device} />
           <Presence deviceId={deviceId} />
           <Credentials deviceId={deviceId} />
+          <Access deviceId={deviceId} />
           <About deviceId={deviceId} device={device} />
         </div>
       </div>
+    </>
+  );
+}
+
+function Edit({ deviceId }: { deviceId: string }) {
+  const t = useText(accessTexts);
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <ActionButton permission="devices:write" icon={<Pencil className="size-4" aria-hidden />} onClick={() => { setOpen(true); }}>
+        {t("edit")}
+      </ActionButton>
+      {isOpen && (
+        <Suspense fallback={null}>
+          <EditDevice deviceId={deviceId} onClose={() => { setOpen(false); }} />
+        </Suspense>
+      )}
     </>
   );
 }
@@ -98,15 +128,22 @@ function Elsewhere({ deviceId }: { deviceId: string }) {
   );
 }
 
-function Values({ deviceId }: { deviceId: string }) {
+function Values({ deviceId, hasSent }: { deviceId: string; hasSent: boolean }) {
   const t = useText(deviceTexts);
   const metrics = useMetrics(deviceId);
   useLatestWanted([deviceId]);
+  const [isWaiting, setWaiting] = useState(hasSent);
+  useEffect(() => {
+    const timer = setTimeout(() => { setWaiting(false); }, VALUES_WAIT_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, []);
   return (
     <div className="flex min-w-0 flex-col gap-4">
       <Panel title={t("values")}>
         {metrics.length === 0 ? (
-          <EmptyState title={t("noValues")}>{t("noValuesHint")}</EmptyState>
+          isWaiting ? <Skeleton className="h-16" /> : <EmptyState title={t("noValues")}>{t("noValuesHint")}</EmptyState>
         ) : (
           <dl className="grid grid-cols-[repeat(auto-fill,minmax(min(10rem,100%),1fr))] gap-x-4 gap-y-3">
             {metrics.map((metric) => (
@@ -138,10 +175,21 @@ function About({ deviceId, device }: { deviceId: string; device: LiveDevice }) {
           [t("kind"), device.kind],
           [t("groups"), device.groups.join(", ") || "—"],
           [t("seen"), <Seen key="seen" deviceId={deviceId} at={device.last_seen} />],
+          [t("rhythm"), <Rhythm key="rhythm" deviceId={deviceId} />],
           [t("agent"), device.agent_version ?? "—"],
           [t("clock"), device.clock_offset_ms === null ? "—" : `${format.number(device.clock_offset_ms)} ms`],
         ]}
       />
     </Panel>
   );
+}
+
+/** How often the device measures, as its readings tell. */
+function Rhythm({ deviceId }: { deviceId: string }) {
+  const t = useText(deviceTexts);
+  const format = useFormat();
+  const [metric = ""] = useMetrics(deviceId);
+  const interval = useSample(deviceId, metric)?.intervalMs;
+  if (interval === undefined) return "—";
+  return t("seconds", { count: format.number(interval / 1_000, interval < 1_000 ? 1 : 0) });
 }

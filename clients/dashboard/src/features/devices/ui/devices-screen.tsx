@@ -15,6 +15,7 @@ import { standingOf } from "../model/device-status";
 import { deviceTexts } from "../texts";
 import { AddDevice } from "./add-device";
 import { NewestValue } from "./newest-value";
+import { useOwnerNames } from "./owner-names";
 import { Seen } from "./seen";
 
 interface Row {
@@ -44,6 +45,7 @@ export function Screen() {
       ),
     [rows, standing, group],
   );
+  const owners = useOwnerNames(useMemo(() => rows.map(({ device }) => device.owner_id), [rows]));
   const columns = useMemo((): Column<Row>[] => [
     {
       id: "name",
@@ -96,13 +98,20 @@ export function Screen() {
       cell: ({ row: { original } }) => <span className="truncate text-ink-soft">{original.device.groups.join(", ")}</span>,
     },
     {
+      id: "owner",
+      header: t("owner"),
+      accessorFn: ({ device }) => owners.get(device.owner_id ?? "") ?? "",
+      meta: { width: "1", from: 60 },
+      cell: ({ row: { original } }) => <span className="truncate text-ink-soft">{owners.get(original.device.owner_id ?? "") ?? "—"}</span>,
+    },
+    {
       id: "kind",
       header: t("kind"),
       accessorFn: ({ device }) => device.kind,
       meta: { width: "8rem", from: 75 },
       cell: ({ row: { original } }) => <span className="truncate text-ink-soft">{original.device.kind}</span>,
     },
-  ], [t, format]);
+  ], [t, format, owners]);
 
   const online = rows.filter(({ device }) => standingOf(device).text === "online").length;
   return (

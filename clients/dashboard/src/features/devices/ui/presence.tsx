@@ -6,7 +6,7 @@ import { usePermission } from "@/shared/session/session";
 import { useStateOf } from "@/shared/streams/hooks";
 import { live } from "@/shared/streams/live";
 import { Panel } from "@/shared/ui/panel";
-import { Await } from "@/shared/ui/states";
+import { Await, Skeleton } from "@/shared/ui/states";
 import { absencesOf, presentShare } from "../model/presence";
 import { deviceTexts } from "../texts";
 
@@ -34,7 +34,7 @@ function Timeline({ deviceId }: { deviceId: string }) {
   });
   return (
     <Panel title={t("presence")}>
-      <Await asked={asked}>
+      <Await asked={asked} loading={<Skeleton className="h-17" />}>
         {(report) => {
           const absences = typeof report === "string" ? [] : absencesOf(report.rows, from);
           return (
