@@ -112,7 +112,7 @@ class OutboxMachine(RuleBasedStateMachine):
         low = data.draw(st.integers(1, self.next + 3))
         high = data.draw(st.integers(low, self.next + 20))
         limit = data.draw(st.integers(1, 10))
-        deleted, settled = self.rows.settle(low, high, limit)
+        deleted, settled = self.rows.settle(low, high, limit, NOW)
         expected = sorted(s for s in self.held if low <= s <= high)[:limit]
         assert deleted == len(expected)
         assert settled == (high if deleted < limit else expected[-1])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,21 +81,16 @@ class Editor:
     ) -> None:
         """Change name or e-mail; an empty e-mail removes it."""
         actor, target = self._target(session, user_id)
-        fields: dict[str, Any] = {}
-        if username is not None and username != target.fields["username"]:
-            fields["username"] = self._free_username(username, but=user_id)
-        if email is not None and (email or None) != target.fields.get("email"):
-            fields["email"] = self._free_email(email, but=user_id) if email else ""
+        fields = self._profile_fields(target, username, email)
         if fields:
             self._record(actor, EditableEntity.USERS, user_id, fields)
 
     def set_active(self, session: LocalSession, user_id: str, *, is_active: bool) -> None:
         """Enable or disable a user."""
         actor, target = self._target(session, user_id)
-        if user_id == actor.user_id and not is_active:
-            raise EditRefusedError("cannot_disable_self", "you cannot disable your own account")
-        if bool(target.fields.get("is_active")) != is_active:
-            self._record(actor, EditableEntity.USERS, user_id, {"is_active": is_active})
+        fields = self._active_fields(actor, target, is_active)
+        if fields:
+            self._record(actor, EditableEntity.USERS, user_id, fields)
 
     def delete_user(self, session: LocalSession, user_id: str) -> None:
         """Delete a user."""
@@ -115,13 +110,20 @@ class Editor:
     ) -> None:
         """Give and take roles (ids)."""
         actor, target = self._target(session, user_id)
-        held = set(target.fields.get("roles") or ())
-        gives, takes = set(added) - held, set(removed) & held
-        self._check_grant(actor, self._permissions_of(gives) - self._permissions_of(held))
-        after = self._permissions_of((held | gives) - takes)
-        if user_id == actor.user_id and not self._permissions_of(held) <= after:
-            raise EditRefusedError("cannot_demote_self", "you cannot take rights from your own account")
-        fields = {name: sorted(ids) for name, ids in (("roles_added", gives), ("roles_removed", takes)) if ids}
+        fields = self._role_fields(actor, target, added, removed)
+        if fields:
+            self._record(actor, EditableEntity.USERS, user_id, fields)
+
+    def restore_user(self, session: LocalSession, user_id: str, mask: Mapping[str, Any]) -> None:
+        """Make the change that a lost edit made once more, as an edit of this user, all of it or nothing."""
+        if mask.get("deleted"):
+            self.delete_user(session, user_id)
+            return
+        actor, target = self._target(session, user_id)
+        fields = self._profile_fields(target, mask.get("username"), mask.get("email"))
+        if "is_active" in mask:
+            fields |= self._active_fields(actor, target, bool(mask["is_active"]))
+        fields |= self._role_fields(actor, target, mask.get("roles_added") or (), mask.get("roles_removed") or ())
         if fields:
             self._record(actor, EditableEntity.USERS, user_id, fields)
 
@@ -144,11 +146,7 @@ class Editor:
     ) -> None:
         """Change a role's name or description."""
         actor, role = self._custom_role(session, role_id)
-        fields: dict[str, Any] = {}
-        if name is not None and name != role.fields["name"]:
-            fields["name"] = self._free_role_name(name, but=role_id)
-        if description is not None and description != role.fields.get("description"):
-            fields["description"] = description
+        fields = self._naming_fields(role, name, description)
         if fields:
             self._record(actor, EditableEntity.ROLES, role_id, fields)
 
@@ -157,17 +155,19 @@ class Editor:
     ) -> None:
         """Put permissions into a role and take others out."""
         actor, role = self._custom_role(session, role_id)
-        held = set(role.fields.get("permissions") or ())
-        gives, takes = self._known(added) - held, self._known(removed) & held
-        self._check_grant(actor, gives)
-        own = self._replica.row("users", actor.user_id)
-        if own is not None and role_id in (own.fields.get("roles") or ()):
-            others = self._permissions_of(set(own.fields["roles"]) - {role_id})
-            if not actor.permissions <= others | ((held | gives) - takes):
-                raise EditRefusedError("cannot_demote_self", "you would take rights from your own account")
-        fields = {
-            n: sorted(names) for n, names in (("permissions_added", gives), ("permissions_removed", takes)) if names
-        }
+        fields = self._permission_fields(actor, role, added, removed)
+        if fields:
+            self._record(actor, EditableEntity.ROLES, role_id, fields)
+
+    def restore_role(self, session: LocalSession, role_id: str, mask: Mapping[str, Any]) -> None:
+        """Make the change that a lost edit made once more, as an edit of this user, all of it or nothing."""
+        if mask.get("deleted"):
+            self.delete_role(session, role_id)
+            return
+        actor, role = self._custom_role(session, role_id)
+        fields = self._naming_fields(role, mask.get("name"), mask.get("description"))
+        added, removed = mask.get("permissions_added") or (), mask.get("permissions_removed") or ()
+        fields |= self._permission_fields(actor, role, added, removed)
         if fields:
             self._record(actor, EditableEntity.ROLES, role_id, fields)
 
@@ -194,6 +194,55 @@ class Editor:
         """Remove this desktop's own entry of a key: what its groups or all have counts again."""
         actor = self._allowed(session, Permission.CONFIG_WRITE)
         self._record(actor, EditableEntity.CONFIG, self._entry(key), {"deleted": True})
+
+    # -- what a change comes to --------------------------------------------------------------------------------------
+
+    def _profile_fields(self, target: ReplicaRow, username: str | None, email: str | None) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        if username is not None and username != target.fields["username"]:
+            fields["username"] = self._free_username(username, but=target.id)
+        if email is not None and (email or None) != target.fields.get("email"):
+            fields["email"] = self._free_email(email, but=target.id) if email else ""
+        return fields
+
+    def _active_fields(self, actor: LocalSession, target: ReplicaRow, is_active: bool) -> dict[str, Any]:
+        if target.id == actor.user_id and not is_active:
+            raise EditRefusedError("cannot_disable_self", "you cannot disable your own account")
+        return {"is_active": is_active} if bool(target.fields.get("is_active")) != is_active else {}
+
+    def _role_fields(
+        self, actor: LocalSession, target: ReplicaRow, added: Iterable[str], removed: Iterable[str]
+    ) -> dict[str, Any]:
+        held = set(target.fields.get("roles") or ())
+        gives, takes = set(added) - held, set(removed) & held
+        self._check_grant(actor, self._permissions_of(gives) - self._permissions_of(held))
+        after = self._permissions_of((held | gives) - takes)
+        if target.id == actor.user_id and not self._permissions_of(held) <= after:
+            raise EditRefusedError("cannot_demote_self", "you cannot take rights from your own account")
+        return {name: sorted(ids) for name, ids in (("roles_added", gives), ("roles_removed", takes)) if ids}
+
+    def _naming_fields(self, role: ReplicaRow, name: str | None, description: str | None) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        if name is not None and name != role.fields["name"]:
+            fields["name"] = self._free_role_name(name, but=role.id)
+        if description is not None and description != role.fields.get("description"):
+            fields["description"] = description
+        return fields
+
+    def _permission_fields(
+        self, actor: LocalSession, role: ReplicaRow, added: Iterable[str], removed: Iterable[str]
+    ) -> dict[str, Any]:
+        held = set(role.fields.get("permissions") or ())
+        gives, takes = self._known(added) - held, self._known(removed) & held
+        self._check_grant(actor, gives)
+        own = self._replica.row("users", actor.user_id)
+        if own is not None and role.id in (own.fields.get("roles") or ()):
+            others = self._permissions_of(set(own.fields["roles"]) - {role.id})
+            if not actor.permissions <= others | ((held | gives) - takes):
+                raise EditRefusedError("cannot_demote_self", "you would take rights from your own account")
+        return {
+            n: sorted(names) for n, names in (("permissions_added", gives), ("permissions_removed", takes)) if names
+        }
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -44,10 +45,17 @@ from pulse_contracts.local_protocol import (
 STUCK_SECONDS: Final = 60.0
 WRITE_HIGH_BYTES: Final = 64 * 1024
 
-Start = Callable[[Any, str], asyncio.Task[Any]]
-"""Starts a task that outlives the connection, under a name."""
 
 _log = get_logger("windows")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLinks:
+    """`start` runs a call that outlives the connection; `welcome` answers a hello, by version; `entered`: it was said."""
+
+    start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+    welcome: Callable[[int], Welcome]
+    entered: Callable[[Window], None]
 
 
 class _EndError(Exception):
@@ -59,13 +67,15 @@ class _EndError(Exception):
 
 
 class Window:
-    """One connection. `greet` makes the answer to its hello."""
+    """One connection."""
 
-    def __init__(self, host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: Start) -> None:
+    def __init__(
+        self, host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, links: WindowLinks
+    ) -> None:
         self._host = host
         self._reader = reader
         self._writer = writer
-        self._start = start
+        self._links = links
         self._mailbox = Mailbox()
         self._open = 0
         self._slots = asyncio.Semaphore(MAX_OPEN_REQUESTS)
@@ -101,10 +111,10 @@ class Window:
 
     # -- life -------------------------------------------------------------------------------------------------------
 
-    async def run(self, welcome: Callable[[int], Welcome]) -> None:
-        """Speak until either side ends it; `welcome` makes the answer to a hello, by version."""
+    async def run(self) -> None:
+        """Speak until either side ends it."""
         writing = asyncio.create_task(self._write(), name="window writes")
-        reading = asyncio.create_task(self._read(welcome), name="window reads")
+        reading = asyncio.create_task(self._read(), name="window reads")
         try:
             await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
             self._mailbox.close()
@@ -120,13 +130,13 @@ class Window:
             with suppress(OSError):
                 await self._writer.wait_closed()
 
-    async def _read(self, welcome: Callable[[int], Welcome]) -> None:
+    async def _read(self) -> None:
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 first = await self._frame()
             if first is None:
                 return
-            self._greet(first, welcome)
+            self._greet(first)
             while (frame := await self._frame()) is not None:
                 await self._slots.acquire()
                 self._take(frame)
@@ -150,21 +160,22 @@ class Window:
         except ValidationError as error:
             raise _EndError(RefusalCode.BAD_FRAME, "a line was no frame of this protocol") from error
 
-    def _greet(self, first: Hello | Request, welcome: Callable[[int], Welcome]) -> None:
+    def _greet(self, first: Hello | Request) -> None:
         if not isinstance(first, Hello):
             raise _EndError(RefusalCode.NO_HELLO, "the first line is a hello")
         shared = set(VERSIONS) & set(first.versions)
         if not shared:
             spoken = ", ".join(map(str, VERSIONS))
             raise _EndError(RefusalCode.VERSION, f"this agent speaks version {spoken}: update the older of the two")
-        self._mailbox.say(_line(welcome(max(shared))))
+        self._mailbox.say(_line(self._links.welcome(max(shared))))
         self.is_welcome = True
+        self._links.entered(self)
 
     def _take(self, frame: Hello | Request) -> None:
         if not isinstance(frame, Request):
             raise _EndError(RefusalCode.BAD_FRAME, "a second hello")
         self._open += 1
-        self._start(self._carry_out(frame), f"window call {frame.method[:64]}")
+        self._links.start(self._carry_out(frame), f"window call {frame.method[:64]}")
 
     async def _carry_out(self, request: Request) -> None:
         try:

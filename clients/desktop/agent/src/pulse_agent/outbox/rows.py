@@ -21,6 +21,8 @@ from pulse_agent.domain.reading import EncodedReading, Run, StoredReading, Value
 MAX_QUARANTINED: Final = 10_000
 """Rows kept in the quarantine; beyond that the oldest goes (the server keeps what it rejected as well)."""
 
+MAX_DECLARED: Final = 1_000
+"""Losses that the server was told of and that are still shown here; beyond that the oldest goes."""
 MIN_FREE_PAGES: Final = 1024
 SHRUNK_PAGES: Final = 256
 """Pages given back at a time (1 MiB): some milliseconds."""
@@ -37,6 +39,9 @@ _QUARANTINE: Final = (
     "INSERT INTO quarantine (sequence, epoch, recorded_at, channel, metrics, code, detail, moved_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+
+_KEEP_DECLARED: Final = "INSERT INTO declared_loss (low, high, reason, recorded_at, declared_at) VALUES (?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +288,14 @@ class OutboxRows:
             (above, channel, limit),
         ).fetchall()
 
-    def settle(self, low: int, high: int, limit: int) -> tuple[int, int]:
+    def settle(self, low: int, high: int, limit: int, now_us: int) -> tuple[int, int]:
         """Delete at most `limit` rows of low..high, and what is declared lost of it, because the server has them.
 
         Returns (rows deleted, the highest sequence settled).
         """
         deleted = self._delete(low, min(high, self.next_sequence - 1), limit)
         settled = high if len(deleted) < limit else max(sequence for sequence, _ in deleted)
-        self._trim_losses(low, settled)
+        self._trim_losses(low, settled, now_us)
         return len(deleted), settled
 
     def reject(self, rejections: Sequence[Rejection], now_us: int) -> None:
@@ -334,16 +339,21 @@ class OutboxRows:
         self._counters.rows -= len(gone)
         return [(sequence, size) for sequence, size, _ in gone]
 
-    def _trim_losses(self, low: int, high: int) -> None:
+    def _trim_losses(self, low: int, high: int, now_us: int) -> None:
         touched = self._connection.execute(
             "DELETE FROM loss_record WHERE low <= ? AND high >= ? RETURNING low, high, reason, recorded_at", (high, low)
         ).fetchall()
         if touched:
             self._side_counts = None
         for a, b, reason, at in touched:
+            self._connection.execute(_KEEP_DECLARED, (max(a, low), min(b, high), reason, at, now_us))
             for rest in ((a, low - 1), (high + 1, b)):
                 if a <= rest[0] <= rest[1] <= b:
                     self._connection.execute("INSERT INTO loss_record VALUES (?, ?, ?, ?)", (*rest, reason, at))
+        if touched:
+            self._connection.execute(
+                "DELETE FROM declared_loss WHERE number <= (SELECT max(number) FROM declared_loss) - ?", (MAX_DECLARED,)
+            )
 
     def _read_contiguous(self, low: int, high: int, max_rows: int, max_bytes: int) -> tuple[Run | None, int | None]:
         found = self._connection.execute(

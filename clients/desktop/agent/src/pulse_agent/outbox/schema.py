@@ -44,4 +44,14 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
            )""",
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        """CREATE TABLE declared_loss (
+               number INTEGER PRIMARY KEY AUTOINCREMENT,
+               low INTEGER NOT NULL,
+               high INTEGER NOT NULL,
+               reason TEXT NOT NULL,
+               recorded_at INTEGER NOT NULL,
+               declared_at INTEGER NOT NULL
+           )""",
+    ),
 )

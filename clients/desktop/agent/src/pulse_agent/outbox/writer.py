@@ -199,7 +199,7 @@ class OutboxWriter:
             if self._undeclared:
                 rows.refuse(self._undeclared, LossReason.ERROR, now_us)
             rows.reject(self._rejected, now_us)
-            done = self._delete_covered(rows)  # before the puts: it makes room for them
+            done = self._delete_covered(rows, now_us)  # before the puts: it makes room for them
             results = [(request.number, request.job(rows, now_us)) for request in group if request.job]
             if self._monotonic() >= self._upkeep_due:
                 self._room.expire(rows, now_us)
@@ -216,12 +216,12 @@ class OutboxWriter:
         self._keep_up(rows)
         return results
 
-    def _delete_covered(self, rows: OutboxRows) -> list[Range]:
+    def _delete_covered(self, rows: OutboxRows, now_us: int) -> list[Range]:
         budget, done = MAX_DELETED, []
         for low, high in self._covered:
             if budget <= 0:
                 break
-            deleted, settled = rows.settle(low, high, budget)
+            deleted, settled = rows.settle(low, high, budget, now_us)
             budget -= deleted
             done.append((low, settled))
         return done

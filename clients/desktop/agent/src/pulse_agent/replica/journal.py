@@ -59,17 +59,28 @@ class KeptConflict:
     server_row: dict[str, Any] | None
     conflict_id: str | None
     is_read: bool
+    resolution: str | None = None
+    """`accepted` or `restored` by a person here; None: nobody decided."""
+
+    @property
+    def name(self) -> str:
+        """What the row is called, as far as either side says."""
+        fields = (self.server_row or {}).get("fields") or {}
+        name = fields.get("username") or fields.get("name") or self.desktop_fields.get("username")
+        return str(name or self.desktop_fields.get("name") or self.row_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a person may still decide on it: it was undone here, and nobody did."""
+        return self.outcome != "won" and self.resolution is None
 
     @property
     def sentence(self) -> str:
         """What a person is told."""
-        fields = (self.server_row or {}).get("fields") or {}
-        name = fields.get("username") or fields.get("name") or self.desktop_fields.get("username")
-        name = name or self.desktop_fields.get("name") or self.row_id
         what = ", ".join(key.replace("_", " ") for key in sorted(self.desktop_fields))
         because = self.detail or (self.code or "").replace("_", " ")
         tail = f" ({because})" if because else ""
-        return f"Your change of {_NOUN[self.entity]} {name} ({what}): {_REASONS[self.outcome]}{tail}."
+        return f"Your change of {_NOUN[self.entity]} {self.name} ({what}): {_REASONS[self.outcome]}{tail}."
 
 
 class Journal:
@@ -125,7 +136,7 @@ class Journal:
         """Return what is kept, oldest first."""
         found = self._connection.execute(
             "SELECT number, at, op_id, entity, id, outcome, code, detail, actor, desktop_fields, desktop_stamp, "
-            "server_row, conflict_id, is_read FROM sync_conflict WHERE is_read = 0 OR ? ORDER BY number",
+            "server_row, conflict_id, is_read, resolution FROM sync_conflict WHERE is_read = 0 OR ? ORDER BY number",
             (not only_unread,),
         )
         return [_conflict(values) for values in found]
@@ -134,11 +145,17 @@ class Journal:
         """Note that a person was told of these conflicts."""
         self._connection.executemany("UPDATE sync_conflict SET is_read = 1 WHERE number = ?", [(n,) for n in numbers])
 
-    def log(self, limit: int = MAX_ENTRIES) -> list[LogEntry]:
-        """Return the newest lines, oldest first."""
+    def resolve(self, number: int, resolution: str) -> None:
+        """Note what a person decided about a conflict, within the open transaction."""
+        values = (resolution, number)
+        self._connection.execute("UPDATE sync_conflict SET resolution = ?, is_read = 1 WHERE number = ?", values)
+
+    def log(self, limit: int = MAX_ENTRIES, before: int | None = None) -> list[LogEntry]:
+        """Return the newest lines, or the newest before the line of a number, oldest first."""
         found = self._connection.execute(
-            "SELECT number, at, kind, source, status, entity, id, detail FROM sync_log ORDER BY number DESC LIMIT ?",
-            (limit,),
+            "SELECT number, at, kind, source, status, entity, id, detail FROM sync_log WHERE ?1 IS NULL OR number < ?1 "
+            "ORDER BY number DESC LIMIT ?2",
+            (before, limit),
         ).fetchall()
         return [LogEntry(*values) for values in reversed(found)]
 
@@ -150,9 +167,10 @@ class Journal:
 
 
 def _conflict(values: tuple[Any, ...]) -> KeptConflict:
-    number, at, op_id, entity, row_id, outcome, code, detail, actor, fields, stamp, server, conflict_id, is_read = (
-        values
-    )
+    (
+        number, at, op_id, entity, row_id, outcome, code, detail, actor, fields, stamp, server, conflict_id, is_read,
+        resolution,
+    ) = values  # fmt: skip
     return KeptConflict(
         number=number,
         at_ms=at,
@@ -168,4 +186,5 @@ def _conflict(values: tuple[Any, ...]) -> KeptConflict:
         server_row=None if server is None else json.loads(server),
         conflict_id=conflict_id,
         is_read=bool(is_read),
+        resolution=resolution,
     )

@@ -12,6 +12,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -114,6 +115,18 @@ class LiveReplica:
         config = await self._ask(lambda r: _recorded(r, actor, row_id, {"value": value}))
         self._take_config(config)
         self._wake.set()
+
+    @property
+    def identity(self) -> DesktopIdentity:
+        """Who this desktop is, with the server's keys as far as they are known."""
+        return replace(self._identity, sync_keys=self._keys)
+
+    async def ask(self, work: Callable[[Replica], T], *, is_edit: bool = False) -> T:
+        """Run `work` in the replica's thread; `is_edit`: what it changed is sent at once. Raises ReplicaAwayError."""
+        result = await self._ask(work)
+        if is_edit:
+            self._wake.set()
+        return result
 
     def report(self, applied: Sequence[AppliedConfig]) -> None:
         """Tell the server what became of each configuration entry."""

@@ -73,4 +73,5 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE verifier (user_id TEXT PRIMARY KEY, parameters TEXT NOT NULL)",
         "CREATE TABLE lockout (account TEXT PRIMARY KEY, failures INTEGER NOT NULL, last_at INTEGER NOT NULL)",
     ),
+    ("ALTER TABLE sync_conflict ADD COLUMN resolution TEXT",),
 )
