@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from pulse_chassis.build_kind import refuse_in_production
 from pulse_chassis.settings import ServiceSettings
 
 
@@ -41,7 +42,9 @@ class IngestSettings(ServiceSettings):
     ingest_storage_capacity_bytes: int | None = Field(
         default=None, ge=1, description="what the database may take, where its volume cannot be seen"
     )
-    ingest_unsafe_disable: Literal["dedupe", "ack_after_commit"] | None = Field(
+    ingest_unsafe_disable: Annotated[
+        Literal["dedupe", "ack_after_commit"] | None, AfterValidator(refuse_in_production)
+    ] = Field(
         default=None,
         description="ONLY for the test that proves that the tests find it: duplicates, or lost readings, on purpose",
     )
