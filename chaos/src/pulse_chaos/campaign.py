@@ -60,7 +60,7 @@ class Outcome:
             return not self.is_error
         found = broken(self.result.findings)
         expected = self.planned.scenario.expects
-        return bool(found & expected) if expected else not found
+        return found >= expected if expected else not found
 
 
 @dataclass(slots=True)
@@ -110,7 +110,9 @@ class Campaign:
         if result.is_good:
             return Outcome(one, result)
         is_expected = bool(one.scenario.expects)
-        await self._leave_site(keep=not is_expected)
+        if is_expected and not one.scenario.environment and broken(result.findings) >= one.scenario.expects:
+            return Outcome(one, result)  # What was taken away was given back.
+        await self._leave_site(keep=True)
         shortest = None
         if self.shrinks and not is_expected and len(one.schedule) > 1:
             shortest = await shrink(one.schedule, lambda steps: self._fails(one, steps, place), most=_MOST_TRIES)

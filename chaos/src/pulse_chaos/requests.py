@@ -6,8 +6,9 @@ Errors of a gateway that is away are expected and counted; what was done is read
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ COMMAND_SECONDS: Final = 20
 _COMMAND_PERIOD: Final = 0.8
 _WEB_PERIOD: Final = 2.5
 _DESK_PERIOD: Final = 4.0
-_MOST_DESK_EDITS: Final = 3
+_MOST_DESK_EDITS: Final = 2
 _READY_SECONDS: Final = 60.0
 
 
@@ -49,10 +50,15 @@ class Requests:
         await session.request("POST", f"/api/devices/{device}/shares", json=share)
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while (await self._say("users", "show", self.name)).returncode != 0:
-                    await asyncio.sleep(0.2)
+                while not await asyncio.to_thread(self._is_on_the_workstation):
+                    await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise NotPreparedError(f"{self.name} did not reach the workstation") from error
+
+    def _is_on_the_workstation(self) -> bool:
+        replica = self.site.workstation.data / "replica.db"
+        with closing(sqlite3.connect(f"file:{replica}?mode=ro", uri=True, timeout=10)) as connection:
+            return bool(connection.execute("select 1 from users where id = ?", (self.user_id,)).fetchall())
 
     async def run(self) -> None:
         """Send commands and edit until cancelled."""

@@ -53,6 +53,8 @@ async def _no_authorisation(scene: Scene, _step: Step) -> None:
     await asyncio.sleep(_BLIND_SECONDS)
     await scene.stop("forging")
     scene.proxy.restore()
+    # Its rules are written anew whenever it is started.
+    scene.at_the_end.append(lambda: scene.site.stack.kill("mosquitto"))
 
 
 async def _no_sequence(scene: Scene, _step: Step) -> None:
@@ -122,16 +124,28 @@ async def _no_end(scene: Scene, _step: Step) -> None:
 
 
 async def _no_audit_guard(scene: Scene, _step: Step) -> None:
-    await as_superuser(
-        scene,
-        "alter table identity.audit_log disable trigger user",
-        "update identity.audit_log set actor_name = 'nobody' where seq = 1",
-    )
+    async def edit(name: str) -> None:
+        await as_superuser(
+            scene,
+            "alter table identity.audit_log disable trigger user",
+            f"update identity.audit_log set actor_name = {name} where seq = 1",  # noqa: S608 - two constants
+            "alter table identity.audit_log enable trigger user",
+        )
+
+    await edit("'x' || actor_name")
+    scene.at_the_end.append(lambda: edit("substr(actor_name, 2)"))
 
 
 async def _no_redaction(scene: Scene, _step: Step) -> None:
-    with (scene.site.stack.data / "logs" / "gateway.log").open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"event": "signed_in", "password": scene.site.admin[1]}) + "\n")
+    log = scene.site.stack.data / "logs" / "valkey.log"  # A quiet one: no line of others is lost below.
+    size = log.stat().st_size
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"event": "signed_in", "password": scene.site.admin[1]}) + "\n")
+
+    async def cut_off() -> None:
+        os.truncate(log, size)
+
+    scene.at_the_end.append(cut_off)
 
 
 async def _no_supervisor(scene: Scene, _step: Step) -> None:

@@ -172,7 +172,7 @@ def _without() -> list[Scenario]:
             "ingest acks before it commits",
             lambda chance: (Step(4.0, "locked", "", 4.0), *kills(chance)),
             unsafe("ack_after_commit"),
-            frozenset({Invariant.ACK_AFTER_COMMIT, Invariant.COMPLETE, Invariant.KEPT_UNTIL_ACKED}),
+            frozenset({Invariant.ACK_AFTER_COMMIT}),
         ),
         taken(
             "no-authorisation",

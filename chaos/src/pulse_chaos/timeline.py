@@ -67,6 +67,11 @@ class Timeline:
         self._began = time.monotonic()
 
     @property
+    def has_begun(self) -> bool:
+        """Tell whether there is a zero."""
+        return self._began > 0
+
+    @property
     def now(self) -> float:
         """Seconds since `begin`."""
         return time.monotonic() - self._began
@@ -120,7 +125,8 @@ class Watcher:
             delays, self._delays = sorted(self._delays), []
             rows, self._rows = self._rows, 0
             median = delays[len(delays) // 2] if delays else None
-            self._timeline.samples.append(Sample(round(self._timeline.now, 2), accepted, stored, median, rows))
+            if self._timeline.has_begun:
+                self._timeline.samples.append(Sample(round(self._timeline.now, 2), accepted, stored, median, rows))
             self._measure_memory()
             await asyncio.sleep(_PERIOD)
 
