@@ -75,6 +75,8 @@ check-secrets: $(VENV)/.members
 .PHONY: check-deploy
 check-deploy: $(VENV)/.members ## Check compose.yaml and the Dockerfiles; needs no container engine
 	@$(BIN)/docker-compose --profile '*' config -q
+	@PULSE_PUBLIC_HOST=pulse.example.org PULSE_ACME_EMAIL=operator@example.org \
+		$(BIN)/docker-compose -f compose.yaml -f compose.tls.yaml --profile '*' config -q
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	@$(BIN)/hadolint deploy/docker/Dockerfile deploy/docker/dashboard.Dockerfile
 	@$(BIN)/pytest -q deploy/docker/tests

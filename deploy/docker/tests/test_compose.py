@@ -15,7 +15,15 @@ from pulse_local.servers.broker_acl import SERVICE_READS
 from pulse_local.services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+class _Reset(yaml.SafeLoader):
+    """Reads Compose's `!reset`, which takes away what the first file says."""
+
+
+_Reset.add_constructor("!reset", lambda loader, node: None)
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+WITH_TLS = yaml.load((ROOT / "compose.tls.yaml").read_text(encoding="utf-8"), _Reset)
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 NAMES = [service.name for service in SERVICES]
 OURS = {name: CONTAINERS[name] for name in NAMES} | {f"{name}-migrate": CONTAINERS[f"{name}-migrate"] for name in NAMES}
@@ -124,13 +132,23 @@ def test_only_the_gateway_mqtt_with_tls_and_grafana_on_loopback_are_published() 
         assert CONTAINERS[name]["networks"] == ["inner"]
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+def test_with_tls_nobody_reaches_the_gateway_past_the_proxy() -> None:
+    gateway, caddy = WITH_TLS["services"]["gateway"], WITH_TLS["services"]["caddy"]
+    assert "ports" in gateway
+    assert gateway["ports"] is None
+    assert [port.partition(":")[0] for port in caddy["ports"]] == ["80", "443", "443"]
+    assert caddy["networks"] == ["front"]
+    # Of these networks is nothing but this stack, so who asks for somebody else is believed.
+    assert all("external" not in (network or {}) for network in COMPOSE["networks"].values())
+
+
+@pytest.mark.parametrize("name", [*CONTAINERS, "caddy", "caddy-setup"])
 def test_every_container_is_hardened_limited_and_pinned(name: str) -> None:
-    container = CONTAINERS[name]
+    container = CONTAINERS.get(name) or WITH_TLS["services"][name]
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
-    assert container["user"].split(":")[0] not in {"0", "root"}
+    assert container.get("user", "root").split(":")[0] not in {"0", "root"} or name == "caddy-setup"
     assert {"cpus", "memory", "pids"} <= set(container["deploy"]["resources"]["limits"])
     tag = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", container["image"]).partition(":")[2]
     assert re.match(r"v?\d+\.\d+", tag), f"{container['image']} names no version"
