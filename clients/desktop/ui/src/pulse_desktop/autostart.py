@@ -125,6 +125,6 @@ def _quoted(part: str) -> str:
     if part and not any(character in part for character in " \t\n\"'\\><~|&;$*?#()`%"):
         return part
     escaped = part.replace("%", "%%")
-    for character in ('\\', '"', "`", "$"):
+    for character in ("\\", '"', "`", "$"):
         escaped = escaped.replace(character, f"\\{character}")
     return f'"{escaped}"'

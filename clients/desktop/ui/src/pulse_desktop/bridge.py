@@ -21,7 +21,7 @@ from shiboken6 import isValid
 from pulse_contracts.local_enrolment import StepEvent
 from pulse_contracts.local_people import Session, WhoAmI
 from pulse_contracts.local_protocol import Changed, ErrorBody, LogEvent, Notice
-from pulse_contracts.local_status import Backlog, Latest, Status
+from pulse_contracts.local_status import Backlog, Latest, LatestValue, NoParams, Status
 from pulse_desktop.link.keeper import AgentKeeper
 from pulse_desktop.link.link import Intent, Link
 from pulse_desktop.link.mailbox import Answer, Mailbox, Told
@@ -50,7 +50,7 @@ class Bridge(QObject):
         self.link = LinkState(LinkPhase.STARTING, time.time())
         self.status: Status | None = None
         self.session: Session | None = None
-        self.latest: dict[str, object] = {}
+        self.latest: dict[str, LatestValue] = {}
         self._tickets = count(1)
         self._open: dict[int, tuple[QObject, Callable[[BaseModel], None], OnError]] = {}
         self._mailbox = Mailbox(self._woken.emit)
@@ -84,6 +84,11 @@ class Bridge(QObject):
         self._open[ticket] = (owner, take, on_error)
         self._link.ask(Intent(ticket, method, params))
         return ticket
+
+    def sign_out(self, owner: QObject) -> None:
+        """End the session: at once here, and at the agent."""
+        self.ask(owner, "sign_out", NoParams(), lambda _: None, lambda _: None)
+        self._take_session(WhoAmI(session=None))
 
     def _live(self) -> None:
         asyncio.run(self._link.run())

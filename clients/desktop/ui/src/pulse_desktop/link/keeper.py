@@ -20,6 +20,8 @@ OUTPUT_FILE: Final = "agent-output.log"
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 """What an earlier run wrote is put aside above this, so that at most two such files are kept."""
 _TAIL_BYTES: Final = 2048
+DETACHED: Final = 0x00000008 | 0x00000200
+"""DETACHED_PROCESS and CREATE_NEW_PROCESS_GROUP, which only Windows' `subprocess` names."""
 
 Monotonic = Callable[[], float]
 
@@ -91,18 +93,15 @@ class AgentKeeper:
         if path.exists() and path.stat().st_size > MAX_OUTPUT_BYTES:
             path.replace(path.with_suffix(".log.1"))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        detached = (
-            {"creationflags": 0x00000008 | 0x00000200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
-            if os.name == "nt"
-            else {"start_new_session": True}
-        )
+        is_windows = os.name == "nt"
         try:
             return subprocess.Popen(  # noqa: S603 # the program that this window belongs to
                 [*self._command, "--data", str(self._data)],
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                **detached,  # type: ignore[call-overload] # which of the two depends on the system
+                start_new_session=not is_windows,
+                creationflags=DETACHED if is_windows else 0,
             )
         finally:
             os.close(descriptor)

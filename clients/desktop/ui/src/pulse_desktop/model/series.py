@@ -60,6 +60,11 @@ class Series:
         """The newest reading."""
         return self._points[-1] if self._points else None
 
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All that are kept, oldest first."""
+        return tuple(self._points)
+
     def add(self, point: Point) -> None:
         """Take a reading."""
         points = self._points

@@ -101,7 +101,10 @@ class AdministrationTexts:
     entities: dict[str, str]
     fields: dict[str, str]
     permissions: dict[str, str]
-    sync_log: str
+    sync_state: str
+    activate: str
+    deactivate: str
+    value_hint: str
 
 
 ENGLISH: Final = AdministrationTexts(
@@ -231,7 +234,10 @@ ENGLISH: Final = AdministrationTexts(
         "reports:read": "Read reports",
         "system:read": "See the state of the system",
     },
-    sync_log="Sync log",
+    sync_state="With the server",
+    activate="Enable",
+    deactivate="Disable",
+    value_hint="JSON; anything else is taken as a text.",
 )
 
 GERMAN: Final = AdministrationTexts(
@@ -361,5 +367,8 @@ GERMAN: Final = AdministrationTexts(
         "reports:read": "Berichte lesen",
         "system:read": "Den Zustand des Systems sehen",
     },
-    sync_log="Verlauf des Abgleichs",
+    sync_state="Beim Server",
+    activate="Freigeben",
+    deactivate="Sperren",
+    value_hint="JSON; alles andere gilt als Text.",
 )

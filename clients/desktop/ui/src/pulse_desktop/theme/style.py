@@ -38,6 +38,7 @@ QLabel[kind="error"] { color: $bad; }
 QLabel[freshness="stale"] { color: $mute; }
 
 QFrame[panel="card"] { background: $surface; border: 1px solid $line; border-radius: ${radius_card}px; }
+QFrame[panel="bar"] { background: $surface; border: none; border-bottom: 1px solid $line; }
 QFrame[panel="sunken"] { background: $sunken; border: none; border-radius: ${radius}px; }
 QFrame[panel="line"] { background: $line; border: none; max-height: 1px; min-height: 1px; }
 
@@ -121,6 +122,9 @@ QTabBar::tab:selected { color: $ink; border-bottom-color: $accent; }
 QTabBar::tab:hover { color: $ink; }
 QTabBar::tab:focus { background: $accent_soft; }
 
+QMenuBar { background: $surface; color: $ink_soft; padding: 2px 8px; }
+QMenuBar::item { background: transparent; padding: 5px 9px; border-radius: 4px; }
+QMenuBar::item:selected { background: $sunken; color: $ink; }
 QMenu { background: $raised; border: 1px solid $line_strong; border-radius: ${radius}px; padding: 4px; }
 QMenu::item { padding: 6px 24px 6px 12px; border-radius: 4px; }
 QMenu::item:selected { background: $accent_soft; }

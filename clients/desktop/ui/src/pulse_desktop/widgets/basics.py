@@ -41,7 +41,7 @@ def label(text: str = "", kind: str = "", *, wraps: bool = False, has_figures: b
     return made
 
 
-def button(text: str, on_click: Callable[[], None], role: str = "", *, hint: str = "") -> QPushButton:
+def button(text: str, on_click: Callable[[], object], role: str = "", *, hint: str = "") -> QPushButton:
     """Return a button; `hint` is its tooltip and what a screen reader adds."""
     made = QPushButton(text)
     made.setAutoDefault(False)
@@ -49,7 +49,7 @@ def button(text: str, on_click: Callable[[], None], role: str = "", *, hint: str
     if role:
         made.setProperty("role", role)
     explain(made, hint)
-    made.clicked.connect(lambda: on_click())
+    made.clicked.connect(lambda _: on_click())
     return made
 
 
@@ -126,6 +126,11 @@ class Field(QWidget):
         layout.addWidget(self._below)
         control.setAccessibleName(name)
         control.setAccessibleDescription(hint)
+
+    def show_hint(self, hint: str) -> None:
+        """Show another hint."""
+        self._hint = hint
+        self.show_problem("")
 
     def show_problem(self, problem: str) -> None:
         """Show what is wrong; empty: nothing is."""

@@ -65,9 +65,7 @@ class Chart(QWidget):
         self.setAccessibleDescription(
             home.chart_empty
             if newest is None
-            else home.chart_summary.format(
-                name=self._name, value=form.reading(newest.value), time=form.time(newest.at)
-            )
+            else home.chart_summary.format(name=self._name, value=form.reading(newest.value), time=form.time(newest.at))
         )
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 # Qt's name
@@ -153,7 +151,9 @@ class _Frame:
         fade.setColorAt(0, strong)
         fade.setColorAt(1, weak)
         self.painter.fillPath(below, fade)
-        self.painter.setPen(QPen(accent, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
+        self.painter.setPen(
+            QPen(accent, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+        )
         self.painter.drawPolyline(polygon)
 
     def hatch(self, start: float, end: float) -> None:
