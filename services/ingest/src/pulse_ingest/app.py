@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from pulse_chassis.audit import AuditTrail
-from pulse_chassis.audit_events import audit_event
 from pulse_chassis.bearer import Authority, jwks_url
 from pulse_chassis.clock import SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
@@ -33,7 +32,6 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis, ping
-from pulse_contracts.audit import AuditActor, AuditResource
 from pulse_contracts.ids import ClientId
 from pulse_ingest.domain.batch import Message
 from pulse_ingest.domain.credit import FairShare
@@ -57,7 +55,8 @@ from pulse_ingest.storage.device_directory import DeviceDirectory
 from pulse_ingest.storage.partitions import Partitions
 from pulse_ingest.storage.postgres_presence_store import PostgresPresenceStore
 from pulse_ingest.storage.postgres_reading_store import PostgresReadingStore
-from pulse_ingest.storage.retention_rules import PostgresRetentionRules, tell_removed
+from pulse_ingest.storage.retention_news import PostgresRemovedNews
+from pulse_ingest.storage.retention_rules import PostgresRetentionRules
 from pulse_ingest.storage.retention_sweep import RetentionSweep
 from pulse_ingest.storage.rollup_partitions import RollupPartitions
 from pulse_ingest.storage.rollups import Rollups
@@ -67,7 +66,7 @@ from pulse_ingest.use_cases.edit_retention import EditRetention
 from pulse_ingest.use_cases.follow_devices import FollowDevices
 from pulse_ingest.use_cases.greet_client import GreetClient
 from pulse_ingest.use_cases.keep_partitions import KeepPartitions
-from pulse_ingest.use_cases.keep_retention import KeepRetention, Removed
+from pulse_ingest.use_cases.keep_retention import KeepRetention
 from pulse_ingest.use_cases.keep_rollups import KeepRollups
 from pulse_ingest.use_cases.pump_messages import PumpMessages
 from pulse_ingest.use_cases.report_devices import ReportDevices
@@ -249,7 +248,10 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
     partitions = KeepPartitions(_partitions(settings, pool), core.clock)
     app.include_router(RetentionRoutes(EditRetention(PostgresRetentionRules(database), core.clock)).router)
     retention = KeepRetention(
-        RetentionSweep(pool), core.clock, core.instruments.retention_applied, _telling(database, core.clock)
+        RetentionSweep(pool),
+        core.clock,
+        core.instruments.retention_applied,
+        PostgresRemovedNews(database, SERVICE, core.clock),
     )
     storage = WatchStorage(
         StorageMeter(pool, path=settings.ingest_storage_path, capacity=settings.ingest_storage_capacity_bytes)
@@ -279,18 +281,6 @@ def _assemble(settings: IngestSettings, pool: Any, redis: Redis, database: Datab
         http_worker(app, host=settings.http_host, port=settings.http_port, trusted_proxies=settings.trusted_proxies),
     ]
     return Ingest(app, workers, core.store, core.link)
-
-
-def _telling(database: Database, clock: SystemClock) -> Callable[[Removed], Awaitable[None]]:
-    async def tell(removed: Removed) -> None:
-        after = {**removed.rows, "partitions": removed.partitions}
-        actor = AuditActor(kind="service", id=SERVICE)
-        resource = AuditResource(type="retention")
-        await tell_removed(
-            database, audit_event(SERVICE, "retention.applied", resource, clock.now(), actor=actor, after=after)
-        )
-
-    return tell
 
 
 def _app(

@@ -123,6 +123,35 @@ async def test_what_was_removed_is_told(world: Any, eventually: Any) -> None:
     assert 'ingest_retention_removed_total{kind="readings"} 1.0' in metrics
 
 
+async def test_what_a_killed_process_removed_is_told_by_the_next(world: Any, eventually: Any) -> None:
+    from pulse_chassis.database import asyncpg_pool
+    from pulse_ingest.storage.retention_sweep import RetentionSweep
+
+    await world.fetch("insert into telemetry.series (client_id, metric_key) values ('D', 'm')")
+    await world.fetch(
+        "insert into telemetry.sample (recorded_at, received_at, seq, value, series_id, epoch, suspect) "
+        "select now() - interval '60 days', now(), 1, 1.0, id, 1, false from telemetry.series"
+    )
+    await world.fetch("create table telemetry.sample_day_old (like telemetry.sample)")
+    await world.fetch(
+        "alter table telemetry.sample attach partition telemetry.sample_day_old for values"
+        " from ('2020-01-01') to ('2020-01-02')"
+    )
+    await world.fetch("insert into telemetry.retention_rule (raw_days) values (30)")
+    pool = await asyncpg_pool(world.urls["pulse_ingest"], application_name="test", min_size=0, max_size=1)
+    done = await RetentionSweep(pool, rest=0.0).step(datetime.now(UTC))
+    pool.terminate()
+    assert (done.rows["readings"], done.partitions) == (1, ["sample_day_old"])
+    async with world.ingest():
+
+        async def told() -> list[Any]:
+            events = [json.loads(row["entry"]) for row in await world.fetch("select entry from telemetry.outbox")]
+            return [event["after"] for event in events if event["action"] == "retention.applied"]
+
+        found = await eventually(told, what="what is gone is told")
+    assert found == [{"readings": 1, "partitions": ["sample_day_old"]}]
+
+
 async def test_disk_use_is_told(door: httpx.AsyncClient, eventually: Any) -> None:
     async def measured() -> Any:
         answer = await door.get("/api/storage", headers=token("system:read"))

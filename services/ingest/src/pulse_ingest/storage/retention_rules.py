@@ -53,12 +53,6 @@ class PostgresRetentionRules:
             yield PostgresRetentionUnit(session)
 
 
-async def tell_removed(database: Database, event: AuditEvent) -> None:
-    """Tell the audit log what was removed. Raises UnavailableError."""
-    async with database.transaction() as session:
-        await append(session, AUDIT_STREAM, event)
-
-
 class PostgresRetentionUnit:
     """One transaction."""
 

@@ -5,6 +5,9 @@ A partition is dropped when all series have expired up to its end; otherwise row
 the snapshot of that statement), and under the turn of the roll-ups: what a roll-up has not counted is never removed, and
 what arrives below the floor afterwards is folded in (see `rollups`). Coarser data is kept at least as long as finer.
 
+What goes is counted in `retention_tally` by the same statement, so that the audit log hears of it also when this process
+ends in between.
+
 A lock on the tables that ingest writes to is given up after half a second; then the partition waits for the next round.
 The ledger is not touched: a removed row that is sent again is known there, and does not come back.
 """
@@ -30,6 +33,8 @@ PIECE_ROWS: Final = 10_000
 STEP_SECONDS: Final = 1.0
 """Work of one step; then the roll-ups may have their turn."""
 SERIES_AT_ONCE: Final = 200
+PARTITION: Final = "partition "
+"""What the names of partitions begin with in the tally."""
 
 _UNITS: Final = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _BOUNDS: Final = """
@@ -138,6 +143,10 @@ def _removal(level: Level, low: datetime | None, high: datetime) -> str:
             insert into telemetry.series_floor as f (series_id, {level.floor})
             select series_id, '{high.isoformat()}' from due
             on conflict (series_id) do update set {level.floor} = excluded.{level.floor}
+        ), tally as (
+            insert into telemetry.retention_tally as t (what, removed)
+            select '{level.name}', count(*) from gone having count(*) > 0
+            on conflict (what) do update set removed = t.removed + excluded.removed
         )
         select (select count(*) from gone), array(select series_id from due)
     """  # noqa: S608 -- names of our own
@@ -238,6 +247,9 @@ class _Step:
                     f"select id, $1 from telemetry.series on conflict (series_id) "
                     f"do update set {floor} = greatest(f.{floor}, excluded.{floor})",
                     interval.high,
+                )
+                await self.connection.execute(
+                    "insert into telemetry.retention_tally values ($1, 0)", PARTITION + str(interval.partition)
                 )
         except asyncpg.LockNotAvailableError:
             return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -37,25 +37,27 @@ class Sweeper(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed and not told yet."""
+    """What was removed since the audit log was told last."""
 
-    rows: dict[str, int] = field(default_factory=dict)
-    partitions: list[str] = field(default_factory=list)
+    rows: Mapping[str, int]
+    partitions: Sequence[str]
 
-    def add(self, rows: Mapping[str, int], partitions: list[str]) -> None:
-        """Take in what one step removed."""
-        for kind, count in rows.items():
-            if count:
-                self.rows[kind] = self.rows.get(kind, 0) + count
-        self.partitions += partitions
+
+class RemovedNews(Protocol):
+    """Whoever tells the audit log."""
+
+    async def tell(self) -> Removed | None:
+        """Tell what was removed and not told yet, by this process or one before it. Raises UnavailableError."""
+        ...
 
 
 class KeepRetention:
     """One worker: step after step while something has expired, then a look a minute.
 
-    `tell` writes what a whole run of steps removed into the audit log; while it cannot, what there is to tell adds up.
+    What a whole run of steps removed is told at its end, as one event of the audit log; what there is to tell adds up
+    beside the data, so that it outlives whoever removed it.
     """
 
     def __init__(
@@ -63,13 +65,12 @@ class KeepRetention:
         sweeper: Sweeper,
         clock: Clock,
         count: Callable[[SweepStep], None],
-        tell: Callable[[Removed], Awaitable[None]],
+        news: RemovedNews,
     ) -> None:
         self._sweeper = sweeper
         self._clock = clock
         self._count = count
-        self._tell = tell
-        self._removed = Removed()
+        self._news = news
         self._is_failing = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,10 +87,8 @@ class KeepRetention:
         try:
             done = await self._sweeper.step(self._clock.now())
             self._count(done)
-            self._removed.add(done.rows, done.partitions)
-            if not done.is_behind and (self._removed.rows or self._removed.partitions):
-                removed, self._removed = self._removed, Removed()
-                await self._tell_or_keep(removed)
+            if not done.is_behind and (told := await self._news.tell()) is not None:
+                _log.info("retention_applied", **told.rows, partitions=told.partitions)
             self._is_failing = False
         except (DeferredError, UnavailableError) as error:
             if not self._is_failing:
@@ -97,11 +96,3 @@ class KeepRetention:
             self._is_failing = True
             return RETRY_SECONDS
         return STEP_REST_SECONDS if done.is_behind else ROUND_SECONDS
-
-    async def _tell_or_keep(self, removed: Removed) -> None:
-        _log.info("retention_applied", **removed.rows, partitions=removed.partitions)
-        try:
-            await self._tell(removed)
-        except UnavailableError:
-            self._removed.add(removed.rows, removed.partitions)
-            raise
