@@ -20,9 +20,9 @@ from rich.table import Table
 
 from pulse_chaos.invariants import broken
 from pulse_chaos.requests import NotPreparedError
-from pulse_chaos.run import Result, keep_files, perform
-from pulse_chaos.scenarios import Scenario
-from pulse_chaos.schedule import Schedule
+from pulse_chaos.run import Order, Result, keep_files, perform
+from pulse_chaos.scenarios import LOAD_SECONDS, Scenario
+from pulse_chaos.schedule import Schedule, squeezed
 from pulse_chaos.shrinking import Shortest, shrink
 from pulse_chaos.site import Site, SiteError, open_site
 from pulse_simulator.embedded_stack import EmbeddedStackError
@@ -71,6 +71,8 @@ class Campaign:
     console: Console
     minutes: float = 0.0
     shrinks: bool = True
+    pace: float = 1.0
+    """Times of the load and of its faults are multiplied by it."""
     outcomes: list[Outcome] = field(default_factory=list)
     _sites: int = 0
     _site: Site | None = None
@@ -138,14 +140,10 @@ class Campaign:
         self._runs += 1
         title = f"{place} {one.scenario.name} seed {one.seed}"
         with self.console.status(title) as status:
-            return await perform(
-                self._site,
-                one.scenario.name,
-                one.seed,
-                schedule,
-                lambda what: status.update(f"{title}: {what}"),
-                number=self._runs,
+            order = Order(
+                one.scenario.name, one.seed, squeezed(schedule, self.pace), self._runs, LOAD_SECONDS * self.pace
             )
+            return await perform(self._site, order, lambda what: status.update(f"{title}: {what}"))
 
     async def _new_site(self, environment: dict[str, str]) -> None:
         self._sites += 1

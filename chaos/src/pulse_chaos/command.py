@@ -46,6 +46,7 @@ class ChaosOptions:
     schedule: Annotated[Path | None, typer.Option(help="Run the steps of this JSON file instead of drawn ones.")] = None
     report: Annotated[Path | None, typer.Option(help="Where report.html and report.json go.")] = None
     minutes: Annotated[float, typer.Option(min=0.0, help="Begin no run after so long; 0: no limit.")] = 0.0
+    quick: Annotated[bool, typer.Option("--quick", help="Half of the time for load and faults.")] = False
     shrink: Annotated[bool, typer.Option(help="Shorten the schedule of a run that failed.")] = True
     keep: Annotated[Path | None, typer.Option(help="Keep stacks and logs of failed runs in this directory.")] = None
 
@@ -66,7 +67,9 @@ def chaos(options: ChaosOptions) -> None:
         console.print(f"[bold red]error[/] {error}", markup=True)
         raise typer.Exit(_USAGE) from None
     where = options.keep or Path(tempfile.mkdtemp(prefix="pulse-chaos-"))
-    campaign = Campaign(where, console, minutes=options.minutes, shrinks=options.shrink)
+    campaign = Campaign(
+        where, console, minutes=options.minutes, shrinks=options.shrink, pace=0.5 if options.quick else 1.0
+    )
     asyncio.run(campaign.run(planned))
     Console(highlight=False).print(campaign.table())
     if options.report is not None:
