@@ -57,7 +57,7 @@ def enroll(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 -- one for each option of the command line
     data: Data = None,
     source: Annotated[
         list[str] | None,
@@ -66,6 +66,10 @@ def run(
     interval: Annotated[float | None, typer.Option("--interval", help="Seconds between samples.", min=0.01)] = None,
     log_level: Annotated[str | None, typer.Option("--log-level")] = None,
     log_format: Annotated[str | None, typer.Option("--log-format", help="json or console")] = None,
+    await_enrolment: Annotated[
+        bool | None,
+        typer.Option("--await-enrolment", help="Not enrolled yet: wait for a window to do it, instead of ending."),
+    ] = None,
     disable_command: Annotated[
         list[str] | None,
         typer.Option("--disable-command", help="A command that this machine never executes; may be repeated."),
@@ -80,6 +84,7 @@ def run(
         interval=interval,
         log_level=log_level,
         log_format=log_format,
+        await_enrolment=await_enrolment,
         disabled_commands=frozenset(disable_command) if disable_command else None,
     )
     guarded(lambda: become_agent(options))

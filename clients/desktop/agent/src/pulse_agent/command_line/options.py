@@ -17,7 +17,7 @@ T = TypeVar("T")
 Data = Annotated[Path | None, typer.Option("--data", help="The agent's folder (PULSE_AGENT_DATA).")]
 
 
-def options_of(data: Path | None, **given: str | float | frozenset[str] | None) -> AgentOptions:
+def options_of(data: Path | None, **given: str | float | bool | frozenset[str] | None) -> AgentOptions:
     """Return the options, what is given here over the environment; a wrong one ends the command."""
     values: dict[str, object] = {key: value for key, value in {"data": data, **given}.items() if value is not None}
     try:

@@ -17,7 +17,7 @@ from pulse_agent.commands.command import CommandOptions, Commands, installed_com
 from pulse_agent.commands.executor import CommandExecutor, ExecutorParts
 from pulse_agent.commands.intent_log import IntentLog
 from pulse_agent.configuration.desktop_keys import load_identity
-from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError, load_device
+from pulse_agent.configuration.device import EnrolledDevice, NoSyncKeysError, NotEnrolledError, load_device
 from pulse_agent.configuration.key_store import KeyMissingError, KeyStore, Secret, load_secret
 from pulse_agent.configuration.knobs import AgentKnobs
 from pulse_agent.configuration.live import LiveConfiguration
@@ -25,16 +25,19 @@ from pulse_agent.configuration.options import AgentOptions
 from pulse_agent.configuration.server_keys import ServerKeys, ServerKeysFetcher, load_server_keys
 from pulse_agent.delivery.downlink import Downlink
 from pulse_agent.delivery.server_time import ServerTime
-from pulse_agent.outbox.lock import OutboxInUseError, is_locked
+from pulse_agent.local_protocol.observations import Observations
+from pulse_agent.local_protocol.server import Hall, LocalServer
+from pulse_agent.outbox.lock import OutboxInUseError, OutboxLock, is_locked
 from pulse_agent.replica.database import REPLICA_FILE
 from pulse_agent.replica.live import LiveReplica
 from pulse_agent.settings import OUTBOX_FILE, AgentSettings
 from pulse_agent.sources.source import Source, SourceOptions, create_source, parse_source
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.logging import configure_logging, get_logger
-from pulse_chassis.run import Worker, run_process
+from pulse_chassis.run import Compose, Worker, run_process
 from pulse_chassis.signatures import TrustedKeys
 from pulse_contracts.ids import ClientId
+from pulse_contracts.local_address import local_address
 
 SERVICE: Final = "agent"
 COMMANDS_FILE: Final = "commands.db"
@@ -44,18 +47,25 @@ _log = get_logger("run")
 
 def run_agent(options: AgentOptions) -> NoReturn:
     """Run the agent of `options.data`. Raises NotEnrolledError, KeyMissingError, UnknownSourceError, OutboxInUseError."""
-    set_level = partial(_log_at, options)
-    set_level(options.log_level)
+    observations = Observations()
+    _log_at(options, observations, options.log_level)
     clock = SystemClock()
-    device = load_device(options.data)
-    settings = settings_of(device, options)
-    sources = {text: make_source(options, clock, text, options.interval) for text in options.source_texts()}
+    restart = Restart()
+    compose: Compose
+    try:
+        device = load_device(options.data)
+        settings = settings_of(device, options)
+    except (NotEnrolledError, KeyMissingError) as error:
+        if not options.await_enrolment:
+            raise
+        compose = partial(_compose_awaiting, options, str(error), clock, restart)
+    else:
+        sources = {text: make_source(options, clock, text, options.interval) for text in options.source_texts()}
+        compose = partial(_compose, _Plan(options, device, settings, clock, restart, observations), sources)
     if is_locked(lock_path(options.data)):
         raise OutboxInUseError(f"another agent is running on {options.data}")
-    restart = Restart()
-    plan = _Plan(options, device, settings, clock, restart)
     try:
-        run_process(lambda: _compose(plan, sources), service=SERVICE)
+        run_process(compose, service=SERVICE)
     except SystemExit as leaving:
         if restart.is_wanted and leaving.code == 0:
             restart.run_again()
@@ -94,6 +104,25 @@ class _Plan:
     settings: AgentSettings
     clock: Clock
     restart: Restart
+    observations: Observations
+
+
+@asynccontextmanager
+async def _compose_awaiting(
+    options: AgentOptions, note: str, clock: Clock, restart: Restart
+) -> AsyncIterator[Sequence[Worker]]:
+    """Serve windows, that somebody may enrol this machine; it then starts anew as that device."""
+    started = clock.now().timestamp()
+
+    def make_hall() -> Hall:
+        from pulse_agent.local_protocol.enrol_methods import AwaitingParts
+        from pulse_agent.local_protocol.serving import awaiting_hall
+
+        return awaiting_hall(AwaitingParts(options.data, note, clock, started, restart.request))
+
+    with OutboxLock(lock_path(options.data)):
+        _log.info("awaiting_enrolment", reason=note)
+        yield [Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run)]
 
 
 @asynccontextmanager
@@ -104,11 +133,13 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
     known = load_server_keys(options.data)
     keys = TrustedKeys(known.commands.keys if known.commands else [])
     executor = CommandExecutor(ExecutorParts(settings.client_id, keys, log, clock, server_time))
-    replica = _replica_of(plan)
+    replica, no_sync = _replica_of(plan)
     downlinks: list[Downlink] = [executor] if replica is None else [executor, replica]
     agent = Agent(settings, sources, downlinks=downlinks, clock=clock, server_time=server_time)
     async with agent, nullcontext() if replica is None else replica:
-        knobs = AgentKnobs(agent, options, partial(make_source, options, clock), partial(_log_at, options))
+        plan.observations.watch(agent, clock)
+        set_level = partial(_log_at, options, plan.observations)
+        knobs = AgentKnobs(agent, options, partial(make_source, options, clock), set_level)
         custom = installed_commands(CommandOptions(options.data, clock))
 
         def take_custom(values: Mapping[str, Any]) -> list[str]:
@@ -136,10 +167,35 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
         state_file = StateFile(options.data / STATE_FILE, agent, clock)
 
         def take_keys(found: ServerKeys) -> None:
+            nonlocal known
+            known = found
             if found.commands is not None:
                 executor.trust(TrustedKeys(found.commands.keys))
             if found.sync is not None and replica is not None:
                 replica.trust(found.sync)
+
+        started = clock.now().timestamp()
+
+        def make_hall() -> Hall:
+            from pulse_agent.local_protocol.desk import DeskParts
+            from pulse_agent.local_protocol.serving import agent_hall
+
+            return agent_hall(
+                DeskParts(
+                    agent=agent,
+                    device=plan.device,
+                    data=options.data,
+                    clock=clock,
+                    server_time=server_time,
+                    live=live,
+                    replica=replica,
+                    no_sync=no_sync,
+                    observations=plan.observations,
+                    missing_keys=lambda: known.missing,
+                    restart=restart,
+                    started=started,
+                )
+            )
 
         fetcher = ServerKeysFetcher(options.data, plan.device, take_keys, clock)
         yield [
@@ -148,21 +204,22 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
             Worker("configuration", live.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),
+            Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run),
             *([] if replica is None else [Worker("replica", replica.run)]),
         ]
 
 
-def _replica_of(plan: _Plan) -> LiveReplica | None:
-    """Return the replica; None for a device that takes no part in sync, which says so and delivers its readings."""
+def _replica_of(plan: _Plan) -> tuple[LiveReplica | None, str]:
+    """Return the replica; None, and why, for a device that takes no part in sync and only delivers its readings."""
     try:
         identity = load_identity(plan.options.data, plan.device)
     except NoSyncKeysError as error:
         _log.info("no_sync", reason=str(error))
-        return None
+        return None, str(error)
     except KeyMissingError as error:
         _log.error("no_sync", reason=str(error))
-        return None
-    return LiveReplica(plan.options.data / REPLICA_FILE, identity, plan.clock)
+        return None, str(error)
+    return LiveReplica(plan.options.data / REPLICA_FILE, identity, plan.clock), ""
 
 
 def _describe(agent: Agent, plan: _Plan, server_time: ServerTime, started: float) -> dict[str, Any]:
@@ -177,5 +234,6 @@ def _describe(agent: Agent, plan: _Plan, server_time: ServerTime, started: float
     }
 
 
-def _log_at(options: AgentOptions, level: str) -> None:
-    configure_logging(SERVICE, level, cast("Literal['json', 'console']", options.log_format))
+def _log_at(options: AgentOptions, observations: Observations, level: str) -> None:
+    form = cast("Literal['json', 'console']", options.log_format)
+    configure_logging(SERVICE, level, form, observations.log.take)

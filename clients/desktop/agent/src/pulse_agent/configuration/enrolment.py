@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,10 +20,27 @@ from pulse_agent.settings import agent_version
 from pulse_contracts.enrolment import EnrolmentRequest, EnrolmentResult
 
 ENROL_PATH = "/api/devices/enroll"
+_TRY_AGAIN = (http.client.TOO_MANY_REQUESTS, http.client.REQUEST_TIMEOUT)
+
+
+class EnrolmentFault(StrEnum):
+    """What an enrolment failed for."""
+
+    NOT_REACHABLE = "not_reachable"
+    CODE_MALFORMED = "code_malformed"
+    CODE_REFUSED = "code_refused"
+    """Unknown, used or out of date: the server does not say which."""
+    SERVER_FAILED = "server_failed"
+    NO_ENROLMENT = "no_enrolment"
+    """The answer is none of a PrecisionPulse server's."""
 
 
 class EnrolmentError(Exception):
     """The server was not reached, or did not accept the code; the message says which, in words."""
+
+    def __init__(self, fault: EnrolmentFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def enroll(
@@ -42,7 +60,9 @@ def enroll(
             seal_key=keys.seal_key.public_key,
         )
     except ValidationError as error:
-        raise EnrolmentError("that is no enrolment code: a code has 8 to 64 characters") from error
+        raise EnrolmentError(
+            EnrolmentFault.CODE_MALFORMED, "that is no enrolment code: a code has 8 to 64 characters"
+        ) from error
     result = _ask(url, asking, ca_file)
     secrets = {Secret.API_KEY: result.api_key}
     if result.verifier_key and result.password_key:
@@ -76,16 +96,19 @@ def enroll(
 
 def _ask(url: str, asking: EnrolmentRequest, ca_file: Path | None) -> EnrolmentResult:
     try:
-        status, body = request("POST", url, ENROL_PATH, asking.model_dump_json().encode(), ca_file)
+        answer = request("POST", url, ENROL_PATH, asking.model_dump_json().encode(), ca_file)
     except ServerUnreachableError as error:
-        raise EnrolmentError(str(error)) from error
-    if status not in (http.client.OK, http.client.CREATED):
-        raise EnrolmentError(f"the server refused ({status}): {_problem_in(body)}")
+        raise EnrolmentError(EnrolmentFault.NOT_REACHABLE, str(error)) from error
+    if answer.status not in (http.client.OK, http.client.CREATED):
+        is_server = answer.status >= http.client.INTERNAL_SERVER_ERROR or answer.status in _TRY_AGAIN
+        fault = EnrolmentFault.SERVER_FAILED if is_server else EnrolmentFault.CODE_REFUSED
+        raise EnrolmentError(fault, f"the server refused ({answer.status}): {_problem_in(answer.body)}")
     try:
-        return EnrolmentResult.model_validate_json(body)
+        return EnrolmentResult.model_validate_json(answer.body)
     except ValidationError as error:
         raise EnrolmentError(
-            f"{url} answered something that is no enrolment; is it a PrecisionPulse server?"
+            EnrolmentFault.NO_ENROLMENT,
+            f"{url} answered something that is no enrolment; is it a PrecisionPulse server?",
         ) from error
 
 

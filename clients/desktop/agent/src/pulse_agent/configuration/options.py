@@ -45,6 +45,8 @@ class AgentOptions(BaseModel):
     log_level: str = "INFO"
     log_format: str = Field(default="console", pattern="^(json|console)$")
 
+    await_enrolment: bool = False
+    """Without an enrolment, wait for a window to enrol this machine, instead of ending."""
     disabled_commands: frozenset[str] = frozenset()
     """Commands that this machine never executes, whoever sends them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,12 +13,21 @@ TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered: the beginning of its body, and its `Date`, if it said one."""
+
+    status: int
+    body: bytes
+    date: str | None = None
+
+
 class ServerUnreachableError(Exception):
     """Nobody answered at this address; the message says what was tried."""
 
 
-def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path | None) -> tuple[int, bytes]:
-    """Send a JSON request to `path` under the server's address; return status and body. Raises ServerUnreachableError."""
+def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path | None) -> Answer:
+    """Send a JSON request to `path` under the server's address. Raises ServerUnreachableError."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ServerUnreachableError(f"{url!r} is no http or https address")
@@ -34,7 +44,7 @@ def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path 
         try:
             connection.request(method, parts.path.rstrip("/") + path, body, headers)
             answer = connection.getresponse()
-            return answer.status, answer.read(MAX_ANSWER_BYTES)
+            return Answer(answer.status, answer.read(MAX_ANSWER_BYTES), answer.getheader("Date"))
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -105,11 +105,11 @@ class ServerKeysFetcher:
 
 def _fetch(url: str, path: str, ca_file: Path | None) -> ServiceKeys | None:
     try:
-        status, body = request("GET", url, path, None, ca_file)
-        if status != http.client.OK:
-            _log.debug("server_keys_not_there", path=path, status=status)
+        answer = request("GET", url, path, None, ca_file)
+        if answer.status != http.client.OK:
+            _log.debug("server_keys_not_there", path=path, status=answer.status)
             return None
-        keys = ServiceKeys.model_validate_json(body)
+        keys = ServiceKeys.model_validate_json(answer.body)
         if not keys.keys:
             return None
         TrustedKeys(keys.keys)

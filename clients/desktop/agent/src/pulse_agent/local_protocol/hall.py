@@ -11,12 +11,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from pydantic import BaseModel
-
 from pulse_agent.local_protocol.calls import Host
 from pulse_agent.local_protocol.window import Window, WindowLinks
 from pulse_contracts.local_address import MAX_WINDOWS
-from pulse_contracts.local_protocol import EventName, RefusalCode, Welcome
+from pulse_contracts.local_protocol import RefusalCode, Welcome
 
 LAST_WORDS_SECONDS: Final = 1.0
 
@@ -62,11 +60,6 @@ class WindowHall:
             if not self._windows:
                 self._emptied.set()
                 self._stop_telling()
-
-    def tell(self, name: EventName, data: BaseModel | dict[str, Any]) -> None:
-        """Tell every window for whom it is."""
-        for window in self._windows:
-            window.post(name, data)
 
     async def close(self) -> None:
         """Finish what is being done, and let every window go."""
