@@ -24,9 +24,11 @@ function hatching(context: CanvasRenderingContext2D, color: string): CanvasPatte
   return pattern.fill ?? color;
 }
 
-/** Draw hatching over the spans in which nothing is known. */
+/** Draw hatching over the spans in which nothing is known, and say which these are: a canvas cannot be asked. */
 export function drawHatching(plot: uPlot, spans: readonly Span[], color: string): void {
   const { ctx: context, bbox } = plot;
+  const said = spans.map(({ from, to }) => `${String(Math.round(from))}-${String(Math.round(to))}`).join(" ");
+  if (plot.root.dataset["gaps"] !== said) plot.root.dataset["gaps"] = said;
   context.save();
   context.fillStyle = hatching(context, color);
   for (const span of spans) {

@@ -102,6 +102,12 @@ export function useMetrics(deviceId: string): readonly string[] {
   return useSyncExternalStore(subscribe, () => telemetry.metrics(deviceId));
 }
 
+/** How often a device speaks, in milliseconds, as far as its metrics are wanted. */
+export function useRhythm(deviceId: string): number | undefined {
+  const subscribe = useCallback((listener: () => void) => telemetry.onDevice(deviceId, listener), [deviceId]);
+  return useSyncExternalStore(subscribe, () => telemetry.rhythm(deviceId));
+}
+
 /** How far a value can be trusted now; moves with the second hand. */
 export function useFreshness(sample: Sample | undefined, deviceId: string): Freshness {
   const device = useStateOf("devices", deviceId);

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission } from "@/shared/session/session";
-import { useLatestWanted, useMetrics, useSample, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
+import { useLatestWanted, useMetrics, useRhythm, useStateOf, useUpdatedAt } from "@/shared/streams/hooks";
 import type { LiveDevice } from "@/shared/streams/shapes";
 import { telemetry } from "@/shared/streams/live";
 import { ActionButton } from "@/shared/ui/button";
@@ -188,8 +188,7 @@ function About({ deviceId, device }: { deviceId: string; device: LiveDevice }) {
 function Rhythm({ deviceId }: { deviceId: string }) {
   const t = useText(deviceTexts);
   const format = useFormat();
-  const [metric = ""] = useMetrics(deviceId);
-  const interval = useSample(deviceId, metric)?.intervalMs;
+  const interval = useRhythm(deviceId);
   if (interval === undefined) return "—";
   return t("seconds", { count: format.number(interval / 1_000, interval < 1_000 ? 1 : 0) });
 }

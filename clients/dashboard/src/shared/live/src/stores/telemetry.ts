@@ -65,6 +65,16 @@ export class TelemetryStore {
     return newest;
   }
 
+  /** How often a device speaks, in milliseconds: by the metric that is heard most often. */
+  rhythm(deviceId: string): number | undefined {
+    let fastest: number | undefined;
+    for (const metric of this.metrics(deviceId)) {
+      const interval = this.sample(deviceId, metric)?.intervalMs;
+      if (interval !== undefined && (fastest === undefined || interval < fastest)) fastest = interval;
+    }
+    return fastest;
+  }
+
   /** The devices that there are values of. */
   devices(): readonly string[] {
     return this.#devices;
