@@ -26,6 +26,7 @@ from pulse_agent.configuration.server_keys import ServerKeys, ServerKeysFetcher,
 from pulse_agent.delivery.downlink import Downlink
 from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.local_protocol.observations import Observations
+from pulse_agent.local_protocol.parts import DeskParts
 from pulse_agent.local_protocol.server import Hall, LocalServer
 from pulse_agent.outbox.lock import OutboxInUseError, OutboxLock, is_locked
 from pulse_agent.replica.database import REPLICA_FILE
@@ -166,47 +167,49 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
         await live.apply()
         state_file = StateFile(options.data / STATE_FILE, agent, clock)
 
-        def take_keys(found: ServerKeys) -> None:
-            nonlocal known
-            known = found
-            if found.commands is not None:
-                executor.trust(TrustedKeys(found.commands.keys))
-            if found.sync is not None and replica is not None:
-                replica.trust(found.sync)
-
-        started = clock.now().timestamp()
-
-        def make_hall() -> Hall:
-            from pulse_agent.local_protocol.desk import DeskParts
-            from pulse_agent.local_protocol.serving import agent_hall
-
-            return agent_hall(
-                DeskParts(
-                    agent=agent,
-                    device=plan.device,
-                    data=options.data,
-                    clock=clock,
-                    server_time=server_time,
-                    live=live,
-                    replica=replica,
-                    no_sync=no_sync,
-                    observations=plan.observations,
-                    missing_keys=lambda: known.missing,
-                    restart=restart,
-                    started=started,
-                )
-            )
-
-        fetcher = ServerKeysFetcher(options.data, plan.device, take_keys, clock)
+        trust = _Trust(known, executor, replica)
+        fetcher = ServerKeysFetcher(options.data, plan.device, trust.take, clock)
+        parts = DeskParts(
+            agent=agent, device=plan.device, data=options.data, clock=clock, server_time=server_time, live=live,
+            replica=replica, no_sync=no_sync, observations=plan.observations, missing_keys=trust.missing,
+            restart=restart, started=clock.now().timestamp(),
+        )  # fmt: skip
         yield [
             *agent.workers(),
             Worker("server keys", fetcher.run),
             Worker("configuration", live.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),
-            Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run),
+            Worker("windows", LocalServer(local_address(options.data), partial(_hall_of, parts), clock).run),
             *([] if replica is None else [Worker("replica", replica.run)]),
         ]
+
+
+@dataclass(slots=True)
+class _Trust:
+    """Whose signatures count: what is known of the server's keys, and who has to hear of more."""
+
+    known: ServerKeys
+    executor: CommandExecutor
+    replica: LiveReplica | None
+
+    def take(self, found: ServerKeys) -> None:
+        """Believe these keys, too."""
+        self.known = found
+        if found.commands is not None:
+            self.executor.trust(TrustedKeys(found.commands.keys))
+        if found.sync is not None and self.replica is not None:
+            self.replica.trust(found.sync)
+
+    def missing(self) -> list[str]:
+        """Return the names of the services whose keys were not fetched yet."""
+        return self.known.missing
+
+
+def _hall_of(parts: DeskParts) -> Hall:
+    from pulse_agent.local_protocol.serving import agent_hall
+
+    return agent_hall(parts)
 
 
 def _replica_of(plan: _Plan) -> tuple[LiveReplica | None, str]:

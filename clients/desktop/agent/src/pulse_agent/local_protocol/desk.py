@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-from pulse_agent.app import Agent
-from pulse_agent.configuration.device import EnrolledDevice
-from pulse_agent.configuration.live import LiveConfiguration
-from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.local_access.editing import Editor
 from pulse_agent.local_access.session import LocalSession
 from pulse_agent.local_access.sign_in import LocalLogin
 from pulse_agent.local_protocol.calls import CallRefusedError, Handler
-from pulse_agent.local_protocol.observations import Observations
-from pulse_agent.replica.live import LiveReplica
+from pulse_agent.local_protocol.parts import DeskParts
 from pulse_agent.replica.replica import Replica
-from pulse_chassis.clock import Clock
 from pulse_contracts.local_protocol import ErrorCode
 from pulse_contracts.local_status import Mode
 
@@ -36,24 +29,6 @@ class Workplace:
     def usernames(self) -> dict[str, str]:
         """Return the names of the users here, by id."""
         return {row.id: str(row.fields.get("username", "")) for row in self.replica.rows("users").values()}
-
-
-@dataclass(frozen=True, slots=True)
-class DeskParts:
-    """The parts of a running agent. `replica` None: this device takes no part in sync, for the reason `no_sync`."""
-
-    agent: Agent
-    device: EnrolledDevice
-    data: Path
-    clock: Clock
-    server_time: ServerTime
-    live: LiveConfiguration
-    replica: LiveReplica | None
-    no_sync: str
-    observations: Observations
-    missing_keys: Callable[[], list[str]]
-    restart: Callable[[], Awaitable[None]]
-    started: float
 
 
 class Desk:

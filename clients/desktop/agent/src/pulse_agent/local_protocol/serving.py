@@ -7,9 +7,10 @@ from typing import Final
 
 from pulse_agent.local_protocol.agent_methods import agent_methods
 from pulse_agent.local_protocol.configuration_methods import configuration_methods
-from pulse_agent.local_protocol.desk import Desk, DeskParts
+from pulse_agent.local_protocol.desk import Desk
 from pulse_agent.local_protocol.enrol_methods import AwaitingDesk, AwaitingParts, AwaitingTeller
 from pulse_agent.local_protocol.hall import WindowHall
+from pulse_agent.local_protocol.parts import DeskParts
 from pulse_agent.local_protocol.people_methods import people_methods
 from pulse_agent.local_protocol.status_reader import StatusReader
 from pulse_agent.local_protocol.sync_methods import sync_methods
