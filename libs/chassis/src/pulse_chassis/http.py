@@ -32,6 +32,7 @@ from pulse_chassis.rate_limits import RateLimiter, rate_limiter
 from pulse_chassis.request_bounds import RequestBounds
 from pulse_chassis.route_bounds import not_rate_limited
 from pulse_chassis.settings import ServiceSettings
+from pulse_chassis.tracing import Tracing, tracing_to
 from pulse_chassis.turnstile import Turnstile
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -60,15 +61,17 @@ class Readiness(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What an operator decides: the other origins whose pages may use the app, and how often a caller may call."""
+    """What an operator decides: the origins whose pages may use the app, how often a caller may call, and traces."""
 
     origins: Collection[str] = ()
     limiter: RateLimiter | None = None
+    tracing: Tracing | None = None
 
     @classmethod
     def of(cls, settings: ServiceSettings, redis: Redis, service: str) -> Edge:
         """Return the edge that the settings say."""
-        return cls(settings.origins, rate_limiter(settings.rates, redis, service))
+        tracing = tracing_to(settings.traces_endpoint, settings.traces_ratio, service)
+        return cls(settings.origins, rate_limiter(settings.rates, redis, service), tracing)
 
 
 def create_app(  # noqa: PLR0913 -- the composition root names each part once
@@ -111,7 +114,7 @@ def create_app(  # noqa: PLR0913 -- the composition root names each part once
     )
     app.add_middleware(LastResort)
     app.add_middleware(CrossOrigin, origins=edge.origins)
-    app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry))
+    app.add_middleware(HttpEdge, metrics=HttpMetrics(metrics_registry), tracing=edge.tracing)
     install_problem_handlers(app)
     install_docs(app)
     _add_operational_routes(app, service, health, metrics_registry)

@@ -1,4 +1,4 @@
-"""What happens to every HTTP request before and after a route: id, headers, metrics, the last resort.
+"""What happens to every HTTP request before and after a route: id, headers, metrics, its trace, the last resort.
 
 Two plain ASGI layers. Guaranteed for each answer, a 500 included: `X-Request-ID` (the caller's if it is well-formed),
 the security headers, a problem document for errors, one line in the metrics. WebSockets pass with an id and nothing
@@ -21,6 +21,7 @@ from pulse_chassis.logging import get_logger
 from pulse_chassis.metrics import LATENCY_BUCKETS
 from pulse_chassis.problems import internal_problem
 from pulse_chassis.request_origin import RequestOrigin, request_origin
+from pulse_chassis.tracing import TRACEPARENT, Span, Tracing, traced_request
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _GOOD_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -58,26 +59,57 @@ class HttpMetrics:
 class HttpEdge:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics, tracing: Tracing | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on a socket."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID_HEADER, "")
         request_id = given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
         client = scope.get("client")
         origin = RequestOrigin(client[0] if client else None, request_id)
         with structlog.contextvars.bound_contextvars(correlation_id=request_id), request_origin(origin):
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
-            else:
+            elif self._tracing is None or scope["path"] in _PROBES:
                 await self._answer(scope, receive, send, request_id)
+            else:
+                with traced_request(self._tracing, headers.get(TRACEPARENT)) as span:
+                    await self._answer_traced(scope, receive, send, request_id, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer_traced(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span | None
+    ) -> None:
+        if span is None:
+            await self._answer(scope, receive, send, request_id)
+            return
+        status = 0
+        try:
+            with structlog.contextvars.bound_contextvars(trace_id=span.trace_id):
+                status = await self._answer(scope, receive, send, request_id)
+        finally:
+            route = _route(scope)
+            span.rename(f"{_method(scope)} {route}")
+            span.note(
+                {
+                    "http.request.method": _method(scope),
+                    "http.route": route,
+                    "http.response.status_code": status,
+                    "pulse.correlation_id": request_id,
+                }
+            )
+            if status >= 500 or not status:
+                span.fail(f"answered {status}" if status else "no answer")
+            span.end()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Answer; return the status."""
         started = time.perf_counter()
         status = 0
 
@@ -94,6 +126,7 @@ class HttpEdge:
             route = _route(scope)
             self._metrics.requests.labels(_method(scope), route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+        return status
 
 
 class LastResort:
@@ -144,4 +177,6 @@ def _method(scope: Scope) -> str:
     return method if method in _METHODS else "(other)"
 
 
+_PROBES: Final = frozenset({"/health", "/readyz", "/metrics"})
+"""What machines ask every few seconds: no trace is worth it."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

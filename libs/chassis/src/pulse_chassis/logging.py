@@ -68,6 +68,15 @@ def current_correlation_id() -> str | None:
     return value if isinstance(value, str) else None
 
 
+def is_debugging() -> bool:
+    """Return whether lines of level DEBUG are written: what costs more than a line to prepare asks first."""
+    return _Level.is_debug
+
+
+class _Level:
+    is_debug = False
+
+
 def is_configured() -> bool:
     """Return whether somebody has already said how to log."""
     return structlog.is_configured()
@@ -84,6 +93,7 @@ def configure_logging(
     if numeric is None:
         message = f"unknown log level {level!r}"
         raise ValueError(message)
+    _Level.is_debug = numeric <= logging.DEBUG
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         _service_adder(service),

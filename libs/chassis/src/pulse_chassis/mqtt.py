@@ -35,6 +35,7 @@ from pulse_chassis.mqtt_types import (
     Will,
     WriteBufferFullError,
 )
+from pulse_chassis.tracing import TRACEPARENT
 
 __all__ = [
     "InboundMessage",
@@ -65,7 +66,9 @@ class MqttSession:
     above our receive maximum, `dropped_messages` how many of QoS 0 a pause has cost.
     """
 
-    def __init__(self, on_message: Callable[[InboundMessage], None], receive_maximum: int) -> None:
+    def __init__(
+        self, on_message: Callable[[InboundMessage], None], receive_maximum: int, *, reads_traces: bool = False
+    ) -> None:
         self.session = next(_connection_numbers)
         self.session_present = False
         self.server_receive_maximum = MAX_PACKET_ID
@@ -75,6 +78,7 @@ class MqttSession:
         self.dropped_messages = 0
         self._on_message = on_message
         self._receive_maximum = receive_maximum
+        self._reads_traces = reads_traces
         self._open_qos1: set[int] = set()
         self._open_qos2: dict[int, bool] = {}
         """Inbound QoS 2 by packet id: whether the application has acknowledged it (PUBREC is out)."""
@@ -111,15 +115,17 @@ class MqttSession:
         keepalive: int = 15,
         will: Will | None = None,
         on_message: Callable[[InboundMessage], None],
+        reads_traces: bool = False,
         timeout: float = 10,  # noqa: ASYNC109 -- covers the whole handshake and is part of the contract
     ) -> Self:
         """Connect and wait for the broker's yes; messages come from the turn of the event loop after that.
 
         `on_message` is called in the event loop and must not block; what it raises ends the connection and comes out
-        of `wait_closed`. `keepalive`, `session_expiry` and `timeout` are in seconds.
+        of `wait_closed`. With `reads_traces` messages tell the trace that they belong to.
+        `keepalive`, `session_expiry` and `timeout` are in seconds.
         Raises MqttConnectionError, or its NotAuthorizedError when the account is refused.
         """
-        session = cls(on_message, receive_maximum)
+        session = cls(on_message, receive_maximum, reads_traces=reads_traces)
         packet = mqtt5.ConnectPacket(
             client_id,
             username=endpoint.username,
@@ -192,9 +198,14 @@ class MqttSession:
         qos: int = 1,
         retain: bool = False,
         expiry_seconds: int | None = None,
+        traceparent: str | None = None,
     ) -> list[int]:
-        """Publish several in this order, as many at a time as the broker takes; return the reason code of each."""
-        return await self._outbound.publish_many(messages, qos, retain, expiry_seconds)
+        """Publish several in this order, as many at a time as the broker takes; return the reason code of each.
+
+        With `traceparent` each says in a user property which trace it belongs to.
+        """
+        properties = [] if traceparent is None else [(TRACEPARENT, traceparent)]
+        return await self._outbound.publish_many(messages, qos, retain, expiry_seconds, properties)
 
     def ack(self, message: InboundMessage) -> None:
         """Tell the broker that a message was dealt with. One of another connection, or acked before, is only counted."""
@@ -294,6 +305,8 @@ class MqttSession:
         if packet_id is not None and not self._take_in(packet_id, qos):
             return
         message = InboundMessage(packet.topic, packet.payload, qos, packet_id, packet.retain, self.session)
+        if self._reads_traces:
+            message.traceparent = next((value for name, value in packet.user_properties if name == TRACEPARENT), None)
         if not self._is_paused and not self._held:
             self._on_message(message)
         elif qos == 0 and len(self._held) >= MAX_HELD:

@@ -106,14 +106,26 @@ class Outbound:
         link.send(self._checked(mqtt5.PublishPacket(topic, payload).write()))
 
     async def publish_many(
-        self, messages: Sequence[tuple[str, bytes]], qos: int, retain: bool, expiry_seconds: int | None = None
+        self,
+        messages: Sequence[tuple[str, bytes]],
+        qos: int,
+        retain: bool,
+        expiry_seconds: int | None = None,
+        properties: Sequence[tuple[str, str]] = (),
     ) -> list[int]:
         """Send in this order, wait for all answers, return their codes."""
         batch = _Batch(len(messages))
+        given = list(properties) or None
         for place, (topic, payload) in enumerate(messages):
             await self._open_link().wait_writable()
             if qos == 0:
-                packet = mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_seconds)
+                packet = mqtt5.PublishPacket(
+                    topic,
+                    payload,
+                    retain=retain,
+                    message_expiry_interval=expiry_seconds,
+                    user_properties=given,
+                )
                 self._open_link().send(self._checked(packet.write()))
                 batch.resolve(place, 0)
                 continue
@@ -127,6 +139,7 @@ class Outbound:
                     retain=retain,
                     packet_id=packet_id,
                     message_expiry_interval=expiry_seconds,
+                    user_properties=given,
                 )
                 self._open_link().send(self._checked(packet.write()))
             except BaseException:

@@ -37,6 +37,8 @@ class InboundMessage:
     packet_id: int | None
     retain: bool
     session: int
+    traceparent: str | None = None
+    """The trace that it belongs to, if it says so and the session was told to look."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,10 @@ class ServiceSettings(PulseSettings):
         default="", description="class=requests/seconds, comma-separated, over the defaults; off: nobody is counted"
     )
     identity_url: str = Field(default="http://127.0.0.1:8001", description="its keys are at /.well-known/jwks.json")
+    traces_endpoint: str = Field(
+        default="", description="base URL of an OpenTelemetry collector that takes OTLP over HTTP; empty: no traces"
+    )
+    traces_ratio: float = Field(default=0.01, ge=0, le=1, description="share of the traces that are recorded")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 

@@ -8,7 +8,7 @@ Ids are opaque strings to all callers. Whatever Redis does wrong arrives as `Una
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from pulse_chassis.errors import UnavailableError
-from pulse_contracts.streams import ENTRY_FIELD, epoch_key
+from pulse_contracts.streams import ENTRY_FIELD, TRACE_FIELD, epoch_key
 
 START: Final = "0-0"
 """The position before the first entry."""
@@ -27,6 +27,10 @@ MAX_BLOCK_MS: Final = 5_000
 _SOCKET_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 2.0
 _FIELD: Final = ENTRY_FIELD.encode()
+_TRACE_FIELD: Final = TRACE_FIELD.encode()
+
+OnTraced = Callable[[str, list[str]], None]
+"""Takes the id of an entry and the `traceparent` of each recorded trace that it belongs to."""
 
 
 def connect_redis(url: str | SecretStr, *, max_connections: int = 32) -> Redis:
@@ -85,24 +89,29 @@ class StreamWriter:
         """Append one entry and return its id."""
         return (await self.append_many([entry]))[0]
 
-    async def append_many(self, entries: Sequence[bytes]) -> list[str]:
-        """Append in this order, in one round trip, all or (when Redis is gone) possibly some; return the ids."""
+    async def append_many(self, entries: Sequence[bytes], traceparents: Sequence[str] = ()) -> list[str]:
+        """Append in this order, in one round trip, all or (when Redis is gone) possibly some; return the ids.
+
+        With `traceparents` each entry says in a field of its own which recorded traces it belongs to.
+        """
         if not entries:
             return []
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(epoch_key(self._name), secrets.token_hex(8), nx=True)
+        traced: dict[Any, Any] = {_TRACE_FIELD: ",".join(traceparents).encode()} if traceparents else {}
         for entry in entries:
-            pipeline.xadd(self._name, {_FIELD: entry}, maxlen=self._maxlen, approximate=True)
+            pipeline.xadd(self._name, {_FIELD: entry, **traced}, maxlen=self._maxlen, approximate=True)
         answers = await _ask(self._redis, pipeline.execute())
         return [_text(entry_id) for entry_id in answers[1:]]
 
 
 class StreamReader:
-    """Reads one stream, forward or back."""
+    """Reads one stream, forward or back. `on_traced` is told of entries that belong to recorded traces, as they are read."""
 
-    def __init__(self, redis: Redis, name: str) -> None:
+    def __init__(self, redis: Redis, name: str, on_traced: OnTraced | None = None) -> None:
         self._redis = redis
         self._name = name
+        self._on_traced = on_traced
 
     async def read(self, after_id: str, count: int = 500, block_ms: int | None = None) -> list[tuple[str, bytes]]:
         """Return up to `count` entries after `after_id`, oldest first.
@@ -114,7 +123,12 @@ class StreamReader:
             message = f"block_ms must be in 1..{MAX_BLOCK_MS}, or None for no waiting"
             raise ValueError(message)
         answer = await _ask(self._redis, self._redis.xread({self._name: after_id}, count=count, block=block_ms))
-        return _payloads(_entries(answer))
+        entries = _entries(answer)
+        if self._on_traced is not None:
+            for entry_id, fields in entries:
+                if fields is not None and _TRACE_FIELD in fields:
+                    self._on_traced(_text(entry_id), _text(fields[_TRACE_FIELD]).split(","))
+        return _payloads(entries)
 
     async def read_back(self, from_id: str, count: int = 500) -> list[tuple[str, bytes]]:
         """Return up to `count` entries at or before `from_id` (before it, as `(<id>`), newest first."""

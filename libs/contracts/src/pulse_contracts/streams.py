@@ -1,7 +1,9 @@
 """The Redis streams between services: their names, bounds and entries.
 
-Each entry has the one field `ENTRY_FIELD` with JSON. Beside a stream stands `<name>:epoch`, a random id that is new
-when the stream is: an offset means something only together with it. A reader must survive fields it does not know.
+Each entry has the field `ENTRY_FIELD` with JSON; one that belongs to recorded traces also `TRACE_FIELD` with the W3C
+`traceparent` of each, separated by commas, which a reader may leave unread. Beside a stream stands `<name>:epoch`, a
+random id that is new when the stream is: an offset means something only together with it. A reader must survive fields
+it does not know.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pulse_contracts.telemetry import MetricValue
 
 ENTRY_FIELD: Final = "j"
+TRACE_FIELD: Final = "traceparent"
 TELEMETRY_STREAM: Final = "pulse:telemetry"
 DEVICES_STREAM: Final = "pulse:devices"
 ACCESS_STREAM: Final = "pulse:access"

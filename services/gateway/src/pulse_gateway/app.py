@@ -33,6 +33,7 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis
+from pulse_chassis.tracing import tracing_to
 from pulse_contracts.frames import CloseCode
 from pulse_gateway.domain.refusal import Farewell
 from pulse_gateway.domain.stats import LiveStats
@@ -193,6 +194,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
         server=f"precisionpulse-{SERVICE}/{VERSION}",
     )
     _connect(desk)
+    tracing = tracing_to(settings.traces_endpoint, settings.traces_ratio, SERVICE)
     registry = create_registry()
     ticker.on_flush = LiveMetrics(registry, desk).observe_tick
     FleetMetrics(registry, state.summarise)
@@ -201,7 +203,7 @@ def _assemble(settings: GatewaySettings, limits: SocketLimits, stores: Stores) -
     app.state.audit = trail
     probes = PartProbes(_probes(settings, desk, pool, stores.client), lambda parts: _tell_parts(state, parts))
     workers = [
-        *(Worker(f"{name}_feed", feed.run) for name, feed in live_feeds(redis, desk, published).items()),
+        *(Worker(f"{name}_feed", feed.run) for name, feed in live_feeds(redis, desk, published, tracing).items()),
         Worker("rights", directory.run),
         revoked.worker(),
         *own.workers,

@@ -32,6 +32,7 @@ from pulse_chassis.revocations import RevokedSessions
 from pulse_chassis.run import Worker
 from pulse_chassis.serve import http_worker
 from pulse_chassis.streams import connect_redis, ping
+from pulse_chassis.tracing import tracing_to
 from pulse_contracts.ids import ClientId
 from pulse_ingest.domain.batch import Message
 from pulse_ingest.domain.credit import FairShare
@@ -44,6 +45,7 @@ from pulse_ingest.http.retention_routes import RetentionRoutes
 from pulse_ingest.http.routes import TelemetryRoutes
 from pulse_ingest.http.sender import WRONG_KEY, Senders
 from pulse_ingest.http.storage_routes import StorageRoutes
+from pulse_ingest.messaging.batch_traces import OtelBatchTraces
 from pulse_ingest.messaging.decoding.payloads import decode_body, decode_payload
 from pulse_ingest.messaging.mqtt_source import MqttLink, MqttSource, SourceOptions
 from pulse_ingest.messaging.presence_payload import read_presence
@@ -179,6 +181,7 @@ class _Core:
 
     def __init__(self, settings: IngestSettings, pool: Any, redis: Redis, registry: CollectorRegistry) -> None:
         clock = SystemClock()
+        tracing = tracing_to(settings.traces_endpoint, settings.traces_ratio, SERVICE)
         limit = RateLimit(settings.ingest_client_rows_per_second, settings.ingest_client_burst_rows)
         share = FairShare(settings.ingest_receive_maximum)
         self.clock = clock
@@ -202,7 +205,17 @@ class _Core:
             self.intake,
             AcceptMessage(self.devices, decode_payload, redacted, self.buckets, book, time.monotonic),
             StoreBatch(self.store, redacted, clock, self.instruments),
-            SettleBatch(self.live, self.link, self.report, limit, share, self.instruments, now_us, time.monotonic),
+            SettleBatch(
+                self.live,
+                self.link,
+                self.report,
+                limit,
+                share,
+                self.instruments,
+                now_us,
+                time.monotonic,
+                None if tracing is None else OtelBatchTraces(tracing, time.time_ns),
+            ),
             clock,
             self.instruments,
             unsafe_ack_before_commit=settings.ingest_unsafe_disable == "ack_after_commit",
@@ -222,7 +235,11 @@ class _Core:
             connected_since=lambda: self.link.connected_at,
         )
         options = SourceOptions(
-            settings.mqtt_endpoint, settings.ingest_worker_id, settings.ingest_session, settings.ingest_receive_maximum
+            settings.mqtt_endpoint,
+            settings.ingest_worker_id,
+            settings.ingest_session,
+            settings.ingest_receive_maximum,
+            reads_traces=tracing is not None,
         )
         self.source = MqttSource(options, self.link, self.pump, self.presence, clock, now_us)
 

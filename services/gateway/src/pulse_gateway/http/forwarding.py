@@ -23,6 +23,7 @@ from pulse_chassis.errors import NotFoundError, PulseError
 from pulse_chassis.http_edge import REQUEST_ID_HEADER
 from pulse_chassis.logging import current_correlation_id, get_logger
 from pulse_chassis.route_bounds import body_bound, not_rate_limited
+from pulse_chassis.tracing import TRACEPARENT, current_traceparent
 
 PREFIXES: Final[Mapping[str, str]] = {
     "/api/auth": "identity",
@@ -73,6 +74,8 @@ _SET_HERE: Final = frozenset(
         b"x-forwarded-proto",
         b"x-real-ip",
         b"x-request-id",
+        b"traceparent",
+        b"tracestate",
     }
 )
 _log = get_logger("forwarding")
@@ -187,6 +190,8 @@ def _request_headers(request: Request) -> Headers:
         (b"x-forwarded-host", request.headers.get("host", "").encode("latin-1")),
         (REQUEST_ID_HEADER.lower().encode(), (current_correlation_id() or "").encode()),
     ]
+    if (traceparent := current_traceparent()) is not None:
+        headers.append((TRACEPARENT.encode(), traceparent.encode()))
     return headers
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from pulse_chassis.tracing import Tracing
 from pulse_contracts.frames import Topic
 from pulse_contracts.streams import ACCESS_STREAM
 from pulse_gateway.domain.devices import DeviceEntry
@@ -23,6 +24,7 @@ from pulse_gateway.messaging.decoding import (
     decode_device,
     decode_telemetry,
 )
+from pulse_gateway.messaging.entry_traces import EntryTraces
 from pulse_gateway.messaging.stream_feed import FeedHandlers, StreamFeed
 from pulse_gateway.use_cases.desk import Desk
 from pulse_gateway.use_cases.ports import PublishedState
@@ -37,10 +39,12 @@ LOGS: Final[Mapping[Topic, tuple[Callable[[StreamId, bytes], Event], str, str]]]
 """Of each log how its entries are read, and the view that tells that the service behind it is there."""
 
 
-def live_feeds(redis: Redis, desk: Desk, published: PublishedState) -> dict[str, StreamFeed[Any]]:
+def live_feeds(
+    redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None
+) -> dict[str, StreamFeed[Any]]:
     """Return the feeds by name; each is to be run by a worker of its own."""
     return {
-        "telemetry": _telemetry_feed(redis, desk, published),
+        "telemetry": _telemetry_feed(redis, desk, published, tracing),
         "devices": _devices_feed(redis, desk, published),
         "sync": _sync_feed(redis, desk, published),
         "config": _config_feed(redis, desk, published),
@@ -49,14 +53,15 @@ def live_feeds(redis: Redis, desk: Desk, published: PublishedState) -> dict[str,
     }
 
 
-def _telemetry_feed(redis: Redis, desk: Desk, published: PublishedState) -> StreamFeed[Any]:
+def _telemetry_feed(redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None) -> StreamFeed[Any]:
     state = desk.state
 
     async def load() -> None:
         state.latest.replace(await published.load_latest())
 
     handlers = FeedHandlers(decode_telemetry, state.take_telemetry, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.telemetry, handlers, desk.stats)
+    traces = None if tracing is None else EntryTraces(tracing, state.telemetry.name)
+    return StreamFeed(redis, state.telemetry, handlers, desk.stats, traces)
 
 
 def _devices_feed(redis: Redis, desk: Desk, published: PublishedState) -> StreamFeed[Any]:

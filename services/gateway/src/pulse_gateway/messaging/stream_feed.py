@@ -9,6 +9,7 @@ The position is read first, then the state, then the entries behind the position
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pulse_gateway.domain.ring import EntryT
 from pulse_gateway.domain.stats import LiveStats
 from pulse_gateway.domain.stream_id import START, StreamId, parse_stream_id
 from pulse_gateway.messaging.decoding import BadEntryError
+from pulse_gateway.messaging.entry_traces import EntryTraces
 from pulse_gateway.use_cases.stream_view import StreamView
 
 READ_COUNT: Final = 500
@@ -54,13 +56,19 @@ class StreamFeed(Generic[EntryT]):
     """One stream, from now on."""
 
     def __init__(
-        self, redis: Redis, view: StreamView[EntryT], handlers: FeedHandlers[EntryT], stats: LiveStats
+        self,
+        redis: Redis,
+        view: StreamView[EntryT],
+        handlers: FeedHandlers[EntryT],
+        stats: LiveStats,
+        traces: EntryTraces | None = None,
     ) -> None:
         self._redis = redis
         self._view = view
         self._on = handlers
         self._stats = stats
-        self._reader = StreamReader(redis, view.name)
+        self._traces = traces
+        self._reader = StreamReader(redis, view.name, None if traces is None else traces.note)
         self._checked_at = 0.0
         self._stopping = asyncio.Event()
 
@@ -128,6 +136,7 @@ class StreamFeed(Generic[EntryT]):
         return True
 
     def _dispatch(self, batch: Sequence[tuple[str, bytes]]) -> None:
+        began_ns = time.time_ns()
         entries = []
         for text, payload in batch:
             entry = self._decode(text, payload)
@@ -136,6 +145,8 @@ class StreamFeed(Generic[EntryT]):
                 self._view.ring.append(entry)
         if entries:
             self._on.take(entries)
+        if self._traces is not None:
+            self._traces.taken(began_ns)
         last = parse_stream_id(batch[-1][0])
         if last is not None and last > self._view.position:
             self._view.advance(last)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pulse_chassis.logging import get_logger, is_debugging
+from pulse_contracts.correlation import reading_correlation
 from pulse_contracts.frames import GapReason, Topic
 from pulse_contracts.streams import (
     ALERTS_STREAM,
@@ -38,6 +40,8 @@ from pulse_gateway.use_cases.topics.sync import Sync
 from pulse_gateway.use_cases.topics.system import System
 from pulse_gateway.use_cases.topics.telemetry_latest import TelemetryLatest
 from pulse_gateway.use_cases.topics.telemetry_raw import TelemetryRaw
+
+_log = get_logger("live_state")
 
 
 class LiveState:
@@ -84,6 +88,8 @@ class LiveState:
 
     def take_telemetry(self, entries: Sequence[TelemetryEntry]) -> None:
         """Take in committed readings, in the order of the stream."""
+        if is_debugging():
+            self._tell_each(entries)
         latest = self._latest_topic.interest
         raw = self._raw_topic.interest
         for entry in entries:
@@ -100,6 +106,19 @@ class LiveState:
                     raw_channel.offer_late(span)
         self.telemetry.advance(entries[-1].id)
         self.ticker.settle()
+
+    def _tell_each(self, entries: Sequence[TelemetryEntry]) -> None:
+        for entry in entries:
+            for reading in entry.readings:
+                device_id = reading.device_id
+                recorded_ms = reading.rows[0][2] if reading.rows else reading.order
+                channels = [*self._latest_topic.interest.of(device_id), *self._raw_topic.interest.of(device_id)]
+                _log.debug(
+                    "reading_taken",
+                    correlation_id=reading_correlation(device_id, recorded_ms),
+                    entry=str(entry.id),
+                    subscriptions=sum(len(channel.members) for channel in channels),
+                )
 
     def take_devices(self, entries: Sequence[DeviceEntry]) -> None:
         """Take in changes of devices, in the order of the stream."""

@@ -45,7 +45,7 @@ class PrometheusInstruments:
         self._dropped = Counter("ingest_retention_partitions_dropped", "Partitions dropped", registry=registry)
         self._registry = registry
 
-    def batch_stored(self, stored: StoredBatch, seconds: float) -> None:
+    def batch_stored(self, stored: StoredBatch) -> None:
         """Count a committed batch."""
         batch = stored.batch
         for (form, outcome), count in batch.outcomes.items():
@@ -56,7 +56,7 @@ class PrometheusInstruments:
         if batch.rejected:
             for code, count in Tally(row.refusal.code.value for row in batch.rejected).items():
                 self._rejected.labels(code).inc(count)
-        self._batch.observe(seconds)
+        self._batch.observe(stored.seconds)
 
     def batch_settled(self, oldest_seconds: float) -> None:
         """Note how long the oldest message of a batch waited for its ack."""

@@ -72,6 +72,7 @@ class SourceOptions:
     worker_id: str
     session: Session
     receive_maximum: int = 2_000
+    reads_traces: bool = False
 
 
 class MqttLink:
@@ -210,6 +211,7 @@ class MqttSource:
             session_expiry=SESSION_SECONDS if is_durable else 0,
             receive_maximum=self._options.receive_maximum,
             on_message=self._on_message,
+            reads_traces=self._options.reads_traces,
         )
         link.opened(up)
         filters = [(shared(GROUP, pattern), 1) for pattern in UPLINK_FILTERS]

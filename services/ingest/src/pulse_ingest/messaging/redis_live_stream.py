@@ -53,10 +53,10 @@ class RedisLiveStream:
         self._missed: dict[str, LateSpan] = {}
         self._is_down = asyncio.Event()
 
-    async def announce(self, rows: AnnouncedRows) -> None:
+    async def announce(self, rows: AnnouncedRows, traceparents: Sequence[str] = ()) -> None:
         """Append rows and late spans, or remember that they were not."""
         entries = encode_announcement(rows, self._now_us() // 1000)
-        if self._is_down.is_set() or not await self._try(self._telemetry.append_many(entries)):
+        if self._is_down.is_set() or not await self._try(self._telemetry.append_many(entries, traceparents)):
             self._miss(rows)
 
     async def announce_devices(self, changes: Sequence[tuple[ClientId, DeviceStatus]]) -> bool:

@@ -72,6 +72,8 @@ class StoredBatch:
     """Values that are new in the table."""
     duplicates: int = 0
     """Readings that were here before, or twice in the batch."""
+    seconds: float = 0.0
+    """How long the commit took."""
 
 
 class ReadingStore(Protocol):
@@ -144,8 +146,8 @@ class AnnouncedRows:
 class LiveStream(Protocol):
     """The streams to the other services. Never waits for a Redis that is away: it counts and goes on."""
 
-    async def announce(self, rows: AnnouncedRows) -> None:
-        """Append to the telemetry stream, in this order."""
+    async def announce(self, rows: AnnouncedRows, traceparents: Sequence[str] = ()) -> None:
+        """Append to the telemetry stream, in this order, with the recorded traces that they belong to."""
         ...
 
     async def announce_devices(self, changes: Sequence[tuple[ClientId, DeviceStatus]]) -> bool:
@@ -184,6 +186,29 @@ class Downlink(Protocol):
         ...
 
 
+class BatchTrace(Protocol):
+    """The recorded traces of one batch; most batches have none."""
+
+    traceparents: Sequence[str]
+    """What is announced of the batch carries these on."""
+
+    def announced(self) -> None:
+        """The live stream has it, or will not have it."""
+        ...
+
+    def settled(self) -> None:
+        """Acks and PUBACKs are out."""
+        ...
+
+
+class BatchTraces(Protocol):
+    """Decides which batches are traced."""
+
+    def of(self, stored: StoredBatch) -> BatchTrace | None:
+        """Begin the traces of a committed batch; None when nobody records it."""
+        ...
+
+
 class PayloadDecoder(Protocol):
     """Turns bytes into content."""
 
@@ -199,7 +224,7 @@ Redactor = Callable[[bytes], bytes]
 class Instruments(Protocol):
     """What is counted. Called once a batch, never once a message."""
 
-    def batch_stored(self, stored: StoredBatch, seconds: float) -> None:
+    def batch_stored(self, stored: StoredBatch) -> None:
         """A batch was committed."""
         ...
 

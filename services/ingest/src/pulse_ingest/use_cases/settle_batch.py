@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pulse_chassis.logging import get_logger, is_debugging
+from pulse_contracts.correlation import reading_correlation
 from pulse_contracts.ids import ClientId
 from pulse_contracts.streams import LateSpan
 from pulse_ingest.domain.acceptance import LATE_US
@@ -16,8 +18,18 @@ from pulse_ingest.domain.batch import Batch, PlainRow
 from pulse_ingest.domain.credit import FairShare
 from pulse_ingest.domain.reading import Metrics
 from pulse_ingest.domain.token_bucket import RateLimit
-from pulse_ingest.use_cases.ports import AckDraft, AnnouncedRows, Downlink, Instruments, LiveStream, StoredBatch
+from pulse_ingest.use_cases.ports import (
+    AckDraft,
+    AnnouncedRows,
+    BatchTraces,
+    Downlink,
+    Instruments,
+    LiveStream,
+    StoredBatch,
+)
 from pulse_ingest.use_cases.report_devices import ReportDevices
+
+_log = get_logger("settle_batch")
 
 
 @dataclass(eq=False)
@@ -32,13 +44,19 @@ class SettleBatch:
     instruments: Instruments
     now_us: Callable[[], int]
     monotonic: Callable[[], float]
+    traces: BatchTraces | None = None
 
     async def __call__(self, stored: StoredBatch) -> None:
         """Announce, ack, acknowledge."""
         batch = stored.batch
         rows = rows_to_announce(stored)
+        trace = None if self.traces is None else self.traces.of(stored)
         if rows.live or rows.late:
-            await self.live.announce(rows)
+            await self.live.announce(rows, () if trace is None else trace.traceparents)
+        if trace is not None:
+            trace.announced()
+        if is_debugging():
+            _tell_each(stored)
         acks = self._acks(stored)
         if acks:
             await self.downlink.send_acks(acks)
@@ -50,6 +68,8 @@ class SettleBatch:
         if batch.messages:
             oldest = min(batch.messages[0].received_us, batch.messages[-1].received_us)
             self.instruments.batch_settled(max(0.0, (self.now_us() - oldest) / 1e6))
+        if trace is not None:
+            trace.settled()
 
     def _acks(self, stored: StoredBatch) -> list[AckDraft]:
         batch = stored.batch
@@ -76,6 +96,16 @@ class SettleBatch:
             draft.rows_s = int(self.limit.rows_s)
             draft.window = 1 if draft.is_limited else window
         return list(drafts.values())
+
+
+def _tell_each(stored: StoredBatch) -> None:
+    for (client_id, epoch), outcome in stored.outcomes.items():
+        for first, rows, _ in outcome.fresh:
+            for sequence, (recorded, _) in enumerate(rows, first):
+                correlation = reading_correlation(client_id, recorded // 1000)
+                _log.debug("reading_stored", correlation_id=correlation, epoch=epoch, sequence=sequence)
+    for client_id, sequence, recorded, _, _ in stored.batch.plain:
+        _log.debug("reading_stored", correlation_id=reading_correlation(client_id, recorded // 1000), sequence=sequence)
 
 
 def rows_to_announce(stored: StoredBatch) -> AnnouncedRows:

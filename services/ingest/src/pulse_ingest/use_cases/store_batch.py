@@ -69,7 +69,8 @@ class StoreBatch:
             self._note_success()
             if attempts:
                 _announce_all(stored)
-            self._instruments.batch_stored(stored, self._clock.monotonic() - began)
+            stored.seconds = self._clock.monotonic() - began
+            self._instruments.batch_stored(stored)
             return stored
 
     async def _reject(self, message: Message, error: PoisonError, stop: asyncio.Event) -> StoredBatch:
