@@ -9,7 +9,7 @@ import { usePreferences } from "../preferences/preferences";
 import { live } from "../streams/live";
 import { Button } from "../ui/button";
 import { uiTexts } from "../ui/texts";
-import { onFrame } from "./clock";
+import { inTurn, onFrame } from "./clock";
 import { drawHatching } from "./hatch";
 import { commonGaps, joined } from "./join";
 import { usePaused } from "./paused";
@@ -89,135 +89,145 @@ export function Chart({ lines, window: wanted, label, style = "line", yMin, yMax
   useEffect(() => {
     const host = box.current;
     if (host === null) return;
-    const muted = cssColor("--mute");
-    const grid = { stroke: cssColor("--line"), width: 1 };
-    const font = `11px ${cssColor("--font-sans") || "Inter, sans-serif"}`;
-    const lineSeries = (): Series[] => latest.current.lines.map((line) => line.series);
-    let end = live.serverNow();
-    const windowNow = (): Span => {
-      const shown = latest.current.shown;
-      if (typeof shown !== "number") return shown;
-      if (!latest.current.isPaused) end = live.serverNow();
-      return { from: end - shown, to: end };
-    };
-    const plot = new uPlot(
-      {
-        width: Math.max(host.clientWidth, 10),
-        height: Math.max(host.clientHeight, 10),
-        ms: 1,
-        pxAlign: false,
-        legend: { show: false },
-        padding: [8, 8, 0, 0],
-        cursor: {
-          // The pointer is shared; what is dragged over concerns this chart alone.
-          sync: { key: sync, setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
-          drag: { x: true, y: false, setScale: false, dist: 6 },
-          points: { size: 7 },
-          y: false,
-        },
-        scales: {
-          x: { time: true, auto: false, range: () => { const { from, to } = windowNow(); return [from, to]; } },
-          y: {
-            range: (_plot, low, high) => {
-              const [from, to] = uPlot.rangeNum(Number.isFinite(low) ? low : 0, Number.isFinite(high) ? high : 1, 0.12, true);
-              return [yMin ?? from ?? 0, yMax ?? to ?? 1];
+    const plotted = (): (() => void) => {
+      const muted = cssColor("--mute");
+      const grid = { stroke: cssColor("--line"), width: 1 };
+      const font = `11px ${cssColor("--font-sans") || "Inter, sans-serif"}`;
+      const lineSeries = (): Series[] => latest.current.lines.map((line) => line.series);
+      let end = live.serverNow();
+      const windowNow = (): Span => {
+        const shown = latest.current.shown;
+        if (typeof shown !== "number") return shown;
+        if (!latest.current.isPaused) end = live.serverNow();
+        return { from: end - shown, to: end };
+      };
+      const plot = new uPlot(
+        {
+          width: Math.max(host.clientWidth, 10),
+          height: Math.max(host.clientHeight, 10),
+          ms: 1,
+          pxAlign: false,
+          legend: { show: false },
+          padding: [8, 8, 0, 0],
+          cursor: {
+            // The pointer is shared; what is dragged over concerns this chart alone.
+            sync: { key: sync, setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
+            drag: { x: true, y: false, setScale: false, dist: 6 },
+            points: { size: 7 },
+            y: false,
+          },
+          scales: {
+            x: { time: true, auto: false, range: () => { const { from, to } = windowNow(); return [from, to]; } },
+            y: {
+              range: (_plot, low, high) => {
+                const [from, to] = uPlot.rangeNum(Number.isFinite(low) ? low : 0, Number.isFinite(high) ? high : 1, 0.12, true);
+                return [yMin ?? from ?? 0, yMax ?? to ?? 1];
+              },
             },
           },
-        },
-        axes: [
-          { stroke: muted, grid: { show: false }, ticks: { show: false }, font, size: 26, gap: 4,
-            values: (_plot, splits) => {
-              const { from, to } = windowNow();
-              // In more than a day, midnight says which one begins.
-              return splits.map((at) => (to - from > DAY && isMidnight(at) ? format.date(at) : format.time(at)));
-            }, space: 90 },
-          { stroke: muted, grid, ticks: { show: false }, font, size: 48, gap: 6,
-            values: (_plot, splits) => splits.map((value) => (Math.abs(value) >= 10_000 ? format.compact(value) : format.reading(value))) },
-        ],
-        series: [
-          {},
-          ...latest.current.lines.map((line, index) => {
-            const color = cssColor(`--series-${String((line.color ?? index) % PALETTE)}`);
-            const kind: uPlot.Series = {
-              label: line.name,
-              stroke: color,
-              width: 1.75,
-              // What one series has not at another's moment is undefined, and spanned; only the gaps below break a line.
-              spanGaps: false,
-              points: { show: style === "points", size: 4 },
-              gaps: (chart) => {
+          axes: [
+            { stroke: muted, grid: { show: false }, ticks: { show: false }, font, size: 26, gap: 4,
+              values: (_plot, splits) => {
+                const { from, to } = windowNow();
+                // In more than a day, midnight says which one begins.
+                return splits.map((at) => (to - from > DAY && isMidnight(at) ? format.date(at) : format.time(at)));
+              }, space: 90 },
+            { stroke: muted, grid, ticks: { show: false }, font, size: 48, gap: 6,
+              values: (_plot, splits) => splits.map((value) => (Math.abs(value) >= 10_000 ? format.compact(value) : format.reading(value))) },
+          ],
+          series: [
+            {},
+            ...latest.current.lines.map((line, index) => {
+              const color = cssColor(`--series-${String((line.color ?? index) % PALETTE)}`);
+              const kind: uPlot.Series = {
+                label: line.name,
+                stroke: color,
+                width: 1.75,
+                // What one series has not at another's moment is undefined, and spanned; only the gaps below break a line.
+                spanGaps: false,
+                points: { show: style === "points", size: 4 },
+                gaps: (chart) => {
+                  const window = windowNow();
+                  return (latest.current.lines[index]?.series.gaps(window) ?? []).map((span): [number, number] => [
+                    chart.valToPos(span.from, "x", true),
+                    chart.valToPos(span.to, "x", true),
+                  ]);
+                },
+              };
+              if (style === "area") kind.fill = `color-mix(in oklch, ${color} 14%, transparent)`;
+              if (style === "points") kind.paths = () => null;
+              if (style === "steps") {
+                const stepped = uPlot.paths.stepped?.({ align: 1 });
+                if (stepped !== undefined) kind.paths = stepped;
+              }
+              if (style === "bars") {
+                const bars = uPlot.paths.bars?.({ size: [0.7, 40] });
+                if (bars !== undefined) kind.paths = bars;
+                kind.fill = color;
+              }
+              return kind;
+            }),
+          ],
+          hooks: {
+            drawClear: [
+              (chart) => {
                 const window = windowNow();
-                return (latest.current.lines[index]?.series.gaps(window) ?? []).map((span): [number, number] => [
-                  chart.valToPos(span.from, "x", true),
-                  chart.valToPos(span.to, "x", true),
-                ]);
+                drawHatching(chart, commonGaps(lineSeries().map((one) => one.gaps(window))), muted);
               },
-            };
-            if (style === "area") kind.fill = `color-mix(in oklch, ${color} 14%, transparent)`;
-            if (style === "points") kind.paths = () => null;
-            if (style === "steps") {
-              const stepped = uPlot.paths.stepped?.({ align: 1 });
-              if (stepped !== undefined) kind.paths = stepped;
-            }
-            if (style === "bars") {
-              const bars = uPlot.paths.bars?.({ size: [0.7, 40] });
-              if (bars !== undefined) kind.paths = bars;
-              kind.fill = color;
-            }
-            return kind;
-          }),
-        ],
-        hooks: {
-          drawClear: [
-            (chart) => {
-              const window = windowNow();
-              drawHatching(chart, commonGaps(lineSeries().map((one) => one.gaps(window))), muted);
-            },
-          ],
-          setSelect: [
-            (chart) => {
-              const { left, width } = chart.select;
-              if (width < 6) return;
-              const span = { from: chart.posToVal(left, "x"), to: chart.posToVal(left + width, "x") };
-              chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-              if (latest.current.onZoom === undefined) setZoomed(span);
-              else latest.current.onZoom(span);
-            },
-          ],
+            ],
+            setSelect: [
+              (chart) => {
+                const { left, width } = chart.select;
+                if (width < 6) return;
+                const span = { from: chart.posToVal(left, "x"), to: chart.posToVal(left + width, "x") };
+                chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+                if (latest.current.onZoom === undefined) setZoomed(span);
+                else latest.current.onZoom(span);
+              },
+            ],
+          },
         },
-      },
-      joined(lineSeries()),
-      host,
-    );
-    let drawnVersion = -1;
-    let drawnEnd = 0;
-    let drawnWidth = 0;
-    const off = onFrame(() => {
-      const { from, to } = windowNow();
-      const version = lineSeries().reduce((sum, one) => sum + one.version, 0);
-      const msPerPixel = (to - from) / Math.max(plot.bbox.width, 1);
-      // A frame in which nothing moves by a pixel is not drawn.
-      const isMoved = Math.abs(to - drawnEnd) >= msPerPixel || to - from !== drawnWidth;
-      if (version === drawnVersion && !isMoved) return;
-      // New points at the edge wait for the pixel that they become; late ones are drawn at once.
-      if (!isMoved && to - from > 2_000 && to - drawnEnd < 100) return;
-      drawnEnd = to;
-      drawnWidth = to - from;
-      if (version === drawnVersion) {
-        plot.setScale("x", { min: from, max: to });
-      } else {
-        drawnVersion = version;
-        plot.setData(joined(lineSeries()), true);
-      }
+        joined(lineSeries()),
+        host,
+      );
+      let drawnVersion = -1;
+      let drawnEnd = 0;
+      let drawnWidth = 0;
+      const off = onFrame(() => {
+        const { from, to } = windowNow();
+        const version = lineSeries().reduce((sum, one) => sum + one.version, 0);
+        const msPerPixel = (to - from) / Math.max(plot.bbox.width, 1);
+        // A frame in which nothing moves by a pixel is not drawn.
+        const isMoved = Math.abs(to - drawnEnd) >= msPerPixel || to - from !== drawnWidth;
+        if (version === drawnVersion && !isMoved) return;
+        // New points at the edge wait for the pixel that they become; late ones are drawn at once.
+        if (!isMoved && to - from > 2_000 && to - drawnEnd < 100) return;
+        drawnEnd = to;
+        drawnWidth = to - from;
+        if (version === drawnVersion) {
+          plot.setScale("x", { min: from, max: to });
+        } else {
+          drawnVersion = version;
+          plot.setData(joined(lineSeries()), true);
+        }
+      });
+      const resized = new ResizeObserver(() => {
+        plot.setSize({ width: Math.max(host.clientWidth, 10), height: Math.max(host.clientHeight, 10) });
+      });
+      resized.observe(host);
+      return () => {
+        off();
+        resized.disconnect();
+        plot.destroy();
+      };
+    };
+    let end: (() => void) | undefined;
+    const cancel = inTurn(() => {
+      end = plotted();
     });
-    const resized = new ResizeObserver(() => {
-      plot.setSize({ width: Math.max(host.clientWidth, 10), height: Math.max(host.clientHeight, 10) });
-    });
-    resized.observe(host);
     return () => {
-      off();
-      resized.disconnect();
-      plot.destroy();
+      cancel();
+      end?.();
     };
   }, [key, style, yMin, yMax, sync, dark, theme, format]);
 

@@ -1,6 +1,7 @@
 import { useId, useState } from "react";
 import type { ReactNode } from "react";
 import { useText } from "../i18n/messages";
+import { cx } from "./classes";
 import { Checkbox, Input } from "./field";
 import { uiTexts } from "./texts";
 
@@ -16,13 +17,15 @@ const SEARCHED_FROM = 8;
 const SHOWN = 200;
 
 /** Any number of some things, each with a check box; with many, a search. */
-export function PickList({ label, hint, error, picks, chosen, onChange }: {
+export function PickList({ label, hint, error, picks, chosen, onChange, isSteady = false }: {
   label: string;
   hint?: string | undefined;
   error?: string | undefined;
   picks: readonly Pick[];
   chosen: readonly string[];
   onChange: (chosen: string[]) => void;
+  /** As high with nothing as with much: what it holds comes late, and what is below must not jump. */
+  isSteady?: boolean;
 }) {
   const t = useText(uiTexts);
   const id = useId();
@@ -35,7 +38,7 @@ export function PickList({ label, hint, error, picks, chosen, onChange }: {
   return (
     <fieldset aria-describedby={error === undefined ? undefined : `${id}-error`} className="flex min-w-0 flex-col gap-1.5">
       <legend className="mb-1.5 text-sm font-medium">{label}</legend>
-      {all.length > SEARCHED_FROM && (
+      {(isSteady || all.length > SEARCHED_FROM) && (
         <Input
           type="search"
           aria-label={t("search")}
@@ -46,7 +49,7 @@ export function PickList({ label, hint, error, picks, chosen, onChange }: {
           }}
         />
       )}
-      <div className="flex max-h-44 flex-col overflow-y-auto rounded-md border border-line px-3 py-1.5">
+      <div className={cx("flex flex-col overflow-y-auto rounded-md border border-line px-3 py-1.5", isSteady ? "h-44" : "max-h-44")}>
         {shown.length === 0 && <p className="text-sm text-ink-faint">{t("noRows")}</p>}
         {shown.slice(0, SHOWN).map((pick) => (
           <div key={pick.id} className="flex items-center gap-3">

@@ -74,6 +74,7 @@ function What({ filters, onChange }: Omit<Choosing, "stretch">) {
       </summary>
       <div className="mt-3 grid gap-4 md:grid-cols-2">
         <PickList
+          isSteady
           label={t("devices")}
           picks={devicePicks}
           chosen={deviceIds}
@@ -82,6 +83,7 @@ function What({ filters, onChange }: Omit<Choosing, "stretch">) {
           }}
         />
         <PickList
+          isSteady
           label={t("metrics")}
           hint={t(deviceIds.length === 0 ? "devicesFirst" : "metricsHint")}
           picks={deviceIds.length === 0 ? [] : metricPicks}
