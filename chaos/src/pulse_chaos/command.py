@@ -58,14 +58,14 @@ def chaos(options: ChaosOptions) -> None:
     if options.only_lists:
         _show_list()
         return
-    if not namespace.is_own() and namespace.why_not() is None:
-        namespace.enter(["chaos", *sys.argv[2:]])
-    configure_logging("chaos", "ERROR", "console")
     try:
         planned = _plan(options)
     except (ValueError, OSError) as error:
         console.print(f"[bold red]error[/] {error}", markup=True)
         raise typer.Exit(_USAGE) from None
+    if not namespace.is_own() and namespace.why_not() is None:
+        namespace.enter(["chaos", *sys.argv[2:]])
+    configure_logging("chaos", "ERROR", "console")
     where = options.keep or Path(tempfile.mkdtemp(prefix="pulse-chaos-"))
     campaign = Campaign(
         where, console, minutes=options.minutes, shrinks=options.shrink, pace=0.5 if options.quick else 1.0
@@ -114,7 +114,7 @@ def _plan(options: ChaosOptions) -> list[Planned]:
         raise ValueError("nothing to run: give --all, --prove or --scenario NAME; --list says what there is")
     given = parse_schedule(options.schedule.read_text(encoding="utf-8")) if options.schedule else None
     planned = []
-    for seed in _seeds(options.seed):
+    for seed in parse_seeds(options.seed):
         for name in names:
             scenario = SCENARIOS[name]
             schedule = given if given is not None else scenario.schedule(seed)
@@ -122,7 +122,8 @@ def _plan(options: ChaosOptions) -> list[Planned]:
     return planned
 
 
-def _seeds(text: str) -> range:
+def parse_seeds(text: str) -> range:
+    """Read `7` or `1..20`. Raises ValueError with a sentence for people."""
     first, _, last = text.partition("..")
     try:
         seeds = range(int(first), int(last or first) + 1)

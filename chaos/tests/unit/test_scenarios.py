@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pulse_chaos.command import parse_seeds
 from pulse_chaos.invariants import Invariant
 from pulse_chaos.sabotage import ACTS
 from pulse_chaos.scenarios import LOAD_SECONDS, MATRIX, SABOTAGE, SCENARIOS, SERVERS, SERVICES
@@ -57,3 +58,14 @@ def test_a_schedule_can_be_squeezed() -> None:
 def test_what_is_no_schedule_is_refused(text) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json's own error, or ours
         parse_schedule(text)
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("7", [7]), ("1..3", [1, 2, 3])])
+def test_seeds_are_one_or_a_range(text, seeds) -> None:
+    assert list(parse_seeds(text)) == seeds
+
+
+@pytest.mark.parametrize("text", ["x", "9..1", "1.5", ""])
+def test_what_is_no_seed_is_refused(text) -> None:
+    with pytest.raises(ValueError, match="seed"):
+        parse_seeds(text)
