@@ -176,6 +176,12 @@ async def _is_connected(ingest: app.Ingest, running: asyncio.Task[None]) -> bool
     return ingest.link.connected_at is not None
 
 
+@pytest.fixture
+def identity_schema() -> str:
+    """What stands for identity's published views."""
+    return IDENTITY
+
+
 @pytest.fixture(scope="session")
 def migrated_database(postgres_server: Any) -> dict[str, str]:
     """A database with ingest's schema and what stands for identity's: every test gets a copy of its own."""
