@@ -20,6 +20,7 @@ OUTPUT_FILE: Final = "agent-output.log"
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 """What an earlier run wrote is put aside above this, so that at most two such files are kept."""
 _TAIL_BYTES: Final = 2048
+_FRAME: Final = " \t│╭╮╰╯─"
 DETACHED: Final = 0x00000008 | 0x00000200
 """DETACHED_PROCESS and CREATE_NEW_PROCESS_GROUP, which only Windows' `subprocess` names."""
 
@@ -78,14 +79,15 @@ class AgentKeeper:
         return True
 
     def last_words(self) -> str:
-        """Return the last line that our agent wrote."""
+        """Return the last line with words that our agent wrote, without the frame that a terminal would show."""
         try:
             with (self._data / OUTPUT_FILE).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        words = (line.strip(_FRAME) for line in reversed(lines))
+        return next((line for line in words if any(character.isalnum() for character in line)), "")
 
     def _popen(self) -> subprocess.Popen[bytes]:
         self._data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pulse_contracts.local_status import Connection, ConnectionStatus, Status
+from pulse_contracts.local_status import Connection, ConnectionStatus, Mode, Status
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.texts.catalogue import Texts
 from pulse_desktop.theme.tokens import Tone
@@ -44,6 +44,8 @@ def word_of(connection: Connection, texts: Texts) -> str:
 def connection_view(link: LinkState, status: Status | None, now: float, texts: Texts) -> ConnectionView:
     """Work out what is shown at `now` (Unix seconds)."""
     if link.phase is LinkPhase.CONNECTED and status is not None:
+        if status.mode is Mode.UNENROLLED:
+            return ConnectionView(Tone.MUTE, texts.home.not_set_up, "", texts.home.not_set_up_why, "", "")
         return _delivery(status.connection, now, texts)
     return _agent(link, now, texts)
 

@@ -61,15 +61,34 @@ def text_problem(spec: ValueSpec, text: str, texts: Texts) -> str:
 
 def bounds_text(spec: ValueSpec, texts: Texts) -> str:
     """Say between which numbers a value lies; empty when there are no bounds."""
-    words, form = texts.settings, texts.format
-    unit = f" {spec.unit}" if spec.unit else ""
-    low = None if spec.minimum is None else f"{form.number(spec.minimum)}{unit}"
-    high = None if spec.maximum is None else f"{form.number(spec.maximum)}{unit}"
+    words = texts.settings
+    low = None if spec.minimum is None else _bound(spec, spec.minimum, texts)
+    high = None if spec.maximum is None else _bound(spec, spec.maximum, texts)
     if low and high:
         return words.between.format(low=low, high=high)
     if low:
         return words.at_least.format(low=low)
     return words.at_most.format(high=high) if high else ""
+
+
+def amount_text(spec: ValueSpec, value: Any, texts: Texts) -> str:
+    """Say a large amount in a larger unit: `1.1 GB`, `2 d`; empty where that says nothing new."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+        return ""
+    match spec.unit:
+        case "bytes":
+            return texts.format.bytes(value)
+        case "s" if value >= 60:
+            return texts.format.duration(value)
+        case "ms" if value >= 1000:
+            return texts.format.duration(value / 1000)
+        case _:
+            return ""
+
+
+def _bound(spec: ValueSpec, value: float, texts: Texts) -> str:
+    unit = f" {spec.unit}" if spec.unit else ""
+    return amount_text(spec, value, texts) or f"{texts.format.number(value)}{unit}"
 
 
 def shown_value(value: Any, texts: Texts) -> str:

@@ -86,7 +86,7 @@ ENGLISH: Final = AssistantTexts(
     },
     advice={
         "address": "Compare the address with what your administrator gave you, letter by letter.",
-        "tls": "If the server uses an authority of your company, choose that authority's PEM file above.",
+        "tls": "If the server uses an authority of your company, choose that authority's PEM file under Certificate authority.",
         "server": "Check that this computer is online and that no proxy or firewall is in between.",
         "clock": "Set the clock of this computer; let it follow a time server.",
         "code": "Ask for a new code: each works once and only for a while.",
@@ -139,7 +139,7 @@ GERMAN: Final = AssistantTexts(
     },
     advice={
         "address": "Vergleichen Sie die Adresse Zeichen für Zeichen mit der, die Sie bekommen haben.",
-        "tls": "Benutzt der Server eine eigene Zertifizierungsstelle, wählen Sie oben deren PEM-Datei.",
+        "tls": "Benutzt der Server eine eigene Zertifizierungsstelle, wählen Sie deren Datei unter Zertifizierungsstelle.",
         "server": "Prüfen Sie, ob dieser Rechner ein Netz hat und kein Proxy oder keine Firewall dazwischen ist.",
         "clock": "Stellen Sie die Uhr dieses Rechners; lassen Sie sie einem Zeitserver folgen.",
         "code": "Lassen Sie sich einen neuen Code geben: jeder gilt einmal und nur eine Weile.",

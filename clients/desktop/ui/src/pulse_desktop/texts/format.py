@@ -17,7 +17,7 @@ _MONTHS: Final = {
     Language.ENGLISH: ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"),
     Language.GERMAN: ("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
 }
-_BYTES: Final = ("byte", "kB", "MB", "GB", "TB")
+_BYTES: Final = ("byte", "kB", "MB", "GB", "TB", "PB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,9 @@ class Format:
 
     def ago(self, at: float, now: float) -> str:
         """Return how long ago something was: `12 s ago`; what lies ahead by a clock's error is just now."""
-        text = self.duration(max(0.0, now - at), is_short=True)
+        if now - at < 1:
+            return "just now" if self.language is Language.ENGLISH else "gerade eben"
+        text = self.duration(now - at, is_short=True)
         return f"{text} ago" if self.language is Language.ENGLISH else f"vor {text}"
 
     def duration(self, seconds: float, *, is_short: bool = False) -> str:

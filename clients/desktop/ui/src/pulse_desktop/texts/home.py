@@ -76,6 +76,9 @@ class HomeTexts:
     behind: Plural
     pending_edits: Plural
     up_to_date: str
+    as_of_then: str
+    not_set_up: str
+    not_set_up_why: str
     drain: str
     drain_left: Plural
     drain_rate: str
@@ -183,13 +186,16 @@ ENGLISH: Final = HomeTexts(
     behind=Plural("{count} change behind", "{count} changes behind"),
     pending_edits=Plural("{count} edit waits for the server", "{count} edits wait for the server"),
     up_to_date="Up to date",
+    as_of_then="As it was then",
+    not_set_up="Not set up",
+    not_set_up_why="This computer is not a device of a server yet.",
     drain="Catching up",
     drain_left=Plural("{count} record left", "{count} records left"),
     drain_rate="{rate} records/s",
     drain_rate_unknown="measuring the rate",
     drain_time="about {span} left",
     drain_time_unknown="time left not known yet",
-    chart="Last {span}",
+    chart="Live chart",
     chart_empty="No values in this span yet.",
     chart_span="Time span",
     chart_summary="{name}: {value} at {time}",
@@ -295,13 +301,16 @@ GERMAN: Final = HomeTexts(
     behind=Plural("{count} Änderung zurück", "{count} Änderungen zurück"),
     pending_edits=Plural("{count} Änderung wartet auf den Server", "{count} Änderungen warten auf den Server"),
     up_to_date="Auf dem Stand",
+    as_of_then="Stand von damals",
+    not_set_up="Nicht eingerichtet",
+    not_set_up_why="Dieser Rechner ist noch kein Gerät eines Servers.",
     drain="Wird aufgeholt",
     drain_left=Plural("noch {count} Messwert", "noch {count} Messwerte"),
     drain_rate="{rate} Messwerte/s",
     drain_rate_unknown="Tempo wird gemessen",
     drain_time="noch etwa {span}",
     drain_time_unknown="Restzeit noch nicht bekannt",
-    chart="Letzte {span}",
+    chart="Live-Diagramm",
     chart_empty="In diesem Zeitraum noch keine Werte.",
     chart_span="Zeitraum",
     chart_summary="{name}: {value} um {time}",

@@ -57,8 +57,12 @@ QPushButton[role="quiet"]:hover { background: $sunken; color: $ink; }
 QPushButton[role="danger"] { color: $bad; border-color: $bad; }
 QPushButton[role="danger"]:hover { background: $bad_soft; }
 QPushButton[role="danger"]:disabled { color: $ink_faint; border-color: $line; }
+QPushButton[role="link"] {
+    background: transparent; border: 1px solid transparent; color: $accent; padding: 0 4px; min-height: 18px;
+}
 QPushButton:focus { border: 2px solid $accent; padding: 0 13px; min-height: ${inner_focus}px; }
 QPushButton[role="primary"]:focus { border-color: $ink; }
+QPushButton[role="link"]:focus { border: 1px solid $accent; padding: 0 4px; min-height: 18px; }
 
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {
     background: $surface; border: 1px solid $line_strong; border-radius: ${radius}px;
@@ -108,7 +112,7 @@ QListView::item { padding: 4px 8px; }
 QHeaderView { background: $surface; border: none; }
 QHeaderView::section {
     background: $sunken; color: $ink_soft; border: none; border-bottom: 1px solid $line;
-    padding: 7px 10px; font-weight: 600; font-size: ${text_small}px;
+    padding: 7px 13px; font-weight: 600; font-size: ${text_small}px;
 }
 QTableCornerButton::section { background: $sunken; border: none; }
 
@@ -135,7 +139,7 @@ QScrollArea { background: transparent; border: none; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 QScrollBar:vertical { background: transparent; width: 12px; margin: 0; }
 QScrollBar:horizontal { background: transparent; height: 12px; margin: 0; }
-QScrollBar::handle { background: $line_strong; border-radius: 4px; margin: 2px; min-height: 32px; min-width: 32px; }
+QScrollBar::handle { background: $line_strong; border-radius: 3px; margin: 3px; min-height: 32px; min-width: 32px; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 

@@ -61,7 +61,7 @@ class Chart(QWidget):
     def _describe(self) -> None:
         newest = self._series.newest
         form, home = self._texts.format, self._texts.home
-        self.setAccessibleName(home.chart.format(span=form.duration(self.span)))
+        self.setAccessibleName(f"{home.chart}, {form.duration(self.span)}")
         self.setAccessibleDescription(
             home.chart_empty
             if newest is None
@@ -110,6 +110,8 @@ class Chart(QWidget):
         painter.setPen(ink)
         for at in _ticks(plot.start, plot.end, area.width()):
             x = frame.x(at)
+            if not area.left() + 10 <= x <= area.right() - 26:
+                continue
             text = datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S" if self.span <= 600 else "%H:%M")
             painter.drawText(QRectF(x - 40, area.bottom() + 4, 80, 16), Qt.AlignmentFlag.AlignCenter, text)
 

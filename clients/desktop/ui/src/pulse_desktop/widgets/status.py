@@ -47,7 +47,9 @@ def shape_icon(tone: Tone, colour: str, size: int = 12) -> QIcon:
     paint_shape(painter, QRectF(0, 0, size * ratio, size * ratio), tone, QColor(colour))
     painter.end()
     pixmap.setDevicePixelRatio(ratio)
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def theme_of(widget: QWidget) -> Theme:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
@@ -37,6 +37,11 @@ class Row:
     item: Any = None
 
 
+def _side(is_number: bool) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if is_number else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
 class _Rows(QAbstractTableModel):
     def __init__(self, titles: Sequence[str]) -> None:
         super().__init__()
@@ -61,7 +66,8 @@ class _Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole and orientation is Qt.Orientation.Horizontal:
             return self.titles[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            is_number = bool(self.rows) and self.rows[0].cells[section].is_number
+            return _side(is_number)
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: PLR0911 # one per role
@@ -72,8 +78,7 @@ class _Rows(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 return cell.tip or cell.text
             case Qt.ItemDataRole.TextAlignmentRole:
-                side = Qt.AlignmentFlag.AlignRight if cell.is_number else Qt.AlignmentFlag.AlignLeft
-                return side | Qt.AlignmentFlag.AlignVCenter
+                return _side(cell.is_number)
         if self.view is None:
             return None
         colours = COLOURS[theme_of(self.view)]
@@ -88,7 +93,7 @@ class Table(QTableView):
     """The table. `on_open` is called with a row's item on Enter or a double click."""
 
     def __init__(
-        self, name: str, titles: Sequence[str], stretched: int, on_open: Callable[[Any], None] | None = None
+        self, name: str, titles: Sequence[str], stretched: tuple[int, ...], on_open: Callable[[Any], None] | None = None
     ) -> None:
         super().__init__()
         self._rows = _Rows(titles)
@@ -109,7 +114,9 @@ class Table(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(50)
         header.setMaximumSectionSize(320)
-        header.setSectionResizeMode(stretched, QHeaderView.ResizeMode.Stretch)
+        for section in stretched:
+            header.setSectionResizeMode(section, QHeaderView.ResizeMode.Stretch)
+        self.setIconSize(QSize(12, 12))
         if on_open is not None:
             self.activated.connect(lambda index: on_open(self._rows.rows[index.row()].item))
 

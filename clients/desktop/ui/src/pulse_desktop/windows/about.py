@@ -12,6 +12,8 @@ from pulse_desktop.widgets.basics import Card, button, label, row
 from pulse_desktop.widgets.logo import program_icon
 from pulse_desktop.windows.context import Context
 
+_WIDTH = 540
+
 
 class AboutDialog(QDialog):
     """What runs here, in which version, and under which licences."""
@@ -21,7 +23,7 @@ class AboutDialog(QDialog):
         self._texts = context.texts
         general = self._texts.general
         self.setWindowTitle(general.about)
-        self.setFixedWidth(540)
+        self.setFixedWidth(_WIDTH)
         self.lines = _lines(context)
         picture = label()
         picture.setPixmap(program_icon().pixmap(56, 56))
@@ -49,7 +51,9 @@ class AboutDialog(QDialog):
         layout.addLayout(head)
         layout.addWidget(card)
         layout.addWidget(label(general.licences, "caption"))
-        layout.addWidget(label(general.licence_text, "soft", wraps=True))
+        licences = label(general.licence_text, "soft", wraps=True)
+        licences.setMinimumWidth(_WIDTH - 48)
+        layout.addWidget(licences)
         layout.addLayout(row(button(general.copy, self._copy), None, button(general.close, self.close)))
 
     def _copy(self) -> None:

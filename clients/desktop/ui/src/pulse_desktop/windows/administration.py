@@ -32,6 +32,7 @@ class AdministrationDialog(QDialog):
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName(words.title)
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         self.users: UsersPage | None = None
         self.roles: RolesPage | None = None
         self.config: ConfigPage | None = None

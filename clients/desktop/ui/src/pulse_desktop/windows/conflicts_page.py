@@ -25,7 +25,7 @@ class ConflictsPage(ListPage):
 
     def __init__(self, context: Context, on_count: Callable[[int], None]) -> None:
         words = context.texts.administration
-        table = Table(words.conflicts, (words.what, words.state, words.who, words.made), 0)
+        table = Table(words.conflicts, (words.what, words.state, words.who, words.made), (0,))
         super().__init__(context, table, frozenset({"conflicts"}))
         self._on_count = on_count
         self._names: dict[str, str] = {}
@@ -33,7 +33,7 @@ class ConflictsPage(ListPage):
         self.only_open.setAccessibleName(words.only_open)
         self.only_open.setChecked(True)
         self.only_open.toggled.connect(lambda _: self.load())
-        self.sides = Table(words.field, (words.field, words.here, words.server), 1)
+        self.sides = Table(words.field, (words.field, words.here, words.server), (1, 2))
         self.title = label("", "heading")
         self.outcome = Badge()
         self.resolution = label("", "soft", wraps=True)

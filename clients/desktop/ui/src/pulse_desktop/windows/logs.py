@@ -46,7 +46,7 @@ class LogPage(ListPage):
 
     def __init__(self, context: Context) -> None:
         words = context.texts.records
-        table = Table(words.logs, (words.at, words.log_level, words.part, words.event, words.details), 4)
+        table = Table(words.logs, (words.at, words.log_level, words.part, words.event, words.details), (4,))
         super().__init__(context, table, frozenset())
         self._records: list[LogRecord] = []
         self.level = QComboBox()

@@ -74,8 +74,8 @@ class MainWindow(QMainWindow):
         self._notice_target = "administration"
         self._buttons: dict[str, QPushButton] = {}
         self.setWindowTitle(self._texts.general.product)
-        self.setMinimumSize(760, 560)
-        self.resize(940, 720)
+        self.setMinimumWidth(720)
+        self.resize(960, 780)
         self._lay_out()
         self._make_menus()
         bridge = context.bridge

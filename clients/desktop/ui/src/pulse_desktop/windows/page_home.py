@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from pulse_contracts.local_people import WhoAmI
 from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_records import Compared
-from pulse_contracts.local_status import Latest, LatestValue, NoParams, Recent, RecentParams, Status
+from pulse_contracts.local_status import Connection, Latest, LatestValue, NoParams, Recent, RecentParams, Status
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.backlog import BacklogView, BacklogWatch
@@ -46,6 +46,7 @@ class HomePage(QWidget):
         self.sync = _SyncCard(context)
         self.chart = Chart(self._texts, context.now)
         self.span = QComboBox()
+        self._chart_title = label(self._texts.home.chart, "caption")
         self._lay_out()
         bridge = context.bridge
         bridge.status_changed.connect(self._take_status)
@@ -58,6 +59,8 @@ class HomePage(QWidget):
         self._clock.timeout.connect(self._tick)
         self._clock.start()
         self._tick()
+        if bridge.status is not None:
+            self._take_status(bridge.status)
         if bridge.session is not None:
             self._ask_for_values()
 
@@ -135,10 +138,13 @@ class HomePage(QWidget):
             self.chart.show_series(recent.metric, series)
 
     def _choose_span(self, index: int) -> None:
-        self.chart.show_span(float(SPANS[index]))
+        self._show_span(SPANS[index])
         self._context.preferences.change(chart_seconds=SPANS[index])
 
     # -- how it looks -----------------------------------------------------------------------------------------------
+
+    def _show_span(self, seconds: int) -> None:
+        self.chart.show_span(float(seconds))
 
     def _tick(self) -> None:
         self.connection.show_now()
@@ -162,12 +168,12 @@ class HomePage(QWidget):
             self.span.addItem(form.duration(seconds))
         kept = self._context.preferences.value.chart_seconds
         self.span.setCurrentIndex(SPANS.index(kept) if kept in SPANS else 0)
-        self.chart.show_span(float(SPANS[self.span.currentIndex()]))
+        self._show_span(SPANS[self.span.currentIndex()])
         below = Card()
-        below.column.addLayout(row(label(home.chart_span, "caption"), None, self.span))
+        below.column.addLayout(row(self._chart_title, None, self.span))
         below.column.addWidget(self.chart, 1)
         grid = QGridLayout()
-        grid.setContentsMargins(PAD, PAD, PAD, 0)
+        grid.setContentsMargins(PAD, 4, PAD, 0)
         grid.setSpacing(GAP)
         grid.addWidget(self.value, 0, 0, 1, 3)
         grid.addWidget(self.connection, 0, 3, 1, 3)
@@ -177,9 +183,14 @@ class HomePage(QWidget):
         grid.setRowStretch(1, 1)
         for number in range(6):
             grid.setColumnStretch(number, 1)
+        inner = QWidget()
+        inner.setLayout(grid)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
+        layout.addWidget(scroll)
 
 
 class _ValueCard(Card):
@@ -352,7 +363,9 @@ class _SyncCard(Card):
         elif sync.error:
             parts.append(sync.error)
         else:
-            parts.append(home.behind.of(sync.behind) if sync.behind else home.up_to_date)
+            is_reached = status.connection.state in (Connection.ONLINE, Connection.DRAINING)
+            known = home.up_to_date if is_reached else home.as_of_then
+            parts.append(home.behind.of(sync.behind) if sync.behind else known)
         if sync.pending:
             parts.append(home.pending_edits.of(sync.pending))
         self.detail.setText(" · ".join(parts))

@@ -16,7 +16,7 @@ class PendingPage(ListPage):
     def __init__(self, context: Context) -> None:
         words = context.texts.administration
         titles = (words.what, words.changed, words.who, words.made, words.state)
-        super().__init__(context, Table(words.pending, titles, 1), frozenset({"pending"}))
+        super().__init__(context, Table(words.pending, titles, (1,)), frozenset({"pending"}))
         self.load()
 
     def load(self) -> None:

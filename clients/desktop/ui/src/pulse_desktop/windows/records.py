@@ -40,6 +40,7 @@ class RecordsDialog(QDialog):
         tabs = QTabWidget()
         tabs.setAccessibleName(words.title)
         tabs.setDocumentMode(True)
+        tabs.tabBar().setDrawBase(False)
         tabs.addTab(self.quarantine, words.quarantine)
         tabs.addTab(self.losses, words.losses)
         layout = QVBoxLayout(self)
@@ -133,7 +134,7 @@ class QuarantinePage(_Paged[QuarantinedRow]):
     def __init__(self, context: Context) -> None:
         words = context.texts.records
         titles = (words.taken, words.sequence, words.reason, words.reading, words.moved)
-        table = Table(words.quarantine, titles, 3)
+        table = Table(words.quarantine, titles, (3,))
         super().__init__(context, table, "quarantine", "quarantine.list", words.quarantine_hint)
         self.clear = button(words.clear, self._ask_clear, "danger")
         self._foot.addWidget(self.clear)
@@ -198,7 +199,7 @@ class LossesPage(_Paged[LossRow]):
     def __init__(self, context: Context) -> None:
         words = context.texts.records
         titles = (words.at, words.range, words.count, words.reason, words.told)
-        super().__init__(context, Table(words.losses, titles, 3), "losses", "losses.list", words.losses_hint)
+        super().__init__(context, Table(words.losses, titles, (3,)), "losses", "losses.list", words.losses_hint)
         self.load()
 
     def row_of(self, item: LossRow) -> Row:

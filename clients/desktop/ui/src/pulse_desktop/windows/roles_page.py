@@ -36,7 +36,7 @@ class RolesPage(ListPage):
     def __init__(self, context: Context) -> None:
         words = context.texts.administration
         titles = (words.name, words.description, words.rights, words.people, words.sync_state)
-        super().__init__(context, Table(words.roles, titles, 1, self.edit), frozenset({"roles", "users", "pending"}))
+        super().__init__(context, Table(words.roles, titles, (1,), self.edit), frozenset({"roles", "users", "pending"}))
         self.new = button(words.new_role, lambda: self._open(None), "primary")
         self.edit_one = button(words.edit, lambda: self.edit(self.table.chosen))
         self.delete = button(context.texts.general.delete, self._ask_delete, "danger")

@@ -20,7 +20,7 @@ from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import DeviceInfo, NoParams
 from pulse_contracts.permissions import Permission
 from pulse_contracts.value_specs import ValueSpec, ValueType
-from pulse_desktop.model.settings import as_text, bounds_text, from_text, text_problem
+from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from_text, text_problem
 from pulse_desktop.preferences import Appearance
 from pulse_desktop.texts.language import Language
 from pulse_desktop.theme.tokens import PAD, Tone
@@ -175,15 +175,15 @@ class SettingLine(QWidget):
         self._shown = ""
         words = self._texts.settings
         self._control = _control(setting.spec)
-        self.field = Field(words.keys.get(setting.key, setting.key), self._control, self._hint())
+        unit = f" ({setting.spec.unit})" if setting.spec.unit else ""
+        self.field = Field(words.keys.get(setting.key, setting.key) + unit, self._control, self._hint())
         self.origin = label("", "faint")
-        self.unit = label(setting.spec.unit or "", "soft")
-        self.reset = button(words.reset, lambda: on_reset(self), "quiet")
+        self.reset = button(words.reset, lambda: on_reset(self), "link")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.field)
-        layout.addLayout(row(self.unit, self.origin, None, self.reset))
+        layout.addLayout(row(self.origin, None, self.reset))
 
         def changed() -> None:
             self._look()
@@ -231,7 +231,9 @@ class SettingLine(QWidget):
         else:
             self._control.setText(self._shown)
         is_local = setting.origin is SettingOrigin.LOCAL
-        parts = [words.origin.get(setting.origin, setting.origin)]
+        meaning = amount_text(setting.spec, setting.value, self._texts)
+        parts = [meaning] if meaning else []
+        parts.append(words.origin.get(setting.origin, setting.origin))
         if setting.is_pending:
             parts.append(self._texts.administration.not_sent)
         self.origin.setText(" · ".join(parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel
-from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
 from pulse_contracts.local_people import (
     PasswordParams,
@@ -23,6 +23,8 @@ from pulse_desktop.widgets.status import Note
 from pulse_desktop.windows.context import Context
 
 Step = tuple[str, BaseModel]
+MAX_ROLES_SHOWN = 8
+"""More than these are scrolled."""
 _FIELD_OF = {
     "bad_username": "username",
     "username_taken": "username",
@@ -83,8 +85,7 @@ class UserEditor(QDialog):
         for field in self.fields.values():
             layout.addWidget(field)
         layout.addWidget(label(words.roles_of, "caption"))
-        for box in self.roles.values():
-            layout.addWidget(box)
+        layout.addWidget(self._role_list())
         layout.addWidget(label(words.no_role_hint, "faint", wraps=True))
         layout.addStretch(1)
         layout.addLayout(row(None, self.cancel, self.save))
@@ -97,6 +98,21 @@ class UserEditor(QDialog):
             password=self.password.text(),
             roles=frozenset(role for role, box in self.roles.items() if box.isChecked()),
         )
+
+    def _role_list(self) -> QWidget:
+        inner = QWidget()
+        boxes = QVBoxLayout(inner)
+        boxes.setContentsMargins(0, 0, 0, 0)
+        boxes.setSpacing(4)
+        for box in self.roles.values():
+            boxes.addWidget(box)
+        if len(self.roles) <= MAX_ROLES_SHOWN:
+            return inner
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inner)
+        scroll.setMinimumHeight(200)
+        return scroll
 
     def _box(self, role: RoleRow) -> QCheckBox:
         box = QCheckBox(role.name)
