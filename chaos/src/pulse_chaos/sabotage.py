@@ -24,7 +24,8 @@ from pulse_simulator.real_agent import NOTE
 from pulse_simulator.tcp_proxy import Direction
 
 _WAIT_SECONDS: Final = 45.0
-_BLIND_SECONDS: Final = 3.0
+_BLIND_SECONDS: Final = 2.0
+_FORGED: Final = 30
 _SWAP: Final = """
 with pair as (
     select s.series_id, min(s.seq) as low, max(s.seq) as high from telemetry.sample s
@@ -50,7 +51,9 @@ async def _no_authorisation(scene: Scene, _step: Step) -> None:
     scene.start(
         "forging", scene.intruder.forge(scene.crowd.agent_ids, scene.site.workstation.device_id, int(rows[0][0]))
     )
-    await asyncio.sleep(_BLIND_SECONDS)
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while scene.intruder.said < _FORGED:
+            await asyncio.sleep(0.1)
     await scene.stop("forging")
     scene.proxy.restore()
     # Its rules are written anew whenever it is started.
@@ -132,8 +135,8 @@ async def _no_audit_guard(scene: Scene, _step: Step) -> None:
             "alter table identity.audit_log enable trigger user",
         )
 
-    await edit("'x' || actor_name")
-    scene.at_the_end.append(lambda: edit("substr(actor_name, 2)"))
+    await edit("'x' || coalesce(actor_name, '')")
+    scene.at_the_end.append(lambda: edit("nullif(substr(actor_name, 2), '')"))
 
 
 async def _no_redaction(scene: Scene, _step: Step) -> None:
