@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.database import Database, upgrade
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
-from pulse_chassis.http import Edge, create_app
+from pulse_chassis.http import Edge
 from pulse_chassis.idempotency import Idempotency
 from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
@@ -36,20 +35,8 @@ from pulse_chassis.turnstile import Turnstile
 from pulse_contracts.frames import Topic
 from pulse_contracts.streams import DEVICES_STREAM
 from pulse_identity.domain.audit_chain import Link, Verdict
-from pulse_identity.http import (
-    account_routes,
-    audit_routes,
-    auth_routes,
-    device_import,
-    device_routes,
-    emqx_routes,
-    enrolment_routes,
-    internal_routes,
-    oidc_routes,
-    people_routes,
-    role_routes,
-)
 from pulse_identity.http.metrics import CounterName, counters, gauges
+from pulse_identity.http.routed_app import routed_app
 from pulse_identity.http.use_case_set import SignInMethods, UseCases
 from pulse_identity.messaging.audit_feed import AuditFeed
 from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
@@ -257,7 +244,7 @@ def make_app(parts: Parts) -> FastAPI:
     settings = parts.settings
     turnstile = Turnstile(settings.identity_argon2_workers + SIGN_INS_BESIDE_HASHING, settings.identity_argon2_waiting)
     edge = Edge.of(settings, parts.redis, SERVICE)
-    app = _routed_app(health, parts.registry, authority, idempotency, edge, turnstile)
+    app = routed_app(SERVICE, health, parts.registry, authority, idempotency, edge, turnstile)
     app.state.use_cases = _use_cases(parts)
     app.state.audit = parts.audit_trail
     app.state.internal_key = parts.settings.internal_service_key
@@ -266,44 +253,7 @@ def make_app(parts: Parts) -> FastAPI:
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document; needs no environment."""
-    return _routed_app(HealthRegistry(), CollectorRegistry(), None).openapi()
-
-
-def _routed_app(
-    health: HealthRegistry,
-    registry: CollectorRegistry,
-    authority: Authority | None,
-    idempotency: Idempotency | None = None,
-    edge: Edge | None = None,
-    turnstile: Turnstile | None = None,
-) -> FastAPI:
-    app = create_app(
-        service=SERVICE,
-        title="PrecisionPulse identity",
-        version=version("pulse-identity"),
-        health=health,
-        metrics_registry=registry,
-        authority=authority,
-        idempotency=idempotency,
-        edge=edge,
-        turnstile=turnstile,
-    )
-    # The fixed paths under /api/devices before those with an id in them.
-    for routes in (
-        auth_routes,
-        account_routes,
-        oidc_routes,
-        people_routes,
-        role_routes,
-        enrolment_routes,
-        device_import,
-        device_routes,
-        emqx_routes,
-        audit_routes,
-        internal_routes,
-    ):
-        app.include_router(routes.router)
-    return app
+    return routed_app(SERVICE, HealthRegistry(), CollectorRegistry(), None).openapi()
 
 
 def make_workers(parts: Parts) -> Sequence[Worker]:
