@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from pulse_chassis.bearer import generate_signing_key, issue_access_token, public_jwk
+from pulse_chassis.bearer import issue_access_token
 from pulse_chassis.database import upgrade
 from pulse_chassis.run import run_workers
 from pulse_chassis.streams import StreamWriter, connect_redis
@@ -33,9 +33,9 @@ from pulse_gateway.app import Gateway, compose_gateway
 from pulse_gateway.settings import GatewaySettings
 from pulse_gateway.use_cases.desk import SocketLimits
 from pulse_local.ports import free_ports
+from pulse_local.testing_identity import TOKEN_KEY
 
 SERVICES = Path(__file__).resolve().parents[2]
-SIGNING_KEY = generate_signing_key("test-key")
 DEADLINE = 10.0
 ROLL_UP = """
 insert into telemetry.rollup_{unit}
@@ -59,7 +59,7 @@ class User:
     roles: list[str]
     session_id: UUID
 
-    def token(self, *, seconds: float = 600, key: dict[str, str] = SIGNING_KEY) -> str:
+    def token(self, *, seconds: float = 600, key: dict[str, str] = TOKEN_KEY) -> str:
         permissions = sorted({str(p) for role in self.roles for p in BUILT_IN_ROLES.get(role, ())})
         return issue_access_token(
             key,
@@ -380,24 +380,6 @@ def migrated(postgres_server: Any) -> dict[str, str]:
 
     asyncio.run(migrate())
     return urls
-
-
-@pytest.fixture
-async def identity_url() -> AsyncIterator[str]:
-    """What the gateway needs of identity over HTTP: its public keys, and that it is ready."""
-    body = json.dumps({"keys": [public_jwk(SIGNING_KEY)], "status": "ok"}).encode()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -280,6 +280,30 @@ def _again_if_port_was_lost(attempt: Callable[[], _Started], lost: type[Exceptio
         with suppress(lost):
             return attempt()
     return attempt()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The session's servers."""
+
+    postgres: TestPostgres
+    valkey: TestValkey
+    broker: TestBroker
+
+
+@pytest.fixture(scope="session")
+def servers(postgres_server: TestPostgres, valkey_server: TestValkey, mosquitto_broker: TestBroker) -> Servers:
+    """All three servers, for whoever needs them all."""
+    return Servers(postgres_server, valkey_server, mosquitto_broker)
+
+
+@pytest.fixture
+async def identity_url() -> AsyncIterator[str]:
+    """The address of what a service needs of identity over HTTP: see `testing_identity`."""
+    from pulse_local.testing_identity import serve_identity
+
+    async with serve_identity() as url:
+        yield url
 
 
 @pytest.fixture

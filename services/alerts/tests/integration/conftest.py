@@ -22,42 +22,19 @@ from redis.asyncio import Redis
 
 from pulse_alerts import app
 from pulse_alerts.settings import AlertsSettings
-from pulse_chassis.bearer import generate_signing_key, issue_access_token, public_jwk
 from pulse_chassis.clock import Clock
 from pulse_chassis.run import run_workers
 from pulse_chassis.sealing import SealKey
 from pulse_chassis.streams import connect_redis
 from pulse_contracts.permissions import BUILT_IN_ROLES
 from pulse_local.ports import free_ports
+from pulse_local.testing import Servers
+from pulse_local.testing_identity import User
 
-TOKEN_KEY = generate_signing_key("test-key")
 SEAL_KEY = SealKey.generate()
 DEVICE_PASSWORD = "a device's key, for tests"
 SCREENS = UUID("00000000-0000-4000-8000-00000000a1e7")
 """The channel for devices, which the migration makes."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody, with the token that identity would have given."""
-
-    id: UUID
-    username: str
-    roles: tuple[str, ...]
-    permissions: tuple[str, ...]
-
-    @property
-    def bearer(self) -> dict[str, str]:
-        token = issue_access_token(
-            TOKEN_KEY,
-            user_id=self.id,
-            username=self.username,
-            roles=list(self.roles),
-            permissions=list(self.permissions),
-            session_id=uuid4(),
-            now=datetime.now(UTC),
-        )
-        return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass(frozen=True)
@@ -258,38 +235,6 @@ class World:
             return row if row is not None and row["state"] == state else None
 
         return await self.until(reached, what=f"the message of {channel_id} gets {state}", **more)
-
-
-@pytest.fixture
-async def identity_url() -> AsyncIterator[str]:
-    """What the service needs of identity over HTTP: its public keys."""
-    body = json.dumps({"keys": [public_jwk(TOKEN_KEY)]}).encode()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-
-
-@dataclass(frozen=True)
-class Servers:
-    """The session's servers."""
-
-    postgres: Any
-    valkey: Any
-    broker: Any
-
-
-@pytest.fixture
-def servers(postgres_server: Any, valkey_server: Any, mosquitto_broker: Any) -> Servers:
-    return Servers(postgres_server, valkey_server, mosquitto_broker)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,7 +24,6 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from pulse_chassis.bearer import generate_signing_key, issue_access_token, public_jwk
 from pulse_chassis.mqtt import MqttEndpoint
 from pulse_chassis.run import run_workers
 from pulse_chassis.signatures import SigningKey, TrustedKeys
@@ -35,33 +33,11 @@ from pulse_commands.settings import CommandsSettings
 from pulse_contracts.permissions import BUILT_IN_ROLES
 from pulse_contracts.streams import DEVICES_STREAM, STREAM_MAXLEN
 from pulse_local.ports import free_ports
+from pulse_local.testing import Servers
+from pulse_local.testing_identity import User
 
-TOKEN_KEY = generate_signing_key("test-key")
 DEVICE_PASSWORD = "a device's key, for tests"
 DEADLINE = 30.0
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody, with the token that identity would have given."""
-
-    id: UUID
-    username: str
-    roles: tuple[str, ...]
-    permissions: tuple[str, ...]
-
-    @property
-    def bearer(self) -> dict[str, str]:
-        token = issue_access_token(
-            TOKEN_KEY,
-            user_id=self.id,
-            username=self.username,
-            roles=list(self.roles),
-            permissions=list(self.permissions),
-            session_id=uuid4(),
-            now=datetime.now(UTC),
-        )
-        return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass
@@ -283,38 +259,6 @@ class World:
             "select state from commands.command_event where command_id = $1 order by seq", UUID(str(command_id))
         )
         return [row["state"] for row in rows]
-
-
-@pytest.fixture
-async def identity_url() -> AsyncIterator[str]:
-    """What the service needs of identity over HTTP: its public keys."""
-    body = json.dumps({"keys": [public_jwk(TOKEN_KEY)]}).encode()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-
-
-@dataclass(frozen=True)
-class Servers:
-    """The session's servers."""
-
-    postgres: Any
-    valkey: Any
-    broker: Any
-
-
-@pytest.fixture
-def servers(postgres_server: Any, valkey_server: Any, mosquitto_broker: Any) -> Servers:
-    return Servers(postgres_server, valkey_server, mosquitto_broker)
 
 
 @pytest.fixture
