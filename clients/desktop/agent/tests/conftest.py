@@ -28,6 +28,7 @@ from pulse_contracts.telemetry import BufferRun, LossDeclaration
 from pulse_contracts.topics import ack as ack_topic
 
 from .sync_peer import ADMINS, ANNA, BOB, READERS, SyncPeer
+from .window_peer import WindowPeer
 
 
 @dataclass
@@ -189,6 +190,12 @@ async def eventually(condition: Callable[[], object], seconds: float = 15.0, wha
 @pytest.fixture(name="eventually")
 def eventually_fixture() -> Callable[..., Any]:
     return eventually
+
+
+@pytest.fixture
+def window_peer() -> type[WindowPeer]:
+    """A window of the agent in a folder: `async with window_peer(folder) as window`."""
+    return WindowPeer
 
 
 @pytest.fixture
