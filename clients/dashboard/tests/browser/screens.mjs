@@ -22,7 +22,9 @@ export const SCREENS = [
   { name: "config-applied", path: "/config?tab=applied" },
   { name: "config-keys", path: "/config?tab=keys" },
   { name: "users", path: "/users" },
+  { name: "roles", path: "/users?tab=roles" },
   { name: "sync", path: "/sync" },
+  { name: "sync-conflicts", path: "/sync?tab=conflicts" },
   { name: "audit", path: "/audit" },
   { name: "profile", path: "/profile" },
 ];

@@ -7,7 +7,8 @@ import { chromium } from "playwright-core";
 export const BASE = process.env["PULSE_BASE"] ?? "http://127.0.0.1:8080";
 export const ADMIN = { username: process.env["PULSE_USERNAME"] ?? "admin", password: process.env["PULSE_PASSWORD"] ?? "" };
 /** A busy machine is no failure. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 45_000;
+const POLL_MS = 200;
 
 const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -51,16 +52,32 @@ export async function settled(page) {
   await page.waitForFunction(() => document.querySelector("[aria-busy=true]") === null);
 }
 
-/** A request of the signed-in admin, past the page: to set the stage. */
-export async function api(method, path, body, headers = {}) {
-  const login = await fetch(`${BASE}/api/auth/login`, {
+/** Ask again and again until it is so. */
+export async function until(isSo, what, patienceMs = PATIENCE_MS) {
+  const deadline = Date.now() + patienceMs;
+  while (!(await isSo())) {
+    assert.ok(Date.now() < deadline, `did not happen within ${String(patienceMs / 1_000)} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The admin's token, past the page: good for longer than any test. */
+let token;
+
+async function signedIn() {
+  const answer = await fetch(`${BASE}/api/auth/login`, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(ADMIN),
   });
-  assert.equal(login.status, 200);
-  const { access_token: token } = await login.json();
+  assert.equal(answer.status, 200);
+  return (await answer.json()).access_token;
+}
+
+/** A request of the signed-in admin, past the page: to set the stage. */
+export async function api(method, path, body, headers = {}) {
+  token ??= signedIn();
   const answer = await fetch(BASE + path, {
     method,
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, "Idempotency-Key": crypto.randomUUID(), ...headers },
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${await token}`, "Idempotency-Key": crypto.randomUUID(), ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   assert.ok(answer.ok, `${method} ${path}: ${String(answer.status)} ${await answer.clone().text()}`);

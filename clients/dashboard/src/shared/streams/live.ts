@@ -15,7 +15,7 @@ import {
 } from "@precisionpulse/live";
 import type { TelemetryRow } from "@precisionpulse/live";
 import { queryClient } from "../api/client";
-import { keep, readKept } from "../cache/last-state";
+import { forgetKept, keep, readKept } from "../cache/last-state";
 import type { Permission } from "../session/permission";
 import { accessToken, keepOnly, onToken, refresh, useSession } from "../session/session";
 import type { ConfigEntry, DesktopSync, LiveDevice, SystemSummary } from "./shapes";
@@ -94,6 +94,7 @@ function forgetEverything(): void {
 function followRights(permissions: readonly string[]): void {
   keepOnly(permissions);
   for (const [permission, forget] of HELD) if (!permissions.includes(permission)) forget();
+  void forgetKept();
   const askAgain = (): void => {
     queryClient.removeQueries({ type: "inactive" });
     void queryClient.invalidateQueries();

@@ -3,6 +3,7 @@ import type { LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
+import { usePermission } from "@/shared/session/session";
 import { useStateOf, useTrust } from "@/shared/streams/hooks";
 import { live } from "@/shared/streams/live";
 import type { SystemSummary } from "@/shared/streams/shapes";
@@ -42,8 +43,9 @@ function FigureCard({ figure, summary }: { figure: Figure; summary: SystemSummar
   const t = useText(dashboardTexts);
   const isStale = useTrust() === "silent";
   const Icon = ICONS[figure];
+  const isAllowed = usePermission("system:read");
   const { value, note } = useFigure(figure, summary);
-  return <KpiCard label={t(figure)} value={value} note={note} icon={<Icon className="size-4" />} isStale={isStale} />;
+  return <KpiCard label={t(figure)} value={value} note={isAllowed ? note : t("noAccess")} icon={<Icon className="size-4" />} isStale={isStale} />;
 }
 
 function useFigure(figure: Figure, summary: SystemSummary | undefined): { value: ReactNode; note?: ReactNode } {
