@@ -26,16 +26,14 @@ class EntryTraces:
         """Record that what was noted is taken in, and queued for all sockets that get it at once."""
         noted, self._noted = self._noted, []
         for entry_id, traceparent in noted:
-            span = self._tracing.follow(
-                traceparent,
-                f"process {self._stream}",
-                "consumer",
-                started_ns=began_ns,
-                attributes={
-                    "messaging.system": "redis",
-                    "messaging.destination.name": self._stream,
-                    "messaging.message.id": entry_id,
-                },
-            )
+            span = self._tracing.follow(traceparent, f"process {self._stream}", "consumer")
             if span is not None:
+                span.began(began_ns)
+                span.note(
+                    {
+                        "messaging.system": "redis",
+                        "messaging.destination.name": self._stream,
+                        "messaging.message.id": entry_id,
+                    }
+                )
                 span.end()

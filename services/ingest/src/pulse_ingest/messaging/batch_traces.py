@@ -15,6 +15,7 @@ from pulse_contracts.streams import TELEMETRY_STREAM
 from pulse_ingest.domain.batch import Batch, Message
 from pulse_ingest.use_cases.ports import StoredBatch
 
+NAME: Final = "process telemetry"
 MOST_OF_A_BATCH: Final = 8
 """Traces of devices in one batch; each costs as many spans, and bytes in the stream."""
 
@@ -33,13 +34,14 @@ class OtelBatchTraces:
             return None
         asked = [(message, parent) for message in messages if (parent := _traceparent(message)) is not None]
         if asked:
-            admitted = [
-                self._tracing.admit(parent, "process telemetry", "consumer", started_ns=message.received_us * 1000)
-                for message, parent in asked[:MOST_OF_A_BATCH]
-            ]
+            first = [message for message, _ in asked]
+            admitted = [self._tracing.admit(parent, NAME, "consumer") for _, parent in asked[:MOST_OF_A_BATCH]]
         else:
-            oldest_ns = messages[0].received_us * 1000
-            admitted = [self._tracing.begin("process telemetry", "consumer", started_ns=oldest_ns)]
+            first = messages
+            admitted = [self._tracing.begin(NAME, "consumer")]
+        for message, span in zip(first, admitted, strict=False):
+            if span is not None:
+                span.began(message.received_us * 1000)
         spans = [span for span in admitted if span is not None]
         return OtelBatchTrace(self._tracing, spans, stored, self._now_ns()) if spans else None
 
@@ -52,18 +54,13 @@ class OtelBatchTrace:
         self._announcing: list[Span] = []
         for span in spans:
             span.note(_about(stored.batch))
-            commit = tracing.follow(
-                span.traceparent, "commit", "internal", started_ns=now_ns - int(stored.seconds * 1e9)
-            )
+            commit = tracing.follow(span.traceparent, "commit", "internal")
             if commit is not None:
+                commit.began(now_ns - int(stored.seconds * 1e9))
                 commit.end(now_ns)
-            announcement = tracing.follow(
-                span.traceparent,
-                f"publish {TELEMETRY_STREAM}",
-                "producer",
-                attributes={"messaging.system": "redis", "messaging.destination.name": TELEMETRY_STREAM},
-            )
+            announcement = tracing.follow(span.traceparent, f"publish {TELEMETRY_STREAM}", "producer")
             if announcement is not None:
+                announcement.note({"messaging.system": "redis", "messaging.destination.name": TELEMETRY_STREAM})
                 self._announcing.append(announcement)
         self.traceparents: Sequence[str] = [span.traceparent for span in self._announcing]
 
