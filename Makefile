@@ -84,11 +84,47 @@ check-deploy: $(VENV)/.members ## Check compose.yaml and the Dockerfiles; needs 
 .PHONY: docs
 docs: $(VENV)/.members ## Build the documentation into site/, every link checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@docs/scripts/check_diagrams.sh site
+
+.PHONY: check-docs
+check: check-docs
+check-docs: $(VENV)/.members ## Every link and anchor of the pages
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
+		NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir "$$directory/site"
+
+.PHONY: check-workflows
+check: check-workflows
+check-workflows: $(VENV)/.members
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(BIN)/python .ci/check_workflows.py
+
+.PHONY: chart
+chart: $(VENV)/.members ## Pack the Helm chart into dist
+	@mkdir -p dist && "$$(deploy/k8s/scripts/get_helm.sh)" package deploy/k8s/precisionpulse --destination dist
+
+.PHONY: sbom
+sbom: $(VENV)/.members ## Write what the product is made of into dist (CycloneDX)
+	@$(BIN)/python .ci/make_sbom.py
+
+.PHONY: publish-images
+publish-images:
+	@.ci/publish_images.sh
+
+.PHONY: sign
+sign:
+	@.ci/sign.sh
+
+.PHONY: publish-release
+publish-release:
+	@.ci/publish_release.sh
 
 .PHONY: images
 images: ## Build the container images of compose.yaml with Docker, Podman or Buildah
 	@deploy/docker/build_images.sh
+
+.PHONY: rehearsal
+rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
+	@deploy/docker/rehearsal/rehearse.sh
 
 .PHONY: format
 format: $(VENV)/.members ## Format and mend what can be mended by itself

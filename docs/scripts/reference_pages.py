@@ -7,18 +7,23 @@ Nothing it makes is committed: the REST pages come from `clients/dashboard/opena
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
+from pydantic import BaseModel
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+DOCS: Final = ROOT / "docs"
+LINK: Final = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<path>\.\./[^)#\s]+)(?:#[^)]*)?\)")
 SERVICES: Final = ("identity", "ingest", "gateway", "sync", "commands", "alerts")
 EVERYWHERE: Final = frozenset({"400", "401", "403", "409", "412", "413", "415", "428", "429", "503"})
 """Answers that every page's head explains; an operation lists only the others."""
@@ -35,9 +40,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"reference/rest-{service}.md", content=page))
     document = json.loads((ROOT / "services/gateway/asyncapi.json").read_text(encoding="utf-8"))
     files.append(File.generated(config, "reference/socket.md", content="\n".join(socket_page(document))))
+    files.append(File.generated(config, "reference/settings.md", content="\n".join(settings_page())))
     drawn_by = subprocess.run([ROOT / "docs/scripts/get_mermaid.sh"], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own script
     files.append(File.generated(config, "assets/mermaid.min.js", abs_src_path=drawn_by.stdout.strip()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Name a file of the checkout that a page links to and the site does not have: elsewhere the link works, here its path."""
+    folder = (DOCS / page.file.src_uri).parent
+
+    def name(link: re.Match[str]) -> str:
+        target = (folder / link["path"]).resolve()
+        if target.is_relative_to(DOCS) or not target.is_relative_to(ROOT) or not target.exists():
+            return link[0]
+        return f"{link['text']} (`{target.relative_to(ROOT)}`)"
+
+    return LINK.sub(name, markdown)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
@@ -134,6 +153,52 @@ def socket_page(document: Document) -> Iterator[str]:
     yield "\n## Forms\n"
     for name, schema in sorted(document["components"]["schemas"].items()):
         yield from one_form(name, schema)
+
+
+def settings_page() -> Iterator[str]:
+    """Write the page of all variables, from the services' own settings: what each reads, its default, what it is for."""
+    models = {service: settings_of(service) for service in SERVICES}
+    readers: dict[str, list[str]] = {}
+    for service, model in models.items():
+        for name in model.model_fields:
+            readers.setdefault(name, []).append(service)
+    yield "# Settings\n"
+    yield (
+        "Made from the settings of the running code. Each is a variable of the environment; one that holds a secret can be "
+        "given as a file: `PULSE_…_FILE` names it. `pulse up`, `compose.yaml` and the chart set what they know.\n"
+    )
+    yield from settings_table(
+        "Every service", models["identity"], [n for n, who in readers.items() if len(who) == len(models)]
+    )
+    for service, model in models.items():
+        own = [name for name in model.model_fields if len(readers[name]) < len(models)]
+        yield from settings_table(service, model, own)
+
+
+def settings_of(service: str) -> type[BaseModel]:
+    """Return the settings class of a service, by the name that all services give it."""
+    module = importlib.import_module(f"pulse_{service}.settings")
+    return cast("type[BaseModel]", getattr(module, f"{service.capitalize()}Settings"))
+
+
+def settings_table(title: str, model: type[BaseModel], names: list[str]) -> Iterator[str]:
+    """Write one table of variables, by name."""
+    yield f"## {title}\n"
+    yield "| variable | default | what |\n|---|---|---|"
+    for name in sorted(names):
+        field = model.model_fields[name]
+        default = "needed" if field.is_required() else default_of(field.get_default(call_default_factory=True))
+        yield f"| `PULSE_{name.upper()}` | {default} | {cell(field.description or '')} |"
+    yield ""
+
+
+def default_of(value: object) -> str:
+    """Write a default as one would set it; what depends on the machine or on the moment is not told."""
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool | int | float | str):
+        return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{cell(str(value))}`" if isinstance(value, tuple | list) and value else "none"
 
 
 def form_of(message: Document) -> str:

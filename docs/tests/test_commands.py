@@ -162,6 +162,12 @@ def test_every_command_of_a_page_does_what_the_page_says(page: Path, checkout: P
     run_in_order(RUN[page], checkout)
 
 
+def test_the_page_of_the_database_is_what_the_migrations_give(checkout: Path) -> None:
+    url = json.loads((checkout / ".pulse/stack.json").read_text(encoding="utf-8"))["database_url"]
+    done = shell(f"python docs/scripts/database_page.py '{url}' --check\n", checkout)
+    assert done.returncode == 0, done.stdout
+
+
 def test_commands_that_stop_the_stack_do(checkout: Path) -> None:
     assert LAST, "no page says how to stop the stack"
     run_in_order(LAST, checkout)
