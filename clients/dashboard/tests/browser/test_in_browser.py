@@ -32,8 +32,8 @@ def _pulse(*arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[StackFile]:
-    """A stack with three devices that send once a second."""
+def stack() -> Iterator[Path]:
+    """The folder of a stack with three devices that send once a second."""
     for needed in ("node", os.environ.get("CHROMIUM", "/usr/bin/chromium")):
         if shutil.which(needed) is None:
             pytest.fail(f"{needed} is not installed: run clients/dashboard/scripts/install_chromium.sh")
@@ -43,7 +43,6 @@ def stack() -> Iterator[StackFile]:
     data = Path(tempfile.mkdtemp(prefix="pulse-ui-"))
     with (data / "simulator.log").open("wb") as log:
         subprocess.run(_pulse("up", "--detach", "--data", str(data)), cwd=ROOT, check=True, timeout=180)
-        stack = StackFile.read(data / "stack.json")
         simulator = subprocess.Popen(
             _pulse(
                 "simulate", "--devices", str(DEVICES), "--rate", "1", "--prefix", "ui", "--duration", "2h",
@@ -52,7 +51,7 @@ def stack() -> Iterator[StackFile]:
             cwd=ROOT, stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            yield stack
+            yield data
         finally:
             simulator.terminate()
             simulator.wait(30)
@@ -61,16 +60,19 @@ def stack() -> Iterator[StackFile]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_in_browser(script: str, stack: StackFile) -> None:
+def test_in_browser(script: str, stack: Path) -> None:
     """What the script promises holds in a real browser."""
+    found = StackFile.read(stack / "stack.json")
     done = subprocess.run(
         ["node", "--test", "--test-reporter=spec", script],
         cwd=HERE,
         env=os.environ
         | {
-            "PULSE_BASE": stack.gateway_url,
-            "PULSE_USERNAME": stack.admin.username,
-            "PULSE_PASSWORD": stack.admin.password,
+            "PULSE_BASE": found.gateway_url,
+            "PULSE_USERNAME": found.admin.username,
+            "PULSE_PASSWORD": found.admin.password,
+            "PULSE_LOGS": str(stack / "logs"),
+            "PULSE_PYTHON": sys.executable,
         },
         capture_output=True,
         text=True,
