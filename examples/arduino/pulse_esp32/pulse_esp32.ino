@@ -30,6 +30,7 @@ int oldest = 0;
 int count = 0;
 unsigned long measured_ms = 0;
 unsigned long tried_ms = 0;
+unsigned long pause_ms = 0;
 char topic[64];
 
 WiFiClientSecure net;
@@ -60,10 +61,11 @@ bool sendOldest() {
 }
 
 void connectAgain() {
-  if (WiFi.status() != WL_CONNECTED || millis() - tried_ms < 2000 + random(3000)) {
+  if (WiFi.status() != WL_CONNECTED || millis() - tried_ms < pause_ms) {
     return;
   }
   tried_ms = millis();
+  pause_ms = 2000UL + random(3000);  // so that a hall full of devices does not come back at once
   mqtt.connect(DEVICE_ID, DEVICE_ID, API_KEY);
 }
 
