@@ -116,8 +116,7 @@ async def _compose_awaiting(
     started = clock.now().timestamp()
 
     def make_hall() -> Hall:
-        from pulse_agent.local_protocol.enrol_methods import AwaitingParts
-        from pulse_agent.local_protocol.serving import awaiting_hall
+        from pulse_agent.local_protocol.enrol_methods import AwaitingParts, awaiting_hall
 
         return awaiting_hall(AwaitingParts(options.data, note, clock, started, restart.request))
 

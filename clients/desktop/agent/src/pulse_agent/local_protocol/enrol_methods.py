@@ -20,12 +20,13 @@ from pulse_agent.configuration.enrolment import EnrolmentError, EnrolmentFault, 
 from pulse_agent.configuration.key_store import KeyStore, Secret, load_secret
 from pulse_agent.local_access.session import LocalSession
 from pulse_agent.local_protocol.calls import Call, CallRefusedError, Handler
+from pulse_agent.local_protocol.hall import WindowHall, welcome
 from pulse_agent.local_protocol.server_check import check_server
 from pulse_agent.local_protocol.status_reader import device_info, unenrolled_status
 from pulse_agent.local_protocol.window import Window
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
-from pulse_chassis.mqtt import MqttError, MqttSession, NotAuthorizedError
+from pulse_chassis.mqtt import MqttEndpoint, MqttError, MqttSession, NotAuthorizedError
 from pulse_contracts.local_enrolment import (
     EnrolCheckParams,
     EnrolParams,
@@ -35,10 +36,12 @@ from pulse_contracts.local_enrolment import (
     StepReport,
     StepState,
 )
-from pulse_contracts.local_protocol import ErrorCode, EventName
+from pulse_contracts.local_protocol import ErrorCode, EventName, Welcome
 from pulse_contracts.local_status import Mode, NoParams, Status
 
 BROKER_SECONDS: Final = 10.0
+BROKER_ATTEMPTS: Final = 4
+BROKER_PAUSE_SECONDS: Final = 1.0
 _ADVICE: Final = {
     EnrolmentFault.NOT_REACHABLE: "Try again with the same code.",
     EnrolmentFault.CODE_MALFORMED: "Copy the code again from the server's page of the device.",
@@ -161,13 +164,7 @@ class AwaitingDesk:
             key = await asyncio.to_thread(
                 load_secret, data, device.device_id, KeyStore(device.key_store), Secret.API_KEY
             )
-            session = await MqttSession.connect(
-                device.endpoint(data, key),
-                client_id=f"{device.device_id}-check",
-                on_message=lambda _: None,
-                timeout=BROKER_SECONDS,
-            )
-            await session.disconnect()
+            await self._connect_once(device.endpoint(data, key), device.device_id)
         except NotAuthorizedError as error:
             code, message = "not_authorized", f"the broker does not let this device in yet: {error}"
         except (MqttError, OSError) as error:
@@ -181,6 +178,21 @@ class AwaitingDesk:
         return StepReport(
             step=Step.BROKER, state=StepState.WARNING, code=code, message=message, advice=_BROKER_ADVICE, facts=facts
         )
+
+    async def _connect_once(self, endpoint: MqttEndpoint, client_id: str) -> None:
+        """Connect and go. Raises MqttError, OSError. A new account may reach the broker a little after its answer."""
+        for attempt in range(BROKER_ATTEMPTS):
+            try:
+                session = await MqttSession.connect(
+                    endpoint, client_id=client_id, on_message=lambda _: None, timeout=BROKER_SECONDS
+                )
+            except NotAuthorizedError:
+                if attempt == BROKER_ATTEMPTS - 1:
+                    raise
+                await self._parts.clock.sleep(BROKER_PAUSE_SECONDS)
+            else:
+                await session.disconnect()
+                return
 
 
 class AwaitingTeller:
@@ -196,6 +208,17 @@ class AwaitingTeller:
     async def run(self, windows: set[Window]) -> None:
         """Nothing else happens by itself."""
         await asyncio.Event().wait()
+
+
+def awaiting_hall(parts: AwaitingParts) -> WindowHall:
+    """Return the hall of an agent that waits to be enrolled."""
+    desk = AwaitingDesk(parts)
+    methods, started_ms = sorted(desk.handlers), int(parts.started * 1000)
+
+    def greet(version: int) -> Welcome:
+        return welcome(version, Mode.UNENROLLED, methods, started_ms)
+
+    return WindowHall(desk, AwaitingTeller(desk), greet)
 
 
 def _tell(call: Call, report: StepReport) -> None:

@@ -7,15 +7,19 @@ to end, every window is told why, and none holds the agent up.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from pulse_agent.local_protocol.calls import Host
 from pulse_agent.local_protocol.window import Window, WindowLinks
+from pulse_agent.settings import agent_version
 from pulse_contracts.local_address import MAX_WINDOWS
-from pulse_contracts.local_protocol import RefusalCode, Welcome
+from pulse_contracts.local_protocol import Program, RefusalCode, Welcome
+from pulse_contracts.local_status import Mode
 
+PROGRAM: Final = "pulse-agent"
 LAST_WORDS_SECONDS: Final = 1.0
 
 
@@ -88,3 +92,15 @@ class WindowHall:
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         return task
+
+
+def welcome(version: int, mode: Mode, methods: list[str], started_ms: int) -> Welcome:
+    """Return the answer to a hello."""
+    return Welcome(
+        version=version,
+        agent=Program(name=PROGRAM, version=agent_version()),
+        mode=mode,
+        pid=os.getpid(),
+        started_ms=started_ms,
+        methods=methods,
+    )
