@@ -23,7 +23,7 @@ from pulse_chaos.crowd import Crowd
 from pulse_chaos.intruders import never_read
 from pulse_chaos.scene import Scene
 from pulse_chaos.schedule import Step
-from pulse_chaos.site import SiteError, fill
+from pulse_chaos.site import FILLER, SiteError, fill
 from pulse_simulator.embedded_stack import EmbeddedStackError
 from pulse_simulator.gateway_session import GatewayError
 from pulse_simulator.tcp_proxy import Direction
@@ -237,7 +237,7 @@ async def _fill_database(scene: Scene, _step: Step) -> None:
 
 async def _empty_database(scene: Scene, _step: Step) -> None:
     if scene.site.database_disk is not None:
-        (scene.site.database_disk / "chaos-filler").unlink(missing_ok=True)
+        (scene.site.database_disk / FILLER).unlink(missing_ok=True)
 
 
 async def _move_agents(scene: Scene, copy_first: Callable[[Crowd], None]) -> None:
@@ -252,7 +252,7 @@ async def _fill_agents(scene: Scene, _step: Step) -> None:
 
 
 async def _empty_agents(scene: Scene, _step: Step) -> None:
-    (scene.crowd.folder / "chaos-filler").unlink(missing_ok=True)
+    (scene.crowd.folder / FILLER).unlink(missing_ok=True)
 
 
 async def mount_agents_disk(folder: Path) -> None:

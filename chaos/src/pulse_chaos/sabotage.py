@@ -55,6 +55,7 @@ async def _no_authorisation(scene: Scene, _step: Step) -> None:
         while scene.intruder.said < _FORGED:
             await asyncio.sleep(0.1)
     await scene.stop("forging")
+    scene.proxy.reset()  # What was on its way when the link was cut must not arrive after all.
     scene.proxy.restore()
     # Its rules are written anew whenever it is started.
     scene.at_the_end.append(lambda: scene.site.stack.kill("mosquitto"))
@@ -73,11 +74,13 @@ async def _no_drain(scene: Scene, _step: Step) -> None:
 
 async def _no_change_log(scene: Scene, _step: Step) -> None:
     async def write() -> None:
-        await as_superuser(
-            scene, "update identity.users set email = 'past-the-log@example.org' where username like 'run-%'"
-        )
+        await as_superuser(scene, "update identity.users set email = 'x' || email where email is not null")
+
+    async def undo() -> None:
+        await as_superuser(scene, "update identity.users set email = substr(email, 2) where email is not null")
 
     scene.before_evidence.append(write)
+    scene.at_the_end.append(undo)
 
 
 async def _no_conflict_log(scene: Scene, _step: Step) -> None:
@@ -104,9 +107,16 @@ async def _no_intent_log(scene: Scene, _step: Step) -> None:
         site.stack.mqtt_host, site.stack.mqtt_port, COMMANDS_ACCOUNT, site.secrets.broker_commands_password
     )
     session = await MqttSession.connect(endpoint, client_id="chaos-replay", on_message=lambda _: None)
-    await session.publish(command(ClientId(site.workstation.device_id)), str(row["token"]).encode(), 2)
-    await session.disconnect()
+
+    async def replay() -> None:
+        while True:  # Until the agent is there again: its session at the broker begins afresh.
+            await session.publish(command(ClientId(site.workstation.device_id)), str(row["token"]).encode(), 2)
+            await asyncio.sleep(0.5)
+
+    scene.start("replay", replay())
     await _until_noted(scene, jti, 2)
+    await scene.stop("replay")
+    await session.disconnect()
 
 
 async def _until_noted(scene: Scene, jti: str, times: int) -> None:

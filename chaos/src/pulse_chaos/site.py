@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,7 @@ from pulse_simulator.real_agent import NOTE, RealAgent, install_note_plugin
 
 DATABASE_DISK_MIB: Final = 640
 """Small enough to be filled in a moment, large enough for a hundred runs."""
+FILLER: Final = "chaos-filler"
 _READY_SECONDS: Final = 90.0
 _ENVIRONMENT: Final = {
     "PULSE_RATE_LIMITS": "off",
@@ -140,12 +140,14 @@ async def _run(*command: str) -> None:
 
 
 def fill(disk: Path) -> Path:
-    """Write a file that leaves a disk no room; return it. Only for a disk of our own."""
-    file = disk / "chaos-filler"
-    free = shutil.disk_usage(disk).free
+    """Write a file that leaves a disk no room, also while others write; return it. Only for a disk of our own."""
+    file = disk / FILLER
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.posix_fallocate(descriptor, 0, max(4096, free - 4096))
+        for size in (2**20, 2**12):
+            with suppress(OSError):  # It is full: what was asked for.
+                while os.write(descriptor, bytes(size)) == size:
+                    pass
     finally:
         os.close(descriptor)
     return file
