@@ -5,6 +5,7 @@ A service is `python -m <module> serve`, after `python -m <module> migrate`. Not
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def service_environment(service: Service, plan: StackPlan) -> dict[str, str]:
         "PULSE_IDENTITY_URL": plan.url("identity") if "identity" in plan.ports else "",
         **({"PULSE_ALLOWED_ORIGINS": _DEVELOPMENT_ORIGIN} if development else {}),
         "PULSE_LOG_FORMAT": "console" if development else "json",
-        "PULSE_LOG_LEVEL": "DEBUG" if development else "INFO",
+        "PULSE_LOG_LEVEL": os.environ.get("PULSE_LOG_LEVEL") or ("DEBUG" if development else "INFO"),
         # A log that is a file is block-buffered otherwise, and a crash would lose its last words.
         "PYTHONUNBUFFERED": "1",
     }
