@@ -339,21 +339,3 @@ async def test_a_large_series_is_removed_in_pieces(pool: Any, monkeypatch: pytes
     assert (await sweep(pool))["readings"] == 900
     await check(pool, await source.series(), source.truth, settled_before=datetime.now(UTC) - timedelta(hours=2))
     await store.close()
-
-
-async def test_rollups_keep_up_by_themselves_while_ingest_runs(world: Any, agent_of: Any, eventually: Any) -> None:
-    device = "live-1"
-    await world.add_device(device)
-    async with world.ingest(), world.client(device) as client:
-        agent = agent_of(client, device)
-        await agent.listen()
-        await agent.hello()
-        await agent.run(1, [[time.time_ns() // 1000 - 5 * MINUTE, {"t": 1.0}]])
-        await agent.ack_until(1)
-
-        async def is_there() -> bool:
-            return bool(await world.fetchval("select exists (select from telemetry.hour_rollup)")) or bool(
-                await world.fetchval("select exists (select from telemetry.minute_rollup)")
-            )
-
-        await eventually(is_there, seconds=40, what="a minute is rolled up")
