@@ -19,6 +19,7 @@ SIZES = ("laptop", "small", "large")
 EVERYTHING = (
     "mqtt.emqx.enabled=true",
     "mail.host=mail.example.com",
+    "tracing.endpoint=http://collector.monitoring:4318",
     "mail.username=pulse",
     "mail.from=pulse@example.com",
     "signIn.issuer=https://login.example.com",

@@ -25,6 +25,10 @@
   "PULSE_LOG_LEVEL" $values.log.level
   "PULSE_LOG_FORMAT" "json"
 -}}
+{{- with $values.tracing.endpoint -}}
+  {{- $_ := set $plain "PULSE_TRACES_ENDPOINT" . -}}
+  {{- $_ := set $plain "PULSE_TRACES_RATIO" (toString $values.tracing.ratio) -}}
+{{- end -}}
 {{- with $values.allowedOrigins }}{{ $_ := set $plain "PULSE_ALLOWED_ORIGINS" . }}{{ end -}}
 {{- if has "mqtt" $facts.uses -}}
   {{- $_ := set $plain "PULSE_MQTT_HOST" (required "mqtt.host: where the broker is" $values.mqtt.host) -}}

@@ -7,7 +7,7 @@ may set that flag too (a device, a browser), so it is followed for a bounded num
 Guaranteed: what is not recorded costs a comparison and, at the edge of HTTP, two random numbers. What is recorded is told
 by a thread, as OTLP's JSON over HTTP, from a queue of 2,048 spans; while it is full new ones are dropped and counted.
 Nothing ever waits for the collector. A span names routes, streams and counts, never a path, a payload or a person.
-OpenTelemetry's own SDK is not used: decision record 0024 says why.
+OpenTelemetry's own SDK is not used: decision record 0025 says why.
 """
 
 from __future__ import annotations
