@@ -16,9 +16,7 @@ from typing import Final
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 HERE: Final = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
 
-import world  # noqa: E402 # found by the line above
 from PySide6.QtCore import QEventLoop, QTimer  # noqa: E402
 from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 
@@ -27,6 +25,7 @@ from pulse_contracts.local_protocol import ErrorBody  # noqa: E402
 from pulse_contracts.local_records import Conflicts, Quarantine  # noqa: E402
 from pulse_contracts.local_status import Status  # noqa: E402
 from pulse_desktop.app import Desktop  # noqa: E402
+from pulse_desktop.link import scripted_world as world  # noqa: E402
 from pulse_desktop.link.scripted_agent import Answers, ScriptedAgent  # noqa: E402
 from pulse_desktop.options import Options  # noqa: E402
 from pulse_desktop.preferences import Appearance, PreferencesFile  # noqa: E402

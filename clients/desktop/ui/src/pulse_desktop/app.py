@@ -193,6 +193,7 @@ class SelfTest(QObject):
             "detail": bridge.link.detail,
             "mode": bridge.status.mode.value if bridge.status is not None else None,
             "agent": bridge.status.versions.agent if bridge.status is not None else None,
+            "agent_pid": bridge.status.pid if bridge.status is not None else None,
             "window": window_version(),
         }
         sys.stdout.write(json.dumps(found) + "\n")

@@ -1,7 +1,8 @@
 """What waits for the window's thread: bounded, so that a window that hangs costs no memory.
 
 Overflow: states, progress and sessions, newest wins; readings and changes, merged; notices, log records and steps,
-drop oldest (256); answers are at most as many as there may be open requests.
+drop oldest (256); the line's states, drop oldest (16), each phase kept, as a line that was lost for a moment has lost its
+session; answers are at most as many as there may be open requests.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pulse_contracts.local_status import Latest
 from pulse_desktop.link.state import LinkState
 
 MAX_WAITING: Final = 256
+MAX_LINK_STATES: Final = 16
 _NEWEST_WINS: Final = frozenset({EventName.STATE, EventName.PROGRESS, EventName.SESSION})
 
 
@@ -46,7 +48,7 @@ class Mailbox:
     """Filled by the link's thread, emptied by the window's. `wake` is called when the first post comes in."""
 
     wake: Callable[[], None]
-    _link: LinkState | None = None
+    _links: deque[LinkState] = field(default_factory=lambda: deque(maxlen=MAX_LINK_STATES))
     _newest: dict[EventName, Told] = field(default_factory=dict)
     _readings: dict[str, object] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
@@ -67,7 +69,7 @@ class Mailbox:
         """Return all there is and leave the box empty; the line's state first, answers before later events."""
         with self._lock:
             self._is_awake = False
-            posts: list[Post] = [self._link] if self._link is not None else []
+            posts: list[Post] = list(self._links)
             posts += self._answers
             posts += self._newest.values()
             if self._readings:
@@ -75,7 +77,7 @@ class Mailbox:
             if self._changed:
                 posts.append(Told(EventName.CHANGED, Changed(entities=sorted(self._changed))))
             posts += self._queue
-            self._link = None
+            self._links.clear()
             self._answers, self._newest, self._readings, self._changed = [], {}, {}, set()
             self._queue.clear()
         return posts
@@ -83,7 +85,9 @@ class Mailbox:
     def _sort_in(self, post: Post) -> None:
         match post:
             case LinkState():
-                self._link = post
+                if self._links and self._links[-1].phase is post.phase:
+                    self._links.pop()
+                self._links.append(post)
             case Answer():
                 self._answers.append(post)
             case Told(data=Latest() as latest):

@@ -49,6 +49,7 @@ class ScriptedAgent:
         self._data = data
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted agent", daemon=True)
 
@@ -85,7 +86,7 @@ class ScriptedAgent:
     async def _open(self) -> None:
         address = local_address(self._data)
         Path(address).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._server = await asyncio.start_unix_server(self._serve, address)
+        self._server = await asyncio.start_unix_server(self._accept, address)
 
     async def _close(self) -> None:
         if self._server is not None:
@@ -95,21 +96,37 @@ class ScriptedAgent:
             os.unlink(local_address(self._data))  # noqa: PTH108 # an address, not a path, on every system
 
     async def _close_lines(self) -> None:
-        for writer in list(self._writers):
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _broadcast(self, frame: BaseModel) -> None:
         for writer in self._writers:
             writer.write(frame.model_dump_json().encode() + b"\n")
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._talk(reader, writer)
+        except (ConnectionError, ValidationError):
+            return  # a window that is gone, or speaks nonsense, is not served any more
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello = WINDOW_FRAME.validate_json(await reader.readline())
         if not isinstance(hello, Hello) or self.refusal is not None:
             if self.refusal is not None:
                 writer.write(self.refusal.model_dump_json().encode() + b"\n")
-            writer.close()
+                await writer.drain()
             return
         status = self.status
         welcome = Welcome(
@@ -120,19 +137,14 @@ class ScriptedAgent:
             started_ms=status.started_ms,
             methods=sorted(self.answers),
         )
-        writer.write(welcome.model_dump_json().encode() + b"\n")
         state = Event(event=EventName.STATE.value, data=status.model_dump(mode="json"))
-        writer.write(state.model_dump_json().encode() + b"\n")
+        for frame in (welcome, state):
+            writer.write(frame.model_dump_json().encode() + b"\n")
         self._writers.add(writer)
-        try:
-            while line := await reader.readline():
-                request = WINDOW_FRAME.validate_json(line)
-                if isinstance(request, Request):
-                    writer.write(self._reply(request).model_dump_json().encode() + b"\n")
-        except (ConnectionError, ValidationError):
-            writer.close()
-        finally:
-            self._writers.discard(writer)
+        while line := await reader.readline():
+            request = WINDOW_FRAME.validate_json(line)
+            if isinstance(request, Request):
+                writer.write(self._reply(request).model_dump_json().encode() + b"\n")
 
     def _reply(self, request: Request) -> BaseModel:
         answer = self.answers.get(request.method)

@@ -58,6 +58,7 @@ class MainWindow(QMainWindow):
         self._windows = windows
         self._dialogs: dict[str, QDialog] = {}
         self._was_lost = False
+        self._reason = ""
         self.pages = QStackedWidget()
         self.waiting = WaitingPage(context)
         self.sign_in: SignInPage | None = None
@@ -88,7 +89,7 @@ class MainWindow(QMainWindow):
         self._clock.start()
         self._mended = QTimer(self, singleShot=True, interval=MENDED_MS)
         self._mended.timeout.connect(self._tick)
-        self._choose_page("")
+        self._choose_page()
         self._tick()
 
     # -- other windows ----------------------------------------------------------------------------------------------
@@ -143,14 +144,14 @@ class MainWindow(QMainWindow):
         elif link.phase is LinkPhase.CONNECTED and self._was_lost:
             self._was_lost = False
             self._mended.start()
-        self._choose_page("")
+        self._choose_page()
         self._tick()
 
     def _take_status(self, status: Status) -> None:
         name = status.device.name or status.device.device_id if status.device is not None else ""
         if self.device.text() != name:
             self.device.setText(name)
-        self._choose_page("")
+        self._choose_page()
         self._tick()
 
     def _take_session(self, who: WhoAmI) -> None:
@@ -164,7 +165,8 @@ class MainWindow(QMainWindow):
             reason = home.agent_was_gone
         elif who.reason is not None:
             reason = self._texts.problem(who.reason, who.message or home.session_ended)
-        self._choose_page(reason)
+        self._reason = reason
+        self._choose_page()
         self._tick()
 
     def _take_notice(self, notice: Notice) -> None:
@@ -180,25 +182,27 @@ class MainWindow(QMainWindow):
 
     # -- how it looks -----------------------------------------------------------------------------------------------
 
-    def _choose_page(self, reason: str) -> None:
-        bridge = self._context.bridge
-        if bridge.status is None:
-            page: QWidget = self.waiting
-        elif bridge.link.phase is not LinkPhase.CONNECTED:
-            page = self.home if self.home is not None and self._shown is self.home else self.waiting
-        elif bridge.status.mode is Mode.UNENROLLED:
-            page = self._page_of_assistant()
-        elif bridge.session is not None:
-            page = self._page_of_home()
-        else:
-            page = self._page_of_sign_in()
+    def _choose_page(self) -> None:
+        page = self._page()
         if page is not self._shown:
             self._shown = page
             self.pages.setCurrentWidget(page)
-            if page is self.sign_in:
-                self.sign_in.open(reason)
-        elif reason and page is self.sign_in:
-            self.sign_in.open(reason)
+        elif not self._reason:
+            return
+        if page is self.sign_in:
+            self.sign_in.open(self._reason)
+            self._reason = ""
+
+    def _page(self) -> QWidget:
+        """Return which page is to be seen; one that is wanted for the first time is made."""
+        bridge = self._context.bridge
+        if bridge.status is None:
+            return self.waiting
+        if bridge.link.phase is not LinkPhase.CONNECTED:
+            return self._shown if self._shown is self.home else self.waiting
+        if bridge.status.mode is Mode.UNENROLLED:
+            return self._page_of_assistant()
+        return self._page_of_sign_in() if bridge.session is None else self._page_of_home()
 
     def _page_of_home(self) -> HomePage:
         if self.home is None:

@@ -60,7 +60,7 @@ from pulse_desktop.link.scripted_agent import Answers
 NOW_MS = 1_795_300_000_000
 """A Saturday evening in November 2026."""
 MINUTE_MS = 60_000
-PASSWORD = "correct horse 1"
+PASSWORD = "correct horse 1"  # noqa: S105 -- nobody's
 ADMIN, OPERATOR, VIEWER, NIGHT = "role-admin", "role-operator", "role-viewer", "role-night"
 
 DEVICE = DeviceInfo(

@@ -1,0 +1,539 @@
+"""Every window, driven as a person would, over an agent that says what it is told to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QPushButton, QTabWidget, QWidget
+
+from pulse_contracts.local_enrolment import Step
+from pulse_contracts.local_people import Session, WhoAmI
+from pulse_contracts.local_protocol import Changed, ErrorBody, EventName, Notice, NoticeKind
+from pulse_contracts.local_records import Conflicts, LogLevel, Quarantine
+from pulse_contracts.permissions import Permission
+from pulse_desktop.link import scripted_world as world
+
+
+def asked(shown: Any, method: str) -> list[Any]:
+    return [params for name, params in shown.agent.asked if name == method]
+
+
+def modal(shown: Any) -> Any:
+    shown.wait(lambda: QApplication.activeModalWidget() is not None)
+    return QApplication.activeModalWidget()
+
+
+def page_of(shown: Any, number: int) -> Any:
+    dialog = shown.window.open_administration()
+    dialog.tabs.setCurrentIndex(number)
+    page = dialog.tabs.currentWidget()
+    shown.wait(lambda: page.contents.face != "loading")
+    return page
+
+
+# -- first run ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_assistant_leads_from_an_address_to_a_device(show: Any) -> None:
+    with show(world.unenrolled(), is_in=False) as shown:
+        shown.wait(lambda: shown.window.assistant is not None)
+        page = shown.window.assistant
+        page.address.setText("pulse.example.org")
+        page.check.click()
+        assert page.address_field.problem
+        page.address.setText("https://pulse.example.org")
+        page.check.click()
+        shown.wait(lambda: page.state.is_checked)
+        assert "48 s behind" in page.steps[Step.CLOCK].sentence
+        page.enrol.click()
+        assert page.code_field.problem
+        page.code.setText("K7QM-2XPD-94TB")
+        page.enrol.click()
+        shown.wait(lambda: page.state.enrolled_as)
+        assert "Press line 2" in page.note.text
+        assert asked(shown, "enrol.enrol")[0].code == "K7QM-2XPD-94TB"
+        shown.agent.show(world.status())
+        shown.agent.hang_up()
+        shown.wait(lambda: shown.window.sign_in is not None and shown.window.sign_in.isVisible())
+
+
+def test_a_step_that_fails_says_what_to_do(show: Any, tmp_path: Path) -> None:
+    with show(world.unenrolled(), world.answers(enrol__check=world.enrol_failed()), is_in=False) as shown:
+        shown.wait(lambda: shown.window.assistant is not None)
+        page = shown.window.assistant
+        page.address.setText("https://pulse.example.org")
+        page.check.click()
+        shown.wait(lambda: page.state.has_failed)
+        assert "What to do" in page.steps[Step.TLS].sentence
+        (tmp_path / "no.pem").write_text("hello", encoding="ascii")
+        page.take_authority(tmp_path / "no.pem")
+        assert page.note.text == "This file is no PEM certificate."
+        (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMII\n", encoding="ascii")
+        page.take_authority(tmp_path / "ca.pem")
+        page.check.click()
+        shown.wait(lambda: len(asked(shown, "enrol.check")) == 2)
+        assert asked(shown, "enrol.check")[1].ca_pem.startswith("-----BEGIN")
+
+
+# -- signing in ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_sign_in_says_why_and_forgets_the_password(show: Any) -> None:
+    with show(world.offline(), is_in=False) as shown:
+        shown.wait(lambda: shown.window.sign_in is not None)
+        page = shown.window.sign_in
+        page.submit.click()
+        assert page.username_field.problem == "Needed."
+        page.username.setText("ada")
+        page.password.setText("wrong")
+        page.submit.click()
+        shown.wait(lambda: page.note.text == "Name or password is wrong.")
+        assert page.password.text() == ""
+        assert "sign in offline" in page.server.text()
+
+
+def test_remember_me_keeps_the_name_and_nothing_else(show: Any, data: Path) -> None:
+    with show(is_in=False) as shown:
+        shown.wait(lambda: shown.window.sign_in is not None)
+        shown.window.sign_in.remember.setChecked(True)
+        shown.sign_in()
+    kept = (data / "window.json").read_text(encoding="utf-8")
+    assert json.loads(kept)["username"] == "ada"
+    assert world.PASSWORD not in kept
+
+
+def test_a_session_that_the_agent_ends_leads_back_to_signing_in(show: Any) -> None:
+    with show() as shown:
+        shown.window.open_settings()
+        shown.agent.tell(EventName.SESSION, WhoAmI(session=None, reason="revoked", message="x"))
+        shown.wait(shown.window.sign_in.isVisible)
+        assert "taken back the right" in shown.window.sign_in.note.text
+        assert not shown.window._dialogs or not any(one.isVisible() for one in shown.window._dialogs.values())
+
+
+def test_signing_out_ends_the_session_here_and_there(show: Any) -> None:
+    with show() as shown:
+        shown.window.sign_out()
+        shown.wait(lambda: asked(shown, "sign_out"))
+        assert shown.desktop.bridge.session is None
+        assert shown.window.sign_in.isVisible()
+
+
+# -- home ---------------------------------------------------------------------------------------------------------------
+
+
+def test_home_shows_value_connection_buffer_and_sync(show: Any) -> None:
+    with show() as shown:
+        home = shown.window.home
+        shown.wait(lambda: home.value.contents.face == "content")
+        assert home.value.figure.text() == f"{world.wave(world.NOW_MS - 400):.2f}"
+        assert home.connection.badge.text == "Online"
+        assert home.backlog.count.text() == "0"
+        assert home.sync.when.text() == "23 s ago"
+        shown.wait(lambda: len(home._series["cpu_percent"]) > 800)
+        shown.agent.show(world.offline())
+        shown.wait(lambda: home.connection.badge.text == "Offline buffering")
+        assert home.backlog.count.text() == "12,431"
+        shown.agent.show(world.draining())
+        shown.wait(lambda: home.backlog.percent.text() == "66%")
+        assert "913 records/s" in home.backlog.words.text()
+        home.sync.now.click()
+        shown.wait(home.sync.outcome.text)
+        assert home.sync.outcome.text() == "Everything is the same here and on the server."
+
+
+def test_new_readings_are_shown_as_they_come(show: Any) -> None:
+    with show() as shown:
+        home = shown.window.home
+        shown.wait(lambda: home.value.contents.face == "content")
+        shown.agent.tell(EventName.READING, world.latest(world.NOW_MS))
+        shown.wait(lambda: home.value.figure.text() == f"{world.wave(world.NOW_MS):.2f}")
+        home.value.choice.setCurrentText("door_open")
+        assert home.value.figure.text() == "Off"
+        home.span.setCurrentIndex(2)
+        assert home.chart.span == 900
+
+
+def test_who_may_not_see_readings_is_told_so(show: Any) -> None:
+    with show(answers=world.answers(sign_in=world.session(Permission.SYSTEM_READ))) as shown:
+        home = shown.window.home
+        shown.wait(lambda: home.value.contents.face == "empty")
+        assert "telemetry:read" in home.value.contents.sentence
+        assert not shown.window._buttons["administration"].isEnabled()
+        assert "users:read" in shown.window._buttons["administration"].toolTip()
+
+
+def test_an_agent_that_is_gone_is_told_and_one_that_is_back_too(show: Any) -> None:
+    with show() as shown:
+        shown.agent.hang_up()
+        shown.wait(lambda: shown.window.sign_in.isVisible() and shown.window.agent_note.text)
+        assert "The agent runs again" in shown.window.agent_note.text
+        assert "Sign in again" in shown.window.sign_in.note.text
+
+
+def test_a_notice_leads_to_where_it_can_be_looked_at(show: Any) -> None:
+    with show() as shown:
+        notice = Notice(
+            kind=NoticeKind.QUARANTINED, level=LogLevel.WARNING, sentence="3 readings were refused", at_ms=world.NOW_MS
+        )
+        shown.agent.tell(EventName.NOTICE, notice)
+        shown.wait(lambda: shown.window.notice.text)
+        assert shown.window.notice.text == "3 readings were refused"
+        shown.window._look_at_notice()
+        assert "records" in shown.window._dialogs
+
+
+# -- administration -----------------------------------------------------------------------------------------------------
+
+
+def test_people_are_listed_with_what_waits_for_the_server(show: Any) -> None:
+    with show(world.offline()) as shown:
+        page = page_of(shown, 0)
+        shown.wait(lambda: page.table.rows[1].cells[2].text == "night shift, operator")
+        assert page.table.rows[0].cells[0].text == "ada (you)"
+        assert page.table.rows[2].cells[4].text == "New, waits for the server"
+        dialog = page.window()
+        assert "not reached" in dialog.offline.text
+        assert dialog.tabs.tabText(3) == "Own edits under way (2)"
+        page.table.choose("u-ada")
+        assert not page.delete.isEnabled()
+        page.search.setText("be")
+        page.search.textEdited.emit("be")
+        shown.wait(lambda: asked(shown, "users.list")[-1].search == "be")
+
+
+def test_a_new_user_is_checked_here_and_made_there(show: Any) -> None:
+    with show() as shown:
+        page = page_of(shown, 0)
+        shown.wait(lambda: page.roles)
+        page.new.click()
+        form = modal(shown)
+        form.save.click()
+        assert form.fields["username"].problem
+        form.username.setText("fritz")
+        form.password.setText("long enough")
+        form.roles["role-viewer"].setChecked(True)
+        form.save.click()
+        shown.wait(lambda: asked(shown, "users.create"))
+        made = asked(shown, "users.create")[0]
+        assert (made.username, made.roles, made.password) == ("fritz", ["role-viewer"], "long enough")
+        shown.wait(lambda: "Kept here" in page.note.text)
+
+
+def test_only_what_changed_of_a_user_is_sent_and_a_refusal_stands_at_its_field(show: Any) -> None:
+    taken = ErrorBody(code="email_taken", message="taken")
+    with show(answers=world.answers(users__edit=taken)) as shown:
+        page = page_of(shown, 0)
+        shown.wait(lambda: page.roles)
+        page.table.choose("u-ben")
+        page.edit_one.click()
+        form = modal(shown)
+        form.email.setText("other@example.org")
+        form.save.click()
+        shown.wait(lambda: form.fields["email"].problem == "This e-mail is taken.")
+        assert asked(shown, "users.edit")[0].model_dump(exclude_unset=True) == {
+            "id": "u-ben", "email": "other@example.org",
+        }  # fmt: skip
+        form.email.setText("ben@example.org")
+        form.roles["role-night"].setChecked(False)
+        form.save.click()
+        shown.wait(lambda: asked(shown, "users.change_roles"))
+        assert asked(shown, "users.change_roles")[0].removed == ["role-night"]
+
+
+def test_a_user_is_disabled_at_once_and_deleted_after_a_question(show: Any) -> None:
+    with show() as shown:
+        page = page_of(shown, 0)
+        page.table.choose("u-ben")
+        page.active.click()
+        shown.wait(lambda: asked(shown, "users.set_active"))
+        assert not asked(shown, "users.set_active")[0].is_active
+        page.table.choose("u-ben")
+        page.delete.click()
+        modal(shown).no.click()
+        assert not asked(shown, "users.delete")
+        page.delete.click()
+        modal(shown).yes.click()
+        shown.wait(lambda: asked(shown, "users.delete"))
+
+
+def test_a_role_is_made_and_changed_but_not_a_built_in_one(show: Any) -> None:
+    with show() as shown:
+        page = page_of(shown, 1)
+        page.table.choose("role-admin")
+        assert not page.delete.isEnabled()
+        page.edit_one.click()
+        form = modal(shown)
+        assert not form.save.isVisible()
+        assert "cannot be changed" in form.note.text
+        form.reject()
+        page.table.choose("role-night")
+        page.edit_one.click()
+        form = modal(shown)
+        form.rights["sync:read"].setChecked(True)
+        form.save.click()
+        shown.wait(lambda: asked(shown, "roles.change_permissions"))
+        assert asked(shown, "roles.change_permissions")[0].added == ["sync:read"]
+        page.new.click()
+        form = modal(shown)
+        form.save.click()
+        assert form.name_field.problem
+        form.name.setText("day shift")
+        form.save.click()
+        shown.wait(lambda: asked(shown, "roles.create"))
+
+
+def test_nobody_can_give_a_right_that_they_lack(show: Any) -> None:
+    rights = (Permission.USERS_READ, Permission.USERS_WRITE, Permission.ROLES_READ, Permission.ROLES_WRITE)
+    with show(answers=world.answers(sign_in=world.session(*rights))) as shown:
+        page = page_of(shown, 0)
+        shown.wait(lambda: page.roles)
+        page.new.click()
+        form = modal(shown)
+        assert not form.roles["role-admin"].isEnabled()
+        assert "You cannot give" in form.roles["role-admin"].toolTip()
+        form.reject()
+
+
+def test_configuration_is_set_for_this_desktop_and_taken_back(show: Any) -> None:
+    with show() as shown:
+        page = page_of(shown, 2)
+        assert page.table.rows[3].cells[3].text == "not in force: no source of this desktop knows it"
+        page.table.choose("device/D-7f3a/telemetry.interval_ms")
+        page.set_own.click()
+        form = modal(shown)
+        form.value.setText("5")
+        assert form.value_field.problem == "From 10 ms to 1 d."
+        form.value.setText("2000")
+        form.save.click()
+        shown.wait(lambda: asked(shown, "config.set"))
+        assert asked(shown, "config.set")[0].value == 2000
+        page.table.choose("device/D-7f3a/telemetry.interval_ms")
+        page.clear.click()
+        shown.wait(lambda: asked(shown, "config.clear"))
+
+
+def test_edits_under_way_and_conflicts_are_shown_and_decided(show: Any) -> None:
+    with show() as shown:
+        pending = page_of(shown, 3)
+        assert [row.cells[4].text for row in pending.table.rows] == ["waits for the server", "sent, not answered yet"]
+        page = page_of(shown, 4)
+        shown.wait(lambda: page.sides.rows and page.sides.rows[1].cells[1].text == "night shift")
+        assert page.window().tabs.tabText(4) == "Conflicts (2)"
+        page.take_mine.click()
+        shown.wait(lambda: asked(shown, "conflicts.restore"))
+        assert asked(shown, "conflicts.restore")[0].number == 12
+        page.table.choose("11")
+        assert not page.take_mine.isEnabled()
+        page.leave.click()
+        shown.wait(lambda: asked(shown, "conflicts.accept"))
+
+
+def test_an_empty_and_a_failed_list_say_so_and_a_change_reads_again(show: Any) -> None:
+    none = Conflicts(total=0, open=0, rows=[])
+    failed = ErrorBody(code="internal", message="the replica cannot be read")
+    with show(answers=world.answers(conflicts__list=none, users__list=failed)) as shown:
+        page = page_of(shown, 4)
+        assert (page.contents.face, page.contents.sentence) == ("empty", "No conflict is open")
+        people = page_of(shown, 0)
+        assert (people.contents.face, people.contents.sentence) == ("failed", "The replica cannot be read.")
+        shown.agent.answers["users.list"] = world.users()
+        people.contents._retry.click()
+        shown.wait(lambda: people.contents.face == "content")
+        before = len(asked(shown, "users.list"))
+        shown.agent.tell(EventName.CHANGED, Changed(entities=["users"]))
+        shown.wait(lambda: len(asked(shown, "users.list")) > before)
+
+
+# -- settings, records, log, about --------------------------------------------------------------------------------------
+
+
+def test_settings_are_checked_while_typed_and_saved_together(show: Any) -> None:
+    with show() as shown:
+        dialog = shown.window.open_settings()
+        shown.wait(lambda: dialog.lines)
+        line = dialog.lines["telemetry.interval_ms"]
+        assert not dialog.save.isEnabled()
+        line._control.setText("5")
+        assert line.field.problem == "From 10 ms to 1 d."
+        assert not dialog.save.isEnabled()
+        line._control.setText("500")
+        dialog.lines["outbox.policy"]._control.setCurrentText("reject_new")
+        dialog.save.click()
+        shown.wait(lambda: len(asked(shown, "settings.change")) == 2)
+        assert [(one.key, one.value) for one in asked(shown, "settings.change")] == [
+            ("telemetry.interval_ms", 500), ("outbox.policy", "reject_new"),
+        ]  # fmt: skip
+        shown.wait(lambda: "Saved" in dialog.note.text)
+        dialog.lines["telemetry.interval_ms"].reset.click()
+        shown.wait(lambda: asked(shown, "settings.reset"))
+
+
+def test_who_may_not_change_settings_sees_them(show: Any) -> None:
+    with show(answers=world.answers(settings__read=world.settings(can_change=False))) as shown:
+        dialog = shown.window.open_settings()
+        shown.wait(lambda: dialog.lines)
+        assert not dialog.lines["log.level"]._control.isEnabled()
+        assert "config:write" in dialog.note.text
+
+
+def test_theme_language_and_autostart_hold_at_once(show: Any, tmp_path: Path) -> None:
+    from pulse_desktop.autostart import XdgAutostart
+
+    with show() as shown:
+        shown.desktop.context.autostart = XdgAutostart(["pulse-desktop"], tmp_path / "autostart")
+        dialog = shown.window.open_settings()
+        card = dialog.window_card
+        card.autostart.setChecked(True)
+        assert (tmp_path / "autostart" / "precisionpulse.desktop").exists()
+        card.appearance.setCurrentIndex(2)
+        assert shown.window.palette().window().color().lightness() < 128
+        assert not card.tray.isEnabled()
+        card.language.setCurrentIndex(1)
+        shown.wait(lambda: shown.desktop.windows[0] is not shown.window)
+        again = shown.desktop.windows[0]
+        shown.wait(lambda: again.home is not None)
+        assert again.home.sync.now.text() == "Jetzt abgleichen"
+        card.appearance.setCurrentIndex(1)
+
+
+def test_quarantine_is_read_page_by_page_exported_whole_and_cleared(show: Any, tmp_path: Path) -> None:
+    whole = world.quarantine(250)
+
+    def paged(params: Any) -> Quarantine:
+        rows = [row for row in whole.rows if row.number > params.after][: params.limit]
+        is_last = not rows or rows[-1].number == 250
+        return Quarantine(total=250, rows=rows, next=None if is_last else rows[-1].number)
+
+    with show(answers=world.answers(quarantine__list=paged)) as shown:
+        page = shown.window.open_records().quarantine
+        shown.wait(lambda: len(page.table.rows) == 100)
+        page.more.click()
+        shown.wait(lambda: len(page.table.rows) == 200)
+        assert page.shown.text() == "200 of 250"
+        page.save_to(tmp_path / "out.jsonl")
+        shown.wait(lambda: page.note.text)
+        assert page.note.text.startswith("250 readings written to")
+        lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line)["number"] for line in lines] == list(range(1, 251))
+        page.save_to(tmp_path / "nowhere" / "out.jsonl")
+        shown.wait(lambda: page.note.text.startswith("Not written"))
+        page.clear.click()
+        modal(shown).yes.click()
+        shown.wait(lambda: asked(shown, "quarantine.clear"))
+        assert asked(shown, "quarantine.clear")[0].up_to == 200
+
+
+def test_losses_say_whether_the_server_knows(show: Any) -> None:
+    with show() as shown:
+        page = shown.window.open_records().losses
+        shown.wait(lambda: page.table.rows)
+        assert [row.cells[4].text[:4] for row in page.table.rows] == ["told", "not "]
+
+
+def test_the_log_is_followed_and_left(show: Any) -> None:
+    from pulse_contracts.local_protocol import LogEvent
+    from pulse_contracts.local_records import LogRecord
+
+    with show() as shown:
+        dialog = shown.window.open_logs()
+        shown.wait(lambda: len(dialog.log.table.rows) == 6)
+        new = LogRecord(
+            number=7, at_ms=world.NOW_MS, level="error", event="disk_full", part="outbox", fields={"free": 0}
+        )
+        shown.agent.tell(EventName.LOG, LogEvent(records=[new], dropped=3))
+        shown.wait(lambda: len(dialog.log.table.rows) == 7)
+        assert "3 records were skipped" in dialog.log.note.text
+        dialog.close()
+        shown.wait(lambda: asked(shown, "logs.tail")[-1].follow is False)
+
+
+def test_about_tells_versions_and_licences(show: Any) -> None:
+    with show() as shown:
+        dialog = shown.window.open_about()
+        assert ("Agent", "0.1.0 (Python 3.11.7, SQLite 3.45.1)") in dialog.lines
+        dialog._copy()
+        assert "Protocol: 1" in QApplication.clipboard().text()
+
+
+# -- all of them --------------------------------------------------------------------------------------------------------
+
+
+def nameless(root: QWidget) -> list[str]:
+    """Return the controls that a screen reader would not be able to name."""
+    kinds = (QPushButton, QLineEdit, QComboBox, QCheckBox, QTabWidget)
+    inner = ("qt_spinbox_lineedit", "qt_toolbar_ext_button", "")
+    found = []
+    for kind in kinds:
+        for widget in root.findChildren(kind):
+            is_part = isinstance(widget.parent(), QComboBox) or widget.objectName() in inner[:2]
+            if widget.isVisible() and not is_part and not widget.accessibleName():
+                found.append(f"{type(widget).__name__} {getattr(widget, 'text', lambda: '')()}")
+    return found
+
+
+def test_every_control_of_every_window_has_a_name_and_can_be_reached_by_keyboard(show: Any) -> None:
+    with show() as shown:
+        window = shown.window
+        roots = [window, window.open_settings(), window.open_records(), window.open_logs(), window.open_about()]
+        shown.wait(lambda: roots[1].lines)
+        for number in range(5):
+            page = page_of(shown, number)
+            roots.append(page)
+            assert nameless(page) == []
+        page = page_of(shown, 0)
+        shown.wait(lambda: page.roles)
+        page.new.click()
+        form = modal(shown)
+        roots.append(form)
+        for root in roots:
+            assert nameless(root) == []
+            for control in root.findChildren(QPushButton):
+                assert control.focusPolicy() & Qt.FocusPolicy.TabFocus
+        form.reject()
+
+
+def test_several_windows_show_the_same_session_and_closing_asks_first(show: Any) -> None:
+    with show() as shown:
+        shown.desktop.open()
+        second = shown.desktop.windows[1]
+        shown.wait(lambda: second.home is not None)
+        second.close()
+        assert shown.desktop.windows == [shown.window]
+        shown.window.exit.click()
+        question = modal(shown)
+        assert "Only the window closes" in question.findChildren(type(shown.window.device))[1].text()
+        question.no.click()
+        assert shown.window.isVisible()
+
+
+def test_a_second_start_raises_the_first_or_opens_one_more(show: Any, data: Path) -> None:
+    import threading
+
+    from pulse_desktop.single_instance import Call, call_running
+
+    with show(is_in=False) as shown:
+        answers: list[bool] = []
+        other = threading.Thread(target=lambda: answers.append(call_running(data, Call.OPEN)))
+        other.start()
+        shown.wait(lambda: len(shown.desktop.windows) == 2)
+        other.join()
+        assert answers == [True]
+        shown.desktop.windows[0].hide()
+        shown.desktop.windows[1].close()
+        shown.desktop._take_call(Call.RAISE)
+        assert shown.desktop.windows[0].isVisible()
+    assert not call_running(data, Call.RAISE)
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+def test_the_account_tells_state_and_lease(show: Any, is_online: bool) -> None:
+    session: Session = world.session(is_online=is_online)
+    with show(answers=world.answers(sign_in=session)) as shown:
+        said = shown.window.account.toolTip()
+        assert ("server reached" in said) == is_online
+        assert "You may work here without the server until" in said
