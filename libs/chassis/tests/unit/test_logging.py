@@ -105,6 +105,7 @@ def test_an_unknown_level_is_refused() -> None:
         configure_logging("x", level="LOUD")
 
 
+@pytest.mark.usefixtures("lines")
 def test_a_tap_is_shown_what_is_written_and_no_secret() -> None:
     seen: list[dict[str, Any]] = []
     configure_logging("svc", "INFO", tap=lambda line: seen.append(dict(line)))

@@ -105,7 +105,6 @@ class RefusalCode(StrEnum):
     LINE_TOO_LONG = "line_too_long"
     TOO_MANY_WINDOWS = "too_many_windows"
     NO_HELLO = "no_hello"
-    SLOW_WINDOW = "slow_window"
     STOPPING = "stopping"
 
 
