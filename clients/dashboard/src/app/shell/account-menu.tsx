@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Languages, LogOut, Monitor, MonitorPlay, Moon, Rows2, Rows4, Sun, UserRound } from "lucide-react";
+import { Download, Languages, LogOut, Monitor, MonitorPlay, Moon, Rows2, Rows4, Sun, UserRound } from "lucide-react";
 import { useText } from "@/shared/i18n/messages";
 import { setPreferences, usePreferences } from "@/shared/preferences/preferences";
 import { signOut, useUser } from "@/shared/session/session";
@@ -8,6 +8,7 @@ import { Menu } from "@/shared/ui/menu";
 import { useProblemText } from "@/shared/ui/states";
 import { notify } from "@/shared/ui/toast";
 import { appTexts } from "../texts";
+import { useUpdates } from "../updates";
 
 const ICON = "size-4 shrink-0";
 
@@ -23,6 +24,7 @@ export function AccountMenu() {
       notify("bad", t("signOutFailed", { reason: problemText(error) }));
     });
   };
+  const install = useUpdates((state) => state.install);
   const name = user?.username ?? "";
   return (
     <Menu
@@ -53,6 +55,7 @@ export function AccountMenu() {
           { label: t("german"), icon: <Languages className={ICON} />, isChosen: language === "de", onSelect: () => { setPreferences({ language: "de" }); } },
         ],
         [
+          ...(install === undefined ? [] : [{ label: t("install"), icon: <Download className={ICON} />, onSelect: install }]),
           { label: t("profile"), icon: <UserRound className={ICON} />, onSelect: () => void navigate({ to: "/profile" }) },
           { label: t("signOut"), icon: <LogOut className={ICON} />, onSelect: leave },
         ],

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { CommandState } from "@/shared/commands/states";
 import { isEnded, withNews } from "./command-states";
-import type { CommandItem, CommandState, ToldStep } from "./command-states";
+import type { CommandItem, ToldStep } from "./command-states";
 
 const AT = Date.parse("2026-11-21T10:00:00Z");
 const item = (state: CommandState): CommandItem => ({

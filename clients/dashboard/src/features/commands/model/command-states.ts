@@ -1,32 +1,12 @@
 import type { components } from "@/shared/api/generated/commands";
+import { STATES } from "@/shared/commands/states";
+import type { CommandState } from "@/shared/commands/states";
 import type { CommandStep } from "@/shared/streams/shapes";
-import type { Tone } from "@/shared/ui/status";
 
-export type CommandState = components["schemas"]["CommandState"];
 export type CommandItem = components["schemas"]["CommandItem"];
 
-export const STATES: readonly CommandState[] = [
-  "queued", "published", "received", "started", "succeeded", "failed", "rejected", "expired", "cancelled", "unknown",
-];
-
-const TONES: Record<CommandState, Tone> = {
-  queued: "mute",
-  published: "info",
-  received: "info",
-  started: "info",
-  succeeded: "ok",
-  failed: "bad",
-  rejected: "bad",
-  expired: "warn",
-  cancelled: "mute",
-  unknown: "warn",
-};
 /** How far along its way a state is; a later one is never overwritten by news of an earlier one. */
 const RANK = new Map(STATES.map((state, index) => [state, Math.min(index, 4)]));
-
-export function toneOf(state: CommandState): Tone {
-  return TONES[state];
-}
 
 export function isEnded(state: CommandState): boolean {
   return (RANK.get(state) ?? 0) >= 4;

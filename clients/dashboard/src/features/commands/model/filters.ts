@@ -1,5 +1,5 @@
-import type { CommandState } from "./command-states";
-import { STATES } from "./command-states";
+import type { CommandState } from "@/shared/commands/states";
+import { STATES } from "@/shared/commands/states";
 
 /** What the address of the page says: what is listed, and what is open beside the list. */
 export interface CommandFilters {

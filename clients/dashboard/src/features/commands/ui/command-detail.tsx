@@ -1,6 +1,9 @@
 import { query, queryClient } from "@/shared/api/client";
 import type { components } from "@/shared/api/generated/commands";
 import { ApiProblem } from "@/shared/api/problem";
+import { State } from "@/shared/commands/command-state";
+import { toneOf } from "@/shared/commands/states";
+import { commandStateTexts } from "@/shared/commands/texts";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { useStateOf } from "@/shared/streams/hooks";
@@ -11,9 +14,8 @@ import { Facts } from "@/shared/ui/panel";
 import { Await, useProblemText } from "@/shared/ui/states";
 import { Status } from "@/shared/ui/status";
 import { notify } from "@/shared/ui/toast";
-import { isEnded, toneOf } from "../model/command-states";
+import { isEnded } from "../model/command-states";
 import { commandTexts } from "../texts";
-import { State } from "./command-state";
 
 type Command = components["schemas"]["CommandDetail"];
 const PATH = "/api/commands/{command_id}";
@@ -72,6 +74,7 @@ function Cancel({ command }: { command: Command }) {
 
 function Body({ command }: { command: Command }) {
   const t = useText(commandTexts);
+  const stateText = useText(commandStateTexts);
   const format = useFormat();
   const device = useStateOf("devices", command.device_id);
   const hint = command.state in HINTED ? t(HINTED[command.state as keyof typeof HINTED]) : undefined;
@@ -101,7 +104,7 @@ function Body({ command }: { command: Command }) {
         <ol className="flex flex-col gap-3 border-l border-line pl-4">
           {command.steps.map((step) => (
             <li key={step.id} className="text-sm">
-              <Status tone={toneOf(step.state)}>{t(step.state)}</Status>
+              <Status tone={toneOf(step.state)}>{stateText(step.state)}</Status>
               <p className="figures text-xs text-ink-soft">
                 {t("stepBy", {
                   time: format.dateTime(Date.parse(step.at)),

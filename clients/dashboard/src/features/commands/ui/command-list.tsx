@@ -4,6 +4,9 @@ import { X } from "lucide-react";
 import { useMemo } from "react";
 import type { ReactNode } from "react";
 import { api } from "@/shared/api/client";
+import { State } from "@/shared/commands/command-state";
+import { STATES } from "@/shared/commands/states";
+import { commandStateTexts } from "@/shared/commands/texts";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { useEvents, useStates } from "@/shared/streams/hooks";
@@ -16,12 +19,11 @@ import { Panel } from "@/shared/ui/panel";
 import { Await, EmptyState } from "@/shared/ui/states";
 import { Table } from "@/shared/ui/table";
 import type { Column } from "@/shared/ui/table";
-import { STATES, withNews } from "../model/command-states";
+import { withNews } from "../model/command-states";
 import type { CommandItem, ToldStep } from "../model/command-states";
 import { readFilters } from "../model/filters";
 import type { CommandFilters } from "../model/filters";
 import { commandTexts } from "../texts";
-import { State } from "./command-state";
 
 const route = getRouteApi("/commands");
 const PATH = "/api/commands";
@@ -74,6 +76,7 @@ export function CommandList({ filters }: { filters: CommandFilters }) {
 
 function Filters({ filters }: { filters: CommandFilters }) {
   const t = useText(commandTexts);
+  const stateText = useText(commandStateTexts);
   const navigate = route.useNavigate();
   const devices = useStates("devices");
   const choose = (change: Record<string, string>): void => {
@@ -104,7 +107,7 @@ function Filters({ filters }: { filters: CommandFilters }) {
       >
         <option value="">{t("anyState")}</option>
         {STATES.map((state) => (
-          <option key={state} value={state}>{t(state)}</option>
+          <option key={state} value={state}>{stateText(state)}</option>
         ))}
       </Select>
       {filters.batch !== undefined && (

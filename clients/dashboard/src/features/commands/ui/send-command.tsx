@@ -213,7 +213,7 @@ function Whom({ target, onChange, devices }: {
                     onChange({ kind: "devices", deviceIds: event.target.checked ? [...rest, id] : rest });
                   }}
                 />
-                <Status tone={device.status === "ONLINE" ? "ok" : "warn"}>{device.status.toLowerCase()}</Status>
+                <Status tone={device.status === "ONLINE" ? "ok" : "warn"}>{t(device.status === "ONLINE" ? "online" : "isOffline")}</Status>
               </div>
             ))}
           </div>

@@ -19,6 +19,8 @@ import { deviceTexts } from "../texts";
 import { Access } from "./access";
 import { Completeness } from "./completeness";
 import { Credentials } from "./credentials";
+import { LatestCommands } from "./latest-commands";
+import { OwnSettings } from "./own-settings";
 import { Presence } from "./presence";
 import { Seen } from "./seen";
 
@@ -73,6 +75,8 @@ function Device({ deviceId, device }: { deviceId: string; device: LiveDevice }) 
         <div className="grid content-start gap-4 md:grid-cols-2 xl:grid-cols-1">
           <Completeness deviceId={deviceId} device={device} />
           <Presence deviceId={deviceId} />
+          <LatestCommands deviceId={deviceId} />
+          <OwnSettings deviceId={deviceId} />
           <Credentials deviceId={deviceId} />
           <Access deviceId={deviceId} />
           <About deviceId={deviceId} device={device} />

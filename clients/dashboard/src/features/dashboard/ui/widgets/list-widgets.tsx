@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { query, queryClient } from "@/shared/api/client";
+import { State } from "@/shared/commands/command-state";
 import { useFormat } from "@/shared/i18n/format";
 import { useText } from "@/shared/i18n/messages";
 import { usePermission } from "@/shared/session/session";
@@ -16,7 +17,6 @@ import type { WidgetOf } from "../../model/document";
 import { dashboardTexts } from "../../texts";
 
 const SEVERITY: Record<string, Tone> = { critical: "bad", warning: "warn", info: "info" };
-const COMMAND_TONES: Record<string, Tone> = { succeeded: "ok", failed: "bad", expired: "warn", unknown: "warn", cancelled: "mute" };
 
 type Choice = { device_ids?: string[]; groups?: string[] } | undefined;
 
@@ -188,7 +188,7 @@ function Commands({ widget }: { widget: WidgetOf<"commands"> }) {
                 <span className="min-w-0 grow truncate">
                   <span className="font-medium">{item.name}</span> <span className="text-ink-faint">{item.device_id}</span>
                 </span>
-                <Badge tone={COMMAND_TONES[item.state] ?? "info"}>{item.state}</Badge>
+                <State state={item.state} progress={item.progress} name={item.name} />
               </li>
             ))}
           </ul>

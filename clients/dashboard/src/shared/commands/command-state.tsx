@@ -1,12 +1,12 @@
-import { useText } from "@/shared/i18n/messages";
-import { Status } from "@/shared/ui/status";
-import { toneOf } from "../model/command-states";
-import type { CommandItem, CommandState } from "../model/command-states";
-import { commandTexts } from "../texts";
+import { useText } from "../i18n/messages";
+import { Status } from "../ui/status";
+import { toneOf } from "./states";
+import type { CommandState } from "./states";
+import { commandStateTexts } from "./texts";
 
 /** A command's state in shape and word, with the progress that the device told. */
-export function State({ state, progress, name }: { state: CommandState; progress: number | null; name: CommandItem["name"] }) {
-  const t = useText(commandTexts);
+export function State({ state, progress, name }: { state: CommandState; progress: number | null; name: string }) {
+  const t = useText(commandStateTexts);
   const isRunning = state === "started" && progress !== null;
   return (
     <span className="flex min-w-0 items-center gap-2">
