@@ -43,7 +43,7 @@ lint: $(VENV)/.members
 
 .PHONY: types
 types: $(VENV)/.members
-	@MYPYPATH=$(subst $(space),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
+	@MYPYPATH=$(subst $(space),:,$(SOURCES)) $(BIN)/mypy $(SOURCES) docs/scripts/*.py
 
 .PHONY: imports
 imports: $(VENV)/.members
@@ -136,7 +136,7 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--no-annotate --no-emit-package precisionpulse \
 		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
-		--group dev --group docs pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
+		--group dev --group docs --group packaging pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
 		clients/desktop/*/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
 		bench/pyproject.toml chaos/pyproject.toml -o requirements.lock
 
@@ -159,6 +159,11 @@ check-dashboard: dashboard
 check: check-observability
 check-observability: $(VENV)/.members ## Prometheus' rules with their tests, Grafana's dashboards with each of their queries
 	@deploy/observability/check.sh
+
+.PHONY: figures-dashboard
+figures-dashboard: build ## Read LCP, INP, CLS, frames and heap of the dashboard; needs a quiet machine, takes 15 minutes
+	@clients/dashboard/scripts/install_chromium.sh
+	@clients/dashboard/scripts/node.sh npm run --silent figures
 
 .PHONY: check-chart
 check: check-chart
