@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { useMemo, useRef, useState } from "react";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, ReactNode } from "react";
 import { usePreferences } from "../preferences/preferences";
 import { useText } from "../i18n/messages";
@@ -135,6 +135,16 @@ export function Table<T>({
     },
   });
 
+  // A row that goes, or a box in it that does, takes the focus along without a word: the next key belongs to the list.
+  const held = useRef<string>(undefined);
+  useLayoutEffect(() => {
+    const id = held.current;
+    if (id === undefined || document.activeElement !== document.body) return;
+    const index = shown.findIndex((row) => rowId(row) === id);
+    const next = index === -1 ? Math.min(active, shown.length - 1) : index;
+    scroller.current?.querySelector<HTMLElement>(`[data-index="${String(next)}"]`)?.focus({ preventScroll: true });
+  });
+
   const move = (event: KeyboardEvent, row: T, index: number): void => {
     if (event.target !== event.currentTarget) return;
     if (event.key === "Enter" && onOpen !== undefined) {
@@ -212,7 +222,11 @@ export function Table<T>({
                     data-index={item.index}
                     tabIndex={item.index === Math.min(active, shown.length - 1) ? 0 : -1}
                     onFocus={() => {
+                      held.current = rowId(row);
                       setActive(item.index);
+                    }}
+                    onBlur={() => {
+                      held.current = undefined;
                     }}
                     onKeyDown={(event) => {
                       move(event, row, item.index);

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { X } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { ReactNode } from "react";
 import { api } from "@/shared/api/client";
 import { useText } from "@/shared/i18n/messages";
@@ -149,6 +149,7 @@ function Rows({ items, isActive, isFiltered, older }: {
   const navigate = route.useNavigate();
   const devices = useStates("devices");
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const list = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => (isActive ? [...items].sort(byUrgency) : items), [items, isActive]);
   const waiting = useMemo(() => rows.filter((alarm) => alarm.state === "active"), [rows]);
   // What is taken care of, or over, cannot be acknowledged: it drops out of the selection by itself.
@@ -226,33 +227,41 @@ function Rows({ items, isActive, isFiltered, older }: {
       },
     ];
   }, [t, devices, isActive, marked]);
+  const done = (): void => {
+    setMarked(new Set());
+    // The button that was pressed goes: whoever has not gone on to something else goes on in the list.
+    const now = document.activeElement;
+    if (now === document.body || now?.closest("[data-bulk]") != null) list.current?.querySelector<HTMLElement>("[role=row][tabindex='0']")?.focus();
+  };
   return (
     <Panel isFlush>
       {isActive && waiting.length > 0 && (
-        <div className="flex min-h-11 flex-wrap items-center gap-2 border-b border-line px-3 py-1.5 text-sm">
+        <div data-bulk className="flex min-h-11 flex-wrap items-center gap-2 border-b border-line px-3 py-1.5 text-sm">
           <span role="status" className="figures mr-auto text-ink-soft">
             {selected.length > 0 && t("selected", { count: selected.length })}
           </span>
           <Button tone="quiet" onClick={() => { setMarked(new Set(selected.length > 0 ? [] : waiting.map((alarm) => alarm.id))); }}>
             {t(selected.length > 0 ? "unselect" : "selectAll")}
           </Button>
-          {selected.length > 0 && <BulkAcknowledge alarmIds={selected} onDone={() => { setMarked(new Set()); }} />}
+          {selected.length > 0 && <BulkAcknowledge alarmIds={selected} onDone={done} />}
         </div>
       )}
-      <Table
-        rows={rows}
-        columns={columns}
-        rowId={(alarm) => alarm.id}
-        label={t("title")}
-        onOpen={(alarm) => void navigate({ to: "/alerts", search: (before) => readFilters({ ...before, open: alarm.id }) })}
-        empty={
-          isFiltered ? <EmptyState title={t("noneFits")} />
-          : isActive ? <EmptyState title={t("none")}>{t("noneHint")}</EmptyState>
-          : <EmptyState title={t("noneYet")} />
-        }
-        footer={older}
-        height="max(20rem, calc(100dvh - 22rem))"
-      />
+      <div ref={list}>
+        <Table
+          rows={rows}
+          columns={columns}
+          rowId={(alarm) => alarm.id}
+          label={t("title")}
+          onOpen={(alarm) => void navigate({ to: "/alerts", search: (before) => readFilters({ ...before, open: alarm.id }) })}
+          empty={
+            isFiltered ? <EmptyState title={t("noneFits")} />
+            : isActive ? <EmptyState title={t("none")}>{t("noneHint")}</EmptyState>
+            : <EmptyState title={t("noneYet")} />
+          }
+          footer={older}
+          height="max(20rem, calc(100dvh - 22rem))"
+        />
+      </div>
     </Panel>
   );
 }
