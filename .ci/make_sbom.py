@@ -50,10 +50,10 @@ def components(lock: str) -> Iterator[dict[str, Any]]:
 def licence_of(name: str) -> str | None:
     """Return the licence that an installed package states; None where it is not installed here, or states none."""
     try:
-        stated = importlib.metadata.metadata(name)
+        stated = importlib.metadata.metadata(name).json
     except importlib.metadata.PackageNotFoundError:
         return None
-    return stated.get("License-Expression") or (stated.get("License") or "").split("\n")[0][:100] or None
+    return str(stated.get("license_expression") or stated.get("license") or "").split("\n")[0][:100] or None
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def main() -> int:
         "components": list(components((ROOT / "requirements.lock").read_text(encoding="utf-8"))),
     }
     (DIST / "python.cdx.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    listing = [ROOT / "clients/dashboard/scripts/node.sh", "npm", "sbom", "--package-lock-only", "--omit", "dev"]
+    listing = [str(ROOT / "clients/dashboard/scripts/node.sh"), "npm", "sbom", "--package-lock-only", "--omit", "dev"]
     with (DIST / "dashboard.cdx.json").open("w", encoding="utf-8") as file:
         return subprocess.run([*listing, "--sbom-format", "cyclonedx"], stdout=file, check=False).returncode  # noqa: S603
 
