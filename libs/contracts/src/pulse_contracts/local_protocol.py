@@ -128,6 +128,7 @@ class ErrorCode(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     ALREADY_ENROLLED = "already_enrolled"
     NO_SYNC = "no_sync"
+    OFFLINE = "offline"
     UNAVAILABLE = "unavailable"
     NOT_FOUND = "not_found"
     TOO_LARGE = "too_large"

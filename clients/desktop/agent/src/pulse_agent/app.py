@@ -53,6 +53,11 @@ class AgentStatus:
         """How delivery stands."""
         return self.connection.state
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the server has welcomed us on the connection that is open."""
+        return self.state in (ConnectionState.ONLINE, ConnectionState.DRAINING)
+
 
 class Agent:
     """One agent of explicit settings. Constructing it starts nothing."""

@@ -263,6 +263,7 @@ async def test_an_edit_is_marked_until_the_server_answers_and_other_windows_hear
         assert (rows["carl"].id, rows["carl"].pending.is_new, rows["carl"].roles) == (made.id, True, [READERS])
         assert rows["bob"].pending.fields == ["email", "password"]
         assert [row.username for row in (await second.call("users.list", search="CAR")).rows] == ["carl"]
+        assert (await second.error("sync.now")).code == "offline"
         waiting = await first.call("sync.pending")
         assert [(edit.name, edit.actor) for edit in waiting.rows] == [("carl", "anna"), ("bob", "anna")]
         assert "secret" not in str(waiting)

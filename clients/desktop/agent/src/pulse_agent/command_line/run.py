@@ -120,6 +120,7 @@ async def _compose_awaiting(
 
         return awaiting_hall(AwaitingParts(options.data, note, clock, started, restart.request))
 
+    options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with OutboxLock(lock_path(options.data)):
         _log.info("awaiting_enrolment", reason=note)
         yield [Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run)]

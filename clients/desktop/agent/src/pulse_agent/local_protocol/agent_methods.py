@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pulse_agent.domain.connection import ConnectionState
 from pulse_agent.local_access.session import LocalSession, LoginRefusedError
 from pulse_agent.local_protocol.calls import Call, Handler
 from pulse_agent.local_protocol.desk import Desk
@@ -28,7 +27,6 @@ from pulse_contracts.local_status import Done, Latest, LatestValue, NoParams, Re
 MAX_SAMPLES: Final = 2_000
 PAGE_CHARS: Final = 2 * 1024 * 1024
 _LEVELS: Final = {level.value: rank for rank, level in enumerate(records.LogLevel)}
-_REACHED: Final = frozenset({ConnectionState.ONLINE, ConnectionState.DRAINING})
 
 
 def agent_methods(desk: Desk, reader: StatusReader) -> Mapping[str, Handler]:
@@ -57,7 +55,7 @@ def session_view(desk: Desk, session: LocalSession, signed_in_ms: int) -> Sessio
         roles=list(session.roles),
         permissions=sorted(session.permissions),
         lease_until_ms=int(session.lease_until.timestamp() * 1000),
-        is_online=desk.parts.agent.status().state in _REACHED,
+        is_online=desk.parts.agent.status().is_reached,
         signed_in_ms=signed_in_ms,
     )
 

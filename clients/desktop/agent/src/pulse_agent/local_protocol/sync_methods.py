@@ -52,6 +52,10 @@ class _Methods:
         replica = self._desk.parts.replica
         if replica is None:
             raise CallRefusedError(ErrorCode.NO_SYNC, self._desk.parts.no_sync)
+        if not self._desk.parts.agent.status().is_reached:
+            await self._desk.ask(lambda place: place.replica.request_sync())
+            message = "the server is not reached: everything is compared as soon as it is"
+            raise CallRefusedError(ErrorCode.OFFLINE, message)
         return records.Compared.model_validate(dict(await replica.compare_all()))
 
     async def pending(self, _call: Call, _: NoParams) -> records.PendingEdits:

@@ -119,6 +119,8 @@ class Window:
             await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
             self._mailbox.close()
             await writing
+            if reading.done():
+                reading.result()
         except (OSError, TimeoutError):
             self._writer.transport.abort()
         finally:
