@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pulse_chaos.invariants import broken
-from pulse_chaos.run import Order, Result, keep_files, perform
+from pulse_chaos.run import DEADLINE_SECONDS, SABOTAGED_SECONDS, Order, Result, keep_files, perform
 from pulse_chaos.scenarios import LOAD_SECONDS, Scenario
 from pulse_chaos.schedule import Schedule, squeezed
 from pulse_chaos.shrinking import Shortest, shrink
@@ -138,7 +138,12 @@ class Campaign:
         title = f"{place} {one.scenario.name} seed {one.seed}"
         with self.console.status(title) as status:
             order = Order(
-                one.scenario.name, one.seed, squeezed(schedule, self.pace), self._runs, LOAD_SECONDS * self.pace
+                one.scenario.name,
+                one.seed,
+                squeezed(schedule, self.pace),
+                self._runs,
+                LOAD_SECONDS * self.pace,
+                SABOTAGED_SECONDS if one.scenario.expects else DEADLINE_SECONDS,
             )
             return await perform(self._site, order, lambda what: status.update(f"{title}: {what}"))
 

@@ -85,7 +85,7 @@ def _page(campaign: Campaign, made: str, machine: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>pulse chaos, {made}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{good} of {len(done)} runs went as they should</h1>"
+        f"<h1>{good} of {len(done)} runs went as they should{f', {len(skipped)} not done' if skipped else ''}</h1>"
         f'<p class=soft>{made}, {escape(machine)}. Under "without" one mechanism was taken away, and the verdict had to '
         f"fail.</p>{''.join(_run(outcome) for outcome in done)}{not_done}</html>\n"
     )

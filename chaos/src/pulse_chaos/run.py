@@ -35,6 +35,8 @@ from pulse_simulator.tcp_proxy import TcpProxy
 DEADLINE_SECONDS: Final = 180.0
 """From the last healing until everything is delivered, answered and ready: an idle machine takes seconds, a busy one shares
 its cores."""
+SABOTAGED_SECONDS: Final = 45.0
+"""The same where a mechanism is taken away: what does not come back then, never does."""
 _BEGIN_SECONDS: Final = 120.0
 _OPEN: Final = frozenset({"queued", "published", "received", "started"})
 Tell = Callable[[str], None]
@@ -67,13 +69,14 @@ class Order:
     schedule: Schedule
     number: int
     load_seconds: float = LOAD_SECONDS
+    deadline_seconds: float = DEADLINE_SECONDS
 
 
 async def perform(site: Site, order: Order, tell: Tell) -> Result:
     """Do one run on a site. Raises SiteError, GatewayError, NotPreparedError."""
     schedule = order.schedule
     began, since = time.monotonic(), time.time()
-    async with _cast(site, schedule, order.number) as scene:
+    async with _cast(site, order) as scene:
         tell("load")
         await _until_load(scene)
         scene.timeline.begin()
@@ -82,7 +85,7 @@ async def perform(site: Site, order: Order, tell: Tell) -> Result:
             await _strike_all(scene, order, tell)
             tell("quiesce")
             scene.timeline.note("healed")
-            evidence = await _settle(scene, since)
+            evidence = await _settle(scene, since, order.deadline_seconds)
         finally:
             for act in scene.at_the_end:
                 await act()
@@ -92,14 +95,15 @@ async def perform(site: Site, order: Order, tell: Tell) -> Result:
 
 
 @asynccontextmanager
-async def _cast(site: Site, schedule: Schedule, number: int) -> AsyncIterator[Scene]:
+async def _cast(site: Site, order: Order) -> AsyncIterator[Scene]:
+    schedule, number = order.schedule, order.number
     prefix = f"r{number:03d}"
     probe, intruder = f"{prefix}-probe", f"{prefix}-intruder"
     keys = await register_devices(site.session, [probe, intruder])
     folder = site.folder / f"run-{number:03d}"
     folder.mkdir()
     async with TcpProxy(site.stack.mqtt_host, site.stack.mqtt_port) as proxy:
-        crowd = Crowd(site.stack, folder / "crowd", prefix, proxy.port, DEADLINE_SECONDS)
+        crowd = Crowd(site.stack, folder / "crowd", prefix, proxy.port, order.deadline_seconds)
         needs_disk = any(step.fault == "agent-disk-full" for step in schedule) and namespace.is_own()
         if needs_disk:
             await mount_agents_disk(crowd.folder)
@@ -164,14 +168,14 @@ async def _one(scene: Scene, step: Step, tell: Tell) -> None:
         await fault.heal(scene, step)
 
 
-async def _settle(scene: Scene, since: float) -> Evidence:
+async def _settle(scene: Scene, since: float, deadline: float) -> Evidence:
     healed = time.monotonic()
     frames = scene.watcher.frames
 
     async def is_live() -> bool:
         return scene.watcher.frames > frames
 
-    live = await _until(is_live, healed)
+    live = await _until(is_live, healed + deadline)
     await scene.stop("requests")
     scene.timeline.note("generation ends")
     scene.crowd.end_generation()
@@ -180,7 +184,7 @@ async def _settle(scene: Scene, since: float) -> Evidence:
     if scene.clone is not None:
         is_empty &= await _drain_clone(scene)
     await scene.stop("probe")
-    await _until(lambda: _is_quiet(scene, since), healed)
+    await _until(lambda: _is_quiet(scene, since), healed + deadline)
     for act in scene.before_evidence:
         await act()
     scene.timeline.note("final read")
@@ -188,7 +192,7 @@ async def _settle(scene: Scene, since: float) -> Evidence:
     await scene.stop("watcher")
     evidence.is_outbox_empty = is_empty
     evidence.drain_seconds = drain_seconds if is_empty else None
-    evidence.drain_deadline = DEADLINE_SECONDS
+    evidence.drain_deadline = deadline
     evidence.outstanding = 0 if is_empty else len({name.split()[2] for name in evidence.missing if " " in name})
     if not live:
         evidence.unanswered.append("no reading reached the socket after the faults")
@@ -206,7 +210,7 @@ async def _drain_clone(scene: Scene) -> bool:
     async def measures() -> bool:
         return await asyncio.to_thread(clone.accepted) > before
 
-    await _until(measures, time.monotonic())
+    await _until(measures, time.monotonic() + clone.drain_seconds)
     clone.end_generation()
     return await clone.until_drained()
 
@@ -222,10 +226,10 @@ async def _is_quiet(scene: Scene, since: float) -> bool:
         return False
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], since: float) -> bool:
-    """Wait until it holds, until the deadline after `since`; say whether it does."""
+async def _until(condition: Callable[[], Awaitable[bool]], deadline: float) -> bool:
+    """Wait until it holds, at most until `deadline` by the monotonic clock; say whether it does."""
     while not await condition():
-        if time.monotonic() > since + DEADLINE_SECONDS:
+        if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.3)
     return True
