@@ -83,13 +83,12 @@ check-deploy: $(VENV)/.members ## Check compose.yaml and the Dockerfiles; needs 
 
 .PHONY: docs
 docs: $(VENV)/.members ## Build the documentation into site/, every link checked
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@docs/scripts/build.sh site
 
 .PHONY: check-docs
 check: check-docs
 check-docs: $(VENV)/.members ## Every link and anchor of the pages
-	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
-		NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir "$$directory/site"
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && docs/scripts/build.sh "$$directory/site"
 
 .PHONY: check-workflows
 check: check-workflows
