@@ -179,8 +179,8 @@ async def _wipe_broker(scene: Scene, _step: Step) -> None:
     stack = scene.site.stack
     pid = await stack.running_pid("mosquitto")
     os.kill(pid, signal.SIGSTOP)  # It must write nothing back between the two.
-    for folder in ("store", "accounts"):
-        shutil.rmtree(stack.data / "mosquitto" / folder, ignore_errors=True)
+    # Accounts stay: keys are nowhere but there and on the devices, so they are a matter of the backup, not of healing.
+    shutil.rmtree(stack.data / "mosquitto" / "store", ignore_errors=True)
     os.kill(pid, signal.SIGKILL)
     scene.loses_plain = True
 

@@ -123,7 +123,7 @@ def _links() -> list[Scenario]:
 
 def _storage() -> list[Scenario]:
     return [
-        Scenario("broker-wiped", "the broker loses sessions, queues and accounts", _once("wipe-broker")),
+        Scenario("broker-wiped", "the broker loses its sessions and queues", _once("wipe-broker")),
         Scenario("database-read-only", "no transaction may write", _times("read-only", "", 1, 3, 8)),
         Scenario("database-locked", "ledger and samples are locked", _times("locked", "", 1, 3, 8)),
         Scenario("database-full", "the database's disk is full", _times("database-full", "", 1, 3, 6)),
