@@ -121,6 +121,14 @@ publish-release:
 images: ## Build the container images of compose.yaml with Docker, Podman or Buildah
 	@deploy/docker/build_images.sh
 
+.PHONY: desktop
+desktop: $(VENV)/.members ## Package the desktop client for this system: a folder, and on Debian and Ubuntu a .deb, in dist/desktop
+	@$(BIN)/python clients/desktop/packaging/package.py
+
+.PHONY: check-desktop
+check-desktop: $(VENV)/.members ## Package it, install that into a scratch root, run its self-test there as somebody new, remove it (root, Xvfb)
+	@$(BIN)/python clients/desktop/packaging/package.py --check
+
 .PHONY: rehearsal
 rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
 	@deploy/docker/rehearsal/rehearse.sh
@@ -135,7 +143,8 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--no-annotate --no-emit-package precisionpulse \
 		$$(sed -n 's/^name = "\(.*\)"/--no-emit-package \1/p' $(addsuffix /pyproject.toml,$(MEMBERS))) \
-		--group dev --group docs --group packaging pyproject.toml libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
+		--group dev --group docs --group packaging pyproject.toml \
+		libs/*/pyproject.toml --extra service --extra sealed services/*/pyproject.toml \
 		clients/desktop/*/pyproject.toml clients/simulator/pyproject.toml deploy/local/pyproject.toml \
 		bench/pyproject.toml chaos/pyproject.toml -o requirements.lock
 
