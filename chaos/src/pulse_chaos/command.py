@@ -70,7 +70,10 @@ def chaos(options: ChaosOptions) -> None:
     campaign = Campaign(
         where, console, minutes=options.minutes, shrinks=options.shrink, pace=0.5 if options.quick else 1.0
     )
-    asyncio.run(campaign.run(planned))
+    try:
+        asyncio.run(campaign.run(planned))
+    except KeyboardInterrupt:
+        console.print("interrupted: what follows is what was done until then")
     Console(highlight=False).print(campaign.table())
     if options.report is not None:
         write_report(options.report, campaign)
