@@ -188,6 +188,7 @@ class _Queue:
         self._spans: deque[dict[str, Any]] = deque()
         self._dropped = 0
         self._is_away = False
+        self._is_full = False
         self._posting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -223,9 +224,11 @@ class _Queue:
                 _log.warning("traces_not_taken", reason=str(error))
             self._is_away = True
             return False
-        if self._is_away or self._dropped:
+        if self._is_away:
             _log.info("traces_taken_again", dropped=self._dropped)
-        self._is_away, self._dropped = False, 0
+        elif self._dropped and not self._is_full:
+            _log.warning("traces_dropped", dropped=self._dropped, reason="more than the collector takes")
+        self._is_away, self._is_full, self._dropped = False, self._dropped > 0, 0
         return True
 
 

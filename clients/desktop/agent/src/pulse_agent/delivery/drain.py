@@ -104,6 +104,7 @@ class Drain:
         if flight is not None:
             self._wiring.counts.buffer_batches += 1
             self._wiring.counts.buffer_rows += run.count
+            _log.debug("run_sent", epoch=self._epoch, first=run.first, last=run.last)
             self._publish(flight, run.message(self._epoch))
         return True
 

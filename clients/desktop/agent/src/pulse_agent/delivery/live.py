@@ -10,9 +10,13 @@ from itertools import pairwise
 
 from pulse_agent.delivery.wiring import Wiring
 from pulse_agent.domain.reading import StoredReading, run_of
+from pulse_chassis.logging import get_logger, is_debugging
 from pulse_chassis.mqtt import MqttSession, NotConnectedError, PacketTooLargeError, WriteBufferFullError
+from pulse_contracts.correlation import reading_correlation
 from pulse_contracts.telemetry import MAX_RUN_BYTES, MAX_RUN_ROWS
 from pulse_contracts.topics import telemetry_live
+
+_log = get_logger("live")
 
 
 class LivePublisher:
@@ -31,11 +35,20 @@ class LivePublisher:
         for part in _messages(stored):
             went_live = wiring.schedule.budget.take_live(len(part), now) and self._send(part)
             wiring.schedule.stored(part[0].sequence, part[-1].sequence, now, went_live=went_live)
+            if is_debugging():
+                self._tell_each(part, went_live=went_live)
             if went_live:
                 wiring.counts.live_rows += len(part)
             else:
                 wiring.counts.live_skipped_rows += len(part)
         wiring.work.set()
+
+    def _tell_each(self, part: list[StoredReading], *, went_live: bool) -> None:
+        for row in part:
+            correlation = reading_correlation(self._wiring.speaker.client_id, row.recorded_at_us // 1000)
+            _log.debug(
+                "reading_kept", correlation_id=correlation, epoch=self._epoch, sequence=row.sequence, live=went_live
+            )
 
     def _send(self, part: list[StoredReading]) -> bool:
         try:
