@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pulse_alerts.domain.compiled_rule import compile_rules
 from pulse_alerts.domain.conditions import Anomaly, Duration, NoData, Rate, Repetition, Test, Threshold
-from pulse_alerts.domain.evaluator import DeviceEvaluator, compile_rules
+from pulse_alerts.domain.evaluator import DeviceEvaluator
 from pulse_alerts.domain.message import check_template, fill
 from pulse_alerts.domain.rule import Editor, Rule, RuleContent
 from pulse_alerts.domain.schedule import Schedule

@@ -7,6 +7,7 @@ so that the same readings after a crash have the same outcome. `dump` gives what
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
@@ -47,7 +48,7 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-class Lane:
+class Lane(ABC):
     """What all kinds have in common: how long before it raises, how long before it clears, and when it may raise."""
 
     __slots__ = ("_clear_after", "_for", "_holding_since", "_hours", "_passing_since", "is_active")
@@ -60,18 +61,18 @@ class Lane:
         self._holding_since: int | None = None
         self._passing_since: int | None = None
 
+    @abstractmethod
     def step(self, at: int, value: MetricValue) -> int:
         """Take the next reading; return RAISED, CLEARED or SAME."""
-        raise NotImplementedError
 
     @property
     def can_rest(self) -> bool:
         """Whether it has a band at times: then not every reading has to come."""
         return False
 
-    def band(self, value: float) -> Band | None:
-        """Return the numbers around `value`, the last one, that change nothing; None when there are none now."""
-        raise NotImplementedError
+    def band(self, _value: float) -> Band | None:
+        """Return the numbers around the value, the last one, that change nothing; None when there are none now."""
+        return None
 
     @property
     def is_pending(self) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from pulse_alerts.http.schemas import (
+from pulse_alerts.http.alarm_schemas import (
     ActionBody,
     AlarmDetail,
     AlarmItem,

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from pulse_alerts.domain.rule import Rule
-from pulse_alerts.http.schemas import DryRunAnswer, DryRunBody, RuleAnswer, RuleBody, RulePage, TriedItem
+from pulse_alerts.http.rule_schemas import DryRunAnswer, DryRunBody, RuleAnswer, RuleBody, RulePage, TriedItem
 from pulse_alerts.http.use_case_set import Given
 from pulse_chassis.api_links import link, links
 from pulse_chassis.bearer import Principal, requires

@@ -6,8 +6,8 @@ import asyncio
 from typing import Final
 
 from pulse_alerts.domain.patience import Patience
-from pulse_alerts.use_cases.evaluation import Evaluation, SharesMovedError, Tools
-from pulse_alerts.use_cases.ports import LostLeaseError
+from pulse_alerts.use_cases.evaluation import Evaluation, Tools
+from pulse_alerts.use_cases.ports import LostLeaseError, SharesMovedError
 from pulse_chassis.backoff import Backoff
 from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger

@@ -8,7 +8,6 @@ After an error the object is thrown away, and another begins from what is commit
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,23 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pulse_alerts.domain.alarm import found, unix_ms
-from pulse_alerts.domain.evaluator import CompiledRule, DeviceEvaluator, compile_rules
+from pulse_alerts.domain.evaluator import DeviceEvaluator
 from pulse_alerts.domain.partitions import partition_of
 from pulse_alerts.domain.patience import Patience
-from pulse_alerts.domain.rule import Rule
+from pulse_alerts.domain.timers import Timers
 from pulse_alerts.use_cases.ports import (
     Announcement,
     Count,
-    Device,
     EvaluationStore,
     History,
     LateReadings,
     Mark,
     Progress,
     Share,
+    SharesMovedError,
     TelemetryNews,
 )
+from pulse_alerts.use_cases.roster import Roster
 from pulse_chassis.clock import Clock
 from pulse_chassis.logging import get_logger
 
@@ -49,7 +49,6 @@ REGISTRY_SECONDS: Final = 30.0
 DEVICES_BETWEEN: Final = 50
 """Devices that are prepared before others get their turn: some 10 ms."""
 OFFLINE_AGAIN_MS: Final = 30_000
-NEVER_MS: Final = 2**62
 _log = get_logger("evaluation")
 
 
@@ -64,10 +63,6 @@ class Tools:
     count: Count
 
 
-class SharesMovedError(Exception):
-    """Workers came or went: begin again with a fair share."""
-
-
 class Evaluation:
     """One life, from what is committed to the next error."""
 
@@ -77,18 +72,13 @@ class Evaluation:
         self._patience = patience
         self._was_away = was_away
         self._shares: list[Share] = []
-        self._mine: frozenset[int] = frozenset()
-        self._rules: list[Rule] = []
+        self._roster = Roster(tools.store)
         self._revision = -1
-        self._devices: dict[str, Device] = {}
-        self._names: dict[str, str] = {}
-        self._series: dict[str, dict[str, int]] = {}
         self._evaluators: dict[str, DeviceEvaluator | None] = {}
         self._progress = Progress()
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
-        self._timers: list[tuple[int, str]] = []
-        self._timed: dict[str, int] = {}
+        self._timers = Timers()
         self._epoch = ""
         self._cursor = ""
         self._received_ms = 0
@@ -98,7 +88,7 @@ class Evaluation:
     @property
     def partitions(self) -> list[int]:
         """Which partitions are this worker's."""
-        return sorted(self._mine)
+        return sorted(self._roster.mine)
 
     @property
     def revision(self) -> int:
@@ -111,19 +101,24 @@ class Evaluation:
         # The end is read before the database is: what is committed later is announced behind it.
         self._epoch, end = await tools.news.epoch(), await tools.news.end()
         self._shares = await tools.store.claim(self._worker, self._patience.lease_seconds)
-        self._mine = frozenset(share.partition for share in self._shares)
-        self._revision = await self._read_rules()
+        self._roster.mine = frozenset(share.partition for share in self._shares)
+        self._revision = await self._roster.read_rules()
         await self._read_registry()
         states = await tools.store.states(self.partitions)
-        for number, device_id in enumerate({*self._devices, *states}):
+        for number, device_id in enumerate({*self._roster.devices, *states}):
             kept = states.get(device_id)
             evaluator = self._prepare(device_id, kept)
             if kept is not None and kept["standings"]:
-                self._leave(self._as_it_was(device_id, kept), evaluator)
+                self._leave(self._roster.as_it_was(device_id, kept), evaluator)
             if number % DEVICES_BETWEEN == 0:
                 await asyncio.sleep(0)
         await self._take_up(end)
-        _log.info("evaluation_began", partitions=len(self._mine), devices=len(self._evaluators), rules=len(self._rules))
+        _log.info(
+            "evaluation_began",
+            partitions=len(self._roster.mine),
+            devices=len(self._evaluators),
+            rules=len(self._roster.rules),
+        )
 
     async def advance(self, block_ms: int | None = BLOCK_MS) -> int:
         """Evaluate what came, and the time that passed; return how many entries came.
@@ -220,7 +215,7 @@ class Evaluation:
         return filled
 
     def _watched(self, evaluator: DeviceEvaluator) -> dict[str, int]:
-        series = self._series.get(evaluator.device_id, {})
+        series = self._roster.series.get(evaluator.device_id, {})
         return {
             metric: number for metric, number in series.items() if evaluator.hears_all or evaluator.is_watched(metric)
         }
@@ -252,7 +247,7 @@ class Evaluation:
         if evaluator.minds_silence:
             late = await self._tools.history.late(self._watched(evaluator), (from_ms, to_ms), 0)
         # What ingest could not announce while the stream was away comes as a stretch, too, and was not late.
-        metrics = [metric for metric in self._series.get(device_id, {}) if evaluator.is_watched(metric)]
+        metrics = [metric for metric in self._roster.series.get(device_id, {}) if evaluator.is_watched(metric)]
         if late is not None or any(evaluator.head_of(metric) < to_ms for metric in metrics):
             await self._catch_up(evaluator, (from_ms, to_ms), late)
         self._stretch(device_id, evaluator, from_ms, to_ms)
@@ -277,21 +272,16 @@ class Evaluation:
             behind, evaluator.behind = evaluator.behind, None
             self._stretch(device_id, evaluator, *behind)
         if evaluator.findings:
-            self._progress.found.extend(found(finding, self._names) for finding in evaluator.findings)
+            self._progress.found.extend(found(finding, self._roster.names) for finding in evaluator.findings)
             evaluator.findings.clear()
             self._urgent.add(device_id)
 
     async def _look_for_silence(self, now_ms: int) -> None:
         """Raise for what has been silent for too long: only when all that came is evaluated, and nothing was away."""
         due_ms = now_ms - GRACE_MS
-        if not self._timers or self._timers[0][0] > due_ms or self._tools.clock.monotonic() < self._calm_from:
+        if self._tools.clock.monotonic() < self._calm_from:
             return
-        due = []
-        while self._timers and self._timers[0][0] <= due_ms:
-            at_ms, device_id = heapq.heappop(self._timers)
-            if self._timed.get(device_id) == at_ms:
-                del self._timed[device_id]
-                due.append(device_id)
+        due = self._timers.due(due_ms)
         waiting = [one for one in due if (e := self._evaluators.get(one)) is not None and e.may_wait]
         offline = await self._tools.store.offline(waiting) if waiting else set()
         for device_id in due:
@@ -304,11 +294,7 @@ class Evaluation:
             self._wait_for(evaluator, now_ms + OFFLINE_AGAIN_MS if evaluator.next_due() <= due_ms else None)
 
     def _wait_for(self, evaluator: DeviceEvaluator, at_ms: int | None = None) -> None:
-        """Look at a device's silence when its time has come; a look that was to be later is not taken any more."""
-        device_id, due = evaluator.device_id, at_ms or evaluator.next_due()
-        if due < self._timed.get(device_id, NEVER_MS):
-            self._timed[device_id] = due
-            heapq.heappush(self._timers, (due, device_id))
+        self._timers.wait(evaluator.device_id, at_ms or evaluator.next_due())
 
     async def _write_down(self) -> None:
         """Commit what was found at once, with the state of its devices; the rest when it is time."""
@@ -352,20 +338,20 @@ class Evaluation:
             return
         self._looked_at = now
         fair, free = await self._tools.store.fair_share(self._worker, self._patience.lease_seconds)
-        if len(self._mine) > fair or (len(self._mine) < fair and free > 0):
+        if len(self._roster.mine) > fair or (len(self._roster.mine) < fair and free > 0):
             await self.flush()
             raise SharesMovedError
         if await self._tools.store.revision() != self._revision:
             await self.flush()
-            revision = await self._read_rules()
+            revision = await self._roster.read_rules()
             await self._read_registry()
-            await self._rebuild({*self._devices, *self._evaluators})
+            await self._rebuild({*self._roster.devices, *self._evaluators})
             self._revision = revision
         elif now - self._registered_at >= REGISTRY_SECONDS:
-            before = self._devices
+            before = self._roster.devices
             await self._read_registry()
-            ids = {*before, *self._devices}
-            await self._rebuild({one for one in ids if before.get(one) != self._devices.get(one)})
+            ids = {*before, *self._roster.devices}
+            await self._rebuild({one for one in ids if before.get(one) != self._roster.devices.get(one)})
 
     async def _rebuild(self, device_ids: Collection[str]) -> None:
         """Put the rules of now on these devices, as they are now; what stands where no rule is any more is cleared."""
@@ -379,44 +365,28 @@ class Evaluation:
         if device_ids:
             await self.flush()
 
-    def _as_it_was(self, device_id: str, kept: Mapping[str, Any]) -> DeviceEvaluator:
-        """Return the evaluator of a device with the rules that stood on it, whether they still are for it or not."""
-        stood = [rule for rule in self._rules if rule.content.is_enabled and str(rule.id) in kept["standings"]]
-        former = DeviceEvaluator(device_id, partition_of(device_id), [CompiledRule(rule) for rule in stood])
-        former.load(kept)
-        return former
-
     def _leave(self, former: DeviceEvaluator, now: DeviceEvaluator | None) -> None:
         """Clear what stood of rules that are not on the device any more."""
         gone = former.rule_ids - (frozenset() if now is None else now.rule_ids)
         former.leave(gone, unix_ms(self._tools.clock.now()), "out_of_scope")
-        self._progress.found.extend(found(finding, self._names) for finding in former.findings)
+        self._progress.found.extend(found(finding, self._roster.names) for finding in former.findings)
         (self._urgent if former.findings else self._dirty).add(former.device_id)
         if now is None:
             self._progress.gone.append(former.device_id)
 
-    async def _read_rules(self) -> int:
-        revision, self._rules = await self._tools.store.rules()
-        self._rules_for = compile_rules(self._rules)
-        return revision
-
     async def _read_registry(self) -> None:
-        devices = await self._tools.store.devices()
-        self._devices = {one.device_id: one for one in devices if partition_of(one.device_id) in self._mine}
-        self._names = {one.device_id: one.name for one in self._devices.values()}
-        series = await self._tools.store.series()
-        self._series = {device_id: numbers for device_id, numbers in series.items() if device_id in self._devices}
+        await self._roster.read_registry()
         self._registered_at = self._tools.clock.monotonic()
 
     def _prepare(self, device_id: str, kept: Mapping[str, Any] | None) -> DeviceEvaluator | None:
         """Put the rules on a device; None when there are none for it, or it is somebody else's."""
         evaluator = None
-        device = self._devices.get(device_id)
+        device = self._roster.devices.get(device_id)
         if device is not None:
-            rules = self._rules_for(device_id, device.groups)
+            rules = self._roster.rules_for(device)
             if rules:
                 evaluator = DeviceEvaluator(device_id, partition_of(device_id), rules)
-                evaluator.expect(list(self._series.get(device_id, ())))
+                evaluator.expect(list(self._roster.series.get(device_id, ())))
                 if kept is not None:
                     evaluator.load(kept)
                 self._wait_for(evaluator)

@@ -219,6 +219,10 @@ class LostLeaseError(Exception):
     """Another worker has these devices now: whatever is in memory of them is void."""
 
 
+class SharesMovedError(Exception):
+    """Workers came or went: begin again with a fair share."""
+
+
 class EvaluationStore(Protocol):
     """Where evaluation begins from, and where it commits. Raises UnavailableError."""
 

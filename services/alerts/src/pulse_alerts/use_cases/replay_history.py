@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pulse_alerts.domain.evaluator import DeviceEvaluator, Finding, compile_rules
+from pulse_alerts.domain.compiled_rule import compile_rules
+from pulse_alerts.domain.evaluator import DeviceEvaluator, Finding
 from pulse_alerts.domain.partitions import partition_of
 from pulse_alerts.domain.rule import Rule
 from pulse_alerts.use_cases.ports import Device, History
