@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -138,6 +137,8 @@ def check(package: Path) -> None:
 
 def self_test(folder: Path) -> None:
     """Run the window's self-test on a virtual screen, as `nobody` where we are root, with a home that is new."""
+    import pwd  # there is none on Windows, where nothing is checked
+
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="pulse-home-") as home:
         if user is not None:
