@@ -13,6 +13,9 @@ const DEVICE = `desk-${RUN}`;
 const ROLE = `watcher ${RUN}`;
 const PERSON = { username: `wanda-${RUN}`, password: "seven quiet lanterns 41" };
 
+/** What the same person's address is changed to, here and there. */
+const MAILS = { desk: `desk-${RUN}@example.org`, web: `web-${RUN}@example.org` };
+
 let browser;
 let agent;
 let context;
@@ -51,7 +54,13 @@ async function openDevice() {
 
 const dialog = () => page.getByRole("dialog");
 const press = (name) => dialog().getByRole("button", { name, exact: true }).click();
-const told = (text) => page.getByRole("region", { name: "Notifications" }).getByText(text).waitFor();
+/** What was done is said; what could not be done is said in the dialog, and why. */
+async function told(text) {
+  const refused = dialog().getByRole("alert");
+  const notice = page.getByRole("region", { name: "Notifications" }).getByText(text);
+  await notice.or(refused).first().waitFor();
+  assert.equal(await refused.count(), 0, await refused.allInnerTexts().then((texts) => texts.join()));
+}
 const row = (...texts) => texts.reduce((found, text) => found.filter({ hasText: text }), page.getByRole("row"));
 
 it("somebody signs in, opens a device and sees a value change", async () => {
@@ -185,11 +194,11 @@ it("what was edited in two places is put side by side, and the choice holds", as
     60_000,
   );
   await agent.stop();
-  const edited = await agent.say(["users", "edit", PERSON.username, "--email", "desk@example.org", ...signed], given);
+  const edited = await agent.say(["users", "edit", PERSON.username, "--email", MAILS.desk, ...signed], given);
   assert.equal(edited.code, 0, edited.output);
   await go("Users and roles");
   await row(PERSON.username).click();
-  await dialog().getByLabel("E-mail").fill("web@example.org");
+  await dialog().getByLabel("E-mail").fill(MAILS.web);
   await press("Save");
   await told(`${PERSON.username} is saved.`);
   await go("Sync");
@@ -197,12 +206,12 @@ it("what was edited in two places is put side by side, and the choice holds", as
   await agent.start();
   const conflict = page.getByRole("listitem").filter({ hasText: `${PERSON.username}, edited in two places` });
   await conflict.waitFor({ timeout: 60_000 });
-  for (const version of ["desk@example.org", "web@example.org"]) await conflict.getByRole("cell", { name: version }).waitFor();
+  for (const version of [MAILS.desk, MAILS.web]) await conflict.getByRole("cell", { name: version }).waitFor();
   await conflict.getByRole("button", { name: "Take the desktop's version" }).click();
   await told("The other version holds now.");
   await conflict.waitFor({ state: "detached" });
   const { items } = await api("GET", `/api/users?q=${PERSON.username}`);
-  assert.deepEqual(items.map(({ email }) => email), ["desk@example.org"]);
+  assert.deepEqual(items.map(({ email }) => email), [MAILS.desk]);
 });
 
 it("how the pages look goes along to another browser", async () => {
