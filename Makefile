@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 UV_VERSION := 0.13.9
 MEMBERS := libs/contracts libs/chassis services/ingest services/identity services/gateway services/sync services/commands \
 	services/alerts clients/desktop/agent clients/desktop/ui clients/simulator deploy/local bench chaos
