@@ -1,10 +1,13 @@
-"""What tests of alerts share: a database with everybody's tables, and waiting."""
+"""What tests of alerts share: a database with everybody's tables, a program that is told by webhook, and waiting."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +32,56 @@ async def until(condition: Callable[[], Awaitable[Any] | Any], *, seconds: float
             return found
         assert time.monotonic() < end, f"did not come true in {seconds} s: {what or condition}"
         await asyncio.sleep(0.02)
+
+
+@dataclass
+class Receiver:
+    """A program that is told by webhook: answers with what it was told to, in this order, then with 204."""
+
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    holds: asyncio.Event | None = None
+    """Until it is set, no answer is given."""
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hooks/pulse?token=secret"
+
+    @property
+    def ids(self) -> list[str]:
+        return [headers["webhook-id"] for headers, _ in self.posts]
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.posts]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            lines = head.split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+            self.posts.append((headers | {":line": lines[0]}, await reader.readexactly(int(headers["content-length"]))))
+            self.arrived.set()
+            if self.holds is not None:
+                await self.holds.wait()
+            status, more = self.answers.pop(0) if self.answers else (204, {})
+            said = "".join(f"{name}: {value}\r\n" for name, value in more.items())
+            writer.write(f"HTTP/1.1 {status} X\r\n{said}content-length: 0\r\nconnection: close\r\n\r\n".encode())
+            await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    if made.holds is not None:
+        made.holds.set()
+    server.close()
 
 
 @pytest.fixture

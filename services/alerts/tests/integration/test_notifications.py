@@ -9,8 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,54 +20,6 @@ import pytest
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 DEVICE_PASSWORD = "a device's key, for tests"
 SCREENS = "00000000-0000-4000-8000-00000000a1e7"
-
-
-@dataclass
-class Receiver:
-    """A program that is told by webhook: answers with what it was told to, in this order, then with 204."""
-
-    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    holds: asyncio.Event | None = None
-    """Until it is set, no answer is given."""
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hooks/pulse?token=secret"
-
-    @property
-    def ids(self) -> list[str]:
-        return [headers["webhook-id"] for headers, _ in self.posts]
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.posts]
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            lines = head.split("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
-            self.posts.append((headers | {":line": lines[0]}, await reader.readexactly(int(headers["content-length"]))))
-            if self.holds is not None:
-                await self.holds.wait()
-            status, more = self.answers.pop(0) if self.answers else (204, {})
-            said = "".join(f"{name}: {value}\r\n" for name, value in more.items())
-            writer.write(f"HTTP/1.1 {status} X\r\n{said}content-length: 0\r\nconnection: close\r\n\r\n".encode())
-            await writer.drain()
-        writer.close()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    if made.holds is not None:
-        made.holds.set()
-    server.close()
 
 
 def is_signed(headers: dict[str, str], body: bytes) -> bool:
