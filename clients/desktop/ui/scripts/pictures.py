@@ -36,6 +36,7 @@ FOLDER: Final = HERE.parents[3] / "docs" / "screens" / "desktop"
 SETTLE_MS: Final = 350
 DEADLINE_SECONDS: Final = 30.0
 
+TABS: Final = ("users", "roles", "config", "pending", "conflicts")
 Scene = Callable[[MainWindow], QWidget]
 
 
@@ -104,9 +105,7 @@ def tab(number: int, *, chosen: bool = False) -> Scene:
 
     def show(window: MainWindow) -> QWidget:
         dialog = window.open_administration()
-        tabs = dialog.tabs  # type: ignore[attr-defined] # an AdministrationDialog
-        tabs.setCurrentIndex(number)
-        page = tabs.currentWidget()
+        page = dialog.open_tab(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
         wait(lambda: page.contents.face != "loading")
         if chosen and page.table.rows:
             page.table.choose(page.table.rows[1].key)
@@ -120,7 +119,7 @@ def editor(number: int, button: str) -> Scene:
 
     def show(window: MainWindow) -> QWidget:
         dialog = tab(number, chosen=True)(window)
-        page = dialog.tabs.currentWidget()  # type: ignore[attr-defined] # an AdministrationDialog
+        page = dialog.open_tab(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
         settle()
         getattr(page, button).click()
         wait(lambda: QApplication.activeModalWidget() is not None)

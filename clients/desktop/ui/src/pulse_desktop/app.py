@@ -6,6 +6,7 @@ agent running.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -212,6 +213,7 @@ def run(options: Options) -> int:
         call = Call.OPEN if options.opens_another else Call.RAISE
         if call_running(options.data, call):
             return 0
+    gc.freeze()  # what was loaded stays: the collector need not walk it again while somebody types
     desktop = Desktop(application, options)
     desktop.start(options)
     if options.is_self_test:

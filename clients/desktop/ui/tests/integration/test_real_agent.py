@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from pulse_contracts.local_enrolment import Step, StepState
+from pulse_contracts.local_enrolment import StepState
 from pulse_desktop.app import Desktop
 from pulse_desktop.link.state import LinkPhase
 from pulse_desktop.options import Options
@@ -69,8 +69,7 @@ def test_the_assistant_asks_a_real_agent_and_says_what_to_do(qtbot: Any, desktop
     page.check.click()
     until(qtbot, lambda: page.state.has_failed and not page.state.is_busy)
     failed = [step for step, report in page.state.reports.items() if report.state is StepState.FAILED]
-    assert failed
-    assert Step.ADDRESS not in failed
+    assert len(failed) == 1
     assert "What to do" in page.steps[failed[0]].sentence
 
 
@@ -100,20 +99,21 @@ def test_a_day_without_a_network_and_an_agent_that_is_killed(
     until(qtbot, lambda: int(home.backlog.count.text().replace(",", "")) > first)
 
     administration: Any = window.open_administration()
-    until(qtbot, lambda: len(administration.users.table.rows) == 2 and administration.users.roles)
-    administration.users.new.click()
+    users: Any = administration.open_tab("users")
+    until(qtbot, lambda: len(users.table.rows) == 2 and users.roles)
+    users.new.click()
     form: Any = QApplication.activeModalWidget()
     form.username.setText("carla")
     form.password.setText("long enough 1")
     form.save.click()
-    until(qtbot, lambda: len(administration.users.table.rows) == 3)
-    assert administration.users.table.rows[2].cells[4].text == "New, waits for the server"
-    administration.tabs.setCurrentWidget(administration.pending)
-    until(qtbot, lambda: [row.cells[0].text for row in administration.pending.table.rows] == ["User carla"])
+    until(qtbot, lambda: len(users.table.rows) == 3)
+    assert users.table.rows[2].cells[4].text == "New, waits for the server"
+    pending: Any = administration.open_tab("pending")
+    until(qtbot, lambda: [row.cells[0].text for row in pending.table.rows] == ["User carla"])
     administration.close()
 
     settings: Any = window.open_settings()
-    until(qtbot, lambda: settings.lines)
+    until(qtbot, lambda: settings.contents.face == "content")
     settings.lines["telemetry.interval_ms"]._control.setText("250")
     settings.save.click()
     until(qtbot, lambda: settings.lines["telemetry.interval_ms"].origin.text().startswith("set for this desktop"))
@@ -133,6 +133,7 @@ def test_a_day_without_a_network_and_an_agent_that_is_killed(
     until(qtbot, lambda: "The agent runs again" in window.agent_note.text)
     assert "Sign in again" in page.note.text
     assert bridge.status.backlog.readings >= first
+    watchdog.stop()
     assert watchdog.turns > 100
     assert watchdog.worst <= LIMIT_SECONDS, f"the window's thread worked {watchdog.worst * 1000:.0f} ms without a pause"
 

@@ -17,6 +17,8 @@ from pulse_contracts.local_records import Conflicts, LogLevel, Quarantine
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link import scripted_world as world
 
+TABS = ("users", "roles", "config", "pending", "conflicts")
+
 
 def asked(shown: Any, method: str) -> list[Any]:
     return [params for name, params in shown.agent.asked if name == method]
@@ -28,9 +30,7 @@ def modal(shown: Any) -> Any:
 
 
 def page_of(shown: Any, number: int) -> Any:
-    dialog = shown.window.open_administration()
-    dialog.tabs.setCurrentIndex(number)
-    page = dialog.tabs.currentWidget()
+    page = shown.window.open_administration().open_tab(TABS[number])
     shown.wait(lambda: page.contents.face != "loading")
     return page
 
@@ -355,7 +355,7 @@ def test_an_empty_and_a_failed_list_say_so_and_a_change_reads_again(show: Any) -
 def test_settings_are_checked_while_typed_and_saved_together(show: Any) -> None:
     with show() as shown:
         dialog = shown.window.open_settings()
-        shown.wait(lambda: dialog.lines)
+        shown.wait(lambda: dialog.contents.face == "content")
         line = dialog.lines["telemetry.interval_ms"]
         assert not dialog.save.isEnabled()
         line._control.setText("5")
@@ -376,7 +376,7 @@ def test_settings_are_checked_while_typed_and_saved_together(show: Any) -> None:
 def test_who_may_not_change_settings_sees_them(show: Any) -> None:
     with show(answers=world.answers(settings__read=world.settings(can_change=False))) as shown:
         dialog = shown.window.open_settings()
-        shown.wait(lambda: dialog.lines)
+        shown.wait(lambda: dialog.contents.face == "content")
         assert not dialog.lines["log.level"]._control.isEnabled()
         assert "config:write" in dialog.note.text
 
@@ -480,7 +480,7 @@ def test_every_control_of_every_window_has_a_name_and_can_be_reached_by_keyboard
     with show() as shown:
         window = shown.window
         roots = [window, window.open_settings(), window.open_records(), window.open_logs(), window.open_about()]
-        shown.wait(lambda: roots[1].lines)
+        shown.wait(lambda: roots[1].contents.face == "content")
         for number in range(5):
             page = page_of(shown, number)
             roots.append(page)

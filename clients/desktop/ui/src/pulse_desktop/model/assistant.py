@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pulse_contracts.local_enrolment import EnrolReport, Step, StepReport, StepState
 from pulse_desktop.texts.catalogue import Texts
+from pulse_desktop.texts.language import Language
 from pulse_desktop.theme.tokens import Tone
 
 MIN_CODE_CHARS: Final = 8
@@ -87,7 +88,8 @@ def step_views(state: AssistantState, texts: Texts) -> list[StepView]:
             views.append(StepView(step, Tone.MUTE, words.steps[step], words.states["waiting"], "", ""))
             continue
         needs_advice = report.state in (StepState.FAILED, StepState.WARNING)
-        advice = words.advice.get(report.code) or report.advice or words.advice.get(step, "")
+        own = report.advice if texts.language is Language.ENGLISH else ""  # the agent speaks English alone
+        advice = words.advice.get(report.code) or own or words.advice.get(step, "")
         views.append(
             StepView(
                 step=step,

@@ -39,6 +39,8 @@ from pulse_desktop.windows.page_waiting import WaitingPage
 from pulse_desktop.windows.windows import Windows
 
 TICK_MS: Final = 1_000
+AHEAD_MS: Final = 300
+"""The page that follows is made while a password is typed."""
 MENDED_MS: Final = 12_000
 """How long it is said that the agent runs again."""
 _TONES: Final = {
@@ -214,6 +216,7 @@ class MainWindow(QMainWindow):
         if self.sign_in is None:
             self.sign_in = SignInPage(self._context)
             self.pages.addWidget(self.sign_in)
+            QTimer.singleShot(AHEAD_MS, self, self._page_of_home)
         return self.sign_in
 
     def _page_of_assistant(self) -> AssistantPage:

@@ -21,6 +21,7 @@ from pulse_desktop.widgets.table import Cell, Row, Table
 from pulse_desktop.windows.confirm import ConfirmDialog, Question
 from pulse_desktop.windows.context import Context
 from pulse_desktop.windows.export import Export, choose_file
+from pulse_desktop.windows.lazy_tab import LazyTab
 from pulse_desktop.windows.list_page import ListPage
 
 PAGE: Final = 100
@@ -36,18 +37,23 @@ class RecordsDialog(QDialog):
         self.setWindowTitle(words.title)
         self.resize(900, 600)
         self.quarantine = QuarantinePage(context)
-        self.losses = LossesPage(context)
+        self._losses = LazyTab(lambda: LossesPage(context))
         tabs = QTabWidget()
         tabs.setAccessibleName(words.title)
         tabs.setDocumentMode(True)
         tabs.tabBar().setDrawBase(False)
         tabs.addTab(self.quarantine, words.quarantine)
-        tabs.addTab(self.losses, words.losses)
+        tabs.addTab(self._losses, words.losses)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(PAD, PAD, PAD, PAD)
         layout.setSpacing(10)
         layout.addWidget(tabs, 1)
         layout.addLayout(row(None, button(context.texts.general.close, self.close)))
+
+    @property
+    def losses(self) -> ListPage:
+        """The page of the losses."""
+        return self._losses.page()
 
 
 class _Paged(ListPage, Generic[Item]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -88,18 +89,25 @@ class SettingsDialog(QDialog):
 
     def _take(self, settings: Settings) -> None:
         self._show_device(settings.device)
-        for setting in settings.items:
-            line = self.lines.get(setting.key)
-            if line is None:
-                line = SettingLine(self._context, setting, settings.can_change, self._allow, self._reset)
-                self.lines[setting.key] = line
-                self.agent.column.addWidget(line)
-            line.show_setting(setting)
         if not settings.can_change:
             words = self._texts.settings
             self.note.say(Tone.INFO, words.read_only.format(permission=Permission.CONFIG_WRITE.value))
-        self.contents.show_content()
-        self._allow()
+        self._show_next(list(settings.items), settings.can_change)
+
+    def _show_next(self, settings: list[Setting], can_change: bool) -> None:
+        """Show one setting a turn of the loop: all at once would take too long."""
+        if not settings:
+            self.contents.show_content()
+            self._allow()
+            return
+        setting = settings.pop(0)
+        line = self.lines.get(setting.key)
+        if line is None:
+            line = SettingLine(self._context, setting, can_change, self._allow, self._reset)
+            self.lines[setting.key] = line
+            self.agent.column.addWidget(line)
+        line.show_setting(setting)
+        QTimer.singleShot(0, self, lambda: self._show_next(settings, can_change))
 
     def _show_device(self, device: DeviceInfo) -> None:
         words = self._texts.settings
