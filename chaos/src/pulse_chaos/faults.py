@@ -31,7 +31,8 @@ from pulse_simulator.tcp_proxy import Direction
 Act = Callable[[Scene, Step], Awaitable[None]]
 _SERVICES: Final = ("identity", "ingest", "sync", "commands", "alerts", "gateway")
 _READY_SECONDS: Final = 60.0
-_AGENT_DISK_MIB: Final = 24
+_AGENT_DISK_MIB: Final = 256
+"""An outbox leaves 128 MiB free: on a smaller disk it would take nothing from the start."""
 _SETTLE_SECONDS: Final = 20.0
 
 
