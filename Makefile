@@ -149,11 +149,15 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 		bench/pyproject.toml chaos/pyproject.toml -o requirements.lock
 
 .PHONY: build
-build: $(VENV)/.members mosquitto dashboard ## Install everything that is needed to run and to test
+build: $(VENV)/.members mosquitto qt-libraries dashboard ## Install everything that is needed to run and to test
 
 .PHONY: mosquitto
 mosquitto:
 	@deploy/local/scripts/install_mosquitto.sh
+
+.PHONY: qt-libraries
+qt-libraries:
+	@clients/desktop/ui/scripts/install_qt_libraries.sh
 
 .PHONY: dashboard
 dashboard: ## Build the dashboard into clients/dashboard/dist, if anything changed

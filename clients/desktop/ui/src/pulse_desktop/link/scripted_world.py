@@ -82,7 +82,7 @@ def status(**changes: Any) -> Status:
         "backlog": Backlog(readings=0, bytes=0, max_bytes=1_073_741_824, fullness="normal"),
         "sync": SyncStatus(is_taking_part=True, last_sync_ms=NOW_MS - 23_000),
         "device": DEVICE,
-        "data_folder": "/home/ada/.local/share/precisionpulse-agent",
+        "data_folder": "/var/lib/precisionpulse-agent",
         "pid": 4711,
         "started_ms": NOW_MS - 96 * MINUTE_MS,
         "now_ms": NOW_MS,
