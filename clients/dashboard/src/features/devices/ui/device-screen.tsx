@@ -188,11 +188,16 @@ function About({ deviceId, device }: { deviceId: string; device: LiveDevice }) {
   );
 }
 
+const TENTH_MS = 100;
+
 /** How often the device measures, as its readings tell. */
 function Rhythm({ deviceId }: { deviceId: string }) {
   const t = useText(deviceTexts);
   const format = useFormat();
   const interval = useRhythm(deviceId);
   if (interval === undefined) return "—";
-  return t("seconds", { count: format.number(interval / 1_000, interval < 1_000 ? 1 : 0) });
+  // To a tenth; what is faster than that, to a hundredth.
+  const steps = interval < TENTH_MS ? 100 : 10;
+  const seconds = Math.round((interval / 1_000) * steps) / steps;
+  return t("seconds", { count: format.number(seconds, Number.isInteger(seconds) ? 0 : Math.log10(steps)) });
 }
