@@ -191,7 +191,7 @@ async def trouble(site: Any, dice: float) -> str | None:
     return happened
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_alarms_and_notifications_are_those_of_the_oracle_whatever_is_killed(site: Any, seed: int) -> None:
     site.random = random.Random(seed)
     devices = [f"D-{number}" for number in range(4)]
