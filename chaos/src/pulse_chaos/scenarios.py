@@ -162,8 +162,8 @@ def _without() -> list[Scenario]:
     return [
         Scenario(
             "without-dedupe",
-            "ingest's dedupe is off",
-            kills,
+            "ingest's dedupe is off, and acks do not arrive, so that all is sent again",
+            lambda chance: (Step(1.5, "cut-down", "", 14.0), *kills(chance)),
             unsafe("dedupe"),
             frozenset({Invariant.NO_DUPLICATE}),
         ),
