@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -44,9 +45,9 @@ class ListPage(QWidget):
         context.bridge.lists_changed.connect(self._take_changes)
         context.bridge.link_changed.connect(self._take_link)
 
+    @abstractmethod
     def load(self) -> None:
         """Ask for the list."""
-        raise NotImplementedError
 
     def ask(self, method: str, params: BaseModel, on_result: Callable[[Result], None]) -> None:
         """Ask for the list; what fails is shown in its place."""

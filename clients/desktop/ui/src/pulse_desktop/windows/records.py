@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -83,17 +84,17 @@ class _Paged(ListPage, Generic[Item]):
         self._running = Export(self.context.bridge, self._method, path, self._exported)
         self._running.start()
 
+    @abstractmethod
     def row_of(self, item: Item) -> Row:
         """Return how a row is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say_empty(self) -> None:
         """Say that the list is empty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def counted(self, count: int) -> str:
         """Return a count of rows in words."""
-        raise NotImplementedError
 
     def _ask_more(self) -> None:
         if self._next is not None:
