@@ -234,13 +234,7 @@ class _Core:
             read=read_presence,
             connected_since=lambda: self.link.connected_at,
         )
-        options = SourceOptions(
-            settings.mqtt_endpoint,
-            settings.ingest_worker_id,
-            settings.ingest_session,
-            settings.ingest_receive_maximum,
-            reads_traces=tracing is not None,
-        )
+        options = _source_options(settings, reads_traces=tracing is not None)
         self.source = MqttSource(options, self.link, self.pump, self.presence, clock, now_us)
 
     def _count_unannounced(self, rows: int) -> None:
@@ -367,6 +361,16 @@ def _watch_storage(core: _Core, storage: WatchStorage) -> None:
         ("ingest_storage_left_seconds", "Time until it is full, if it grows", _seconds_left),
     ):
         watch(name, documentation, figure(read), counts=False)
+
+
+def _source_options(settings: IngestSettings, *, reads_traces: bool) -> SourceOptions:
+    return SourceOptions(
+        settings.mqtt_endpoint,
+        settings.ingest_worker_id,
+        settings.ingest_session,
+        settings.ingest_receive_maximum,
+        reads_traces,
+    )
 
 
 def _seconds_left(found: StorageOutlook) -> float | None:
