@@ -30,6 +30,7 @@ from pulse_desktop.link.scripted_agent import Answers, ScriptedAgent  # noqa: E4
 from pulse_desktop.options import Options  # noqa: E402
 from pulse_desktop.preferences import Appearance, PreferencesFile  # noqa: E402
 from pulse_desktop.texts.language import Language  # noqa: E402
+from pulse_desktop.widgets.states import Contents  # noqa: E402
 from pulse_desktop.windows.main_window import MainWindow  # noqa: E402
 
 FOLDER: Final = HERE.parents[3] / "docs" / "screens" / "desktop"
@@ -139,6 +140,7 @@ def dialog_of(name: str) -> Scene:
         if not isinstance(found, QWidget):
             raise LookupError(name)
         settle()
+        wait(lambda: all(one.face != "loading" for one in found.findChildren(Contents) if one.isVisible()))
         return found
 
     return show

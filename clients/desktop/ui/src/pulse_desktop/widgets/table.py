@@ -113,7 +113,7 @@ class Table(QTableView):
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(50)
-        header.setMaximumSectionSize(320)
+        header.setMaximumSectionSize(380)
         for section in stretched:
             header.setSectionResizeMode(section, QHeaderView.ResizeMode.Stretch)
         self.setIconSize(QSize(12, 12))

@@ -52,8 +52,9 @@ class AboutDialog(QDialog):
         layout.addWidget(card)
         layout.addWidget(label(general.licences, "caption"))
         licences = label(general.licence_text, "soft", wraps=True)
-        licences.setMinimumWidth(_WIDTH - 48)
+        licences.setFixedSize(_WIDTH - 48, licences.heightForWidth(_WIDTH - 48))
         layout.addWidget(licences)
+        layout.addStretch(1)
         layout.addLayout(row(button(general.copy, self._copy), None, button(general.close, self.close)))
 
     def _copy(self) -> None:
