@@ -148,7 +148,9 @@ def run_in_order(blocks: list[Block], checkout: Path) -> None:
     marks = [f"@@ {block.where} @@" for block in blocks]
     pairs = zip(marks, blocks, strict=True)
     script = "\n".join(f"echo '{mark}'\n{with_ports_of(checkout, block.text)}" for mark, block in pairs)
-    done = shell(f"{script}\necho '@@ end @@'\n", checkout)
+    # What a page starts in the background ends with its shell, also when a command in between fails.
+    leaving = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"
+    done = shell(f"{leaving}\n{script}\necho '@@ end @@'\n", checkout)
     for mark, following, block in zip(marks, [*marks[1:], "@@ end @@"], blocks, strict=True):
         _, _, after = done.stdout.partition(f"{mark}\n")
         printed, found, _ = after.partition(f"{following}\n")
