@@ -24,7 +24,7 @@ async function take(page, name, theme, width) {
   await writeFile(`${directory}/${name}-${theme}-${String(width)}.png`, smallPng(await page.screenshot()));
 }
 
-async function takeAll(browser, device, theme, width, screens) {
+async function takeAll(browser, plant, theme, width, screens) {
   const context = await browser.newContext({
     viewport: { width, height: width < 500 ? 780 : 900 }, colorScheme: theme, locale: "en-GB", timezoneId: "Europe/Berlin", reducedMotion: "reduce",
   });
@@ -35,7 +35,7 @@ async function takeAll(browser, device, theme, width, screens) {
   await take(page, "sign-in", theme, width);
   await signIn(page, ADMIN);
   for (const { name, path } of screens) {
-    await page.goto(BASE + path.replace("{device}", device));
+    await page.goto(BASE + path.replace("{device}", path.startsWith("/history") ? plant.device : plant.desk));
     await live(page);
     await settled(page);
     await take(page, name, theme, width);
@@ -48,8 +48,8 @@ const plant = await stagePlant();
 try {
   await mkdir(directory, { recursive: true });
   for (const theme of options.themes.split(",")) {
-    await takeAll(browser, plant.device, theme, 1440, SCREENS.filter(({ name }) => isWanted(name)));
-    if (theme === "light") await takeAll(browser, plant.device, theme, 360, SCREENS.filter(({ name }) => isWanted(name) && NARROW.includes(name)));
+    await takeAll(browser, plant, theme, 1440, SCREENS.filter(({ name }) => isWanted(name)));
+    if (theme === "light") await takeAll(browser, plant, theme, 360, SCREENS.filter(({ name }) => isWanted(name) && NARROW.includes(name)));
   }
 } finally {
   await browser.close();
