@@ -113,7 +113,8 @@ class Table(QTableView):
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(50)
-        header.setMaximumSectionSize(380)
+        header.setMinimumSectionSize(84)
+        header.setMaximumSectionSize(300)
         for section in stretched:
             header.setSectionResizeMode(section, QHeaderView.ResizeMode.Stretch)
         self.setIconSize(QSize(12, 12))
