@@ -49,6 +49,7 @@ def enter(arguments: Sequence[str]) -> None:
 
 def find_faketime() -> Path | None:
     """Return the library that gives a process another clock, where it is installed."""
-    places = [Path("/usr/lib"), Path("/usr/lib64"), Path("/usr/local/lib")]
-    found = [file for place in places for file in place.glob("**/faketime/libfaketimeMT.so.1")]
-    return found[0] if found else None
+    # By known depths: a search through all of /usr/lib takes seconds, in which a run's links would stand still.
+    places = ("lib/*/faketime", "lib/faketime", "lib64/faketime", "local/lib/faketime")
+    found = (file for place in places for file in Path("/usr").glob(f"{place}/libfaketimeMT.so.1"))
+    return next(found, None)
