@@ -39,12 +39,11 @@ const pressed = async (name) => {
 };
 
 it("many are acknowledged at once, and the next key is one for the list", async () => {
-  await alarmFor("temperature", "warning");
   await signIn(page);
   await page.goto(`${BASE}/alerts`);
   await settled(page);
-  for (let round = 0; round < Number(process.env["ROUNDS"] ?? "1"); round += 1) {
-    if (round > 0) await alarmFor("humidity", "warning");
+  for (const metric of ["temperature", "humidity"]) {
+    await alarmFor(metric, "warning");
     await grid().getByText("Active").first().waitFor();
     await pressed("Select all");
     await pressed(/^Acknowledge \d/);

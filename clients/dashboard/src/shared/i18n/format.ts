@@ -18,7 +18,7 @@ export interface Format {
   time(ms: number): string;
   date(ms: number): string;
   dateTime(ms: number): string;
-  /** "12 s ago", "in 3 min". */
+  /** "12 s ago", "in 3 min", "now". */
   ago(ms: number, now: number): string;
   /** "2 h 5 min". */
   duration(ms: number): string;
@@ -34,6 +34,7 @@ function build(language: Language): Format {
     day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
   });
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" });
+  const now = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(0, "second");
   const numbers = new Map<number, Intl.NumberFormat>();
   const withDigits = (digits: number): Intl.NumberFormat => {
     let known = numbers.get(digits);
@@ -63,9 +64,10 @@ function build(language: Language): Format {
     time: (ms) => time.format(ms),
     date: (ms) => date.format(ms),
     dateTime: (ms) => dateTime.format(ms),
-    ago: (ms, now) => {
-      const away = ms - now;
+    ago: (ms, from) => {
+      const away = ms - from;
       const size = Math.abs(away);
+      if (size < SECOND) return now;
       if (size < MINUTE) return relative.format(Math.trunc(away / SECOND), "second");
       if (size < HOUR) return relative.format(Math.trunc(away / MINUTE), "minute");
       if (size < DAY) return relative.format(Math.trunc(away / HOUR), "hour");

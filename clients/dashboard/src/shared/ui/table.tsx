@@ -124,16 +124,11 @@ export function Table<T>({
     if (sort === undefined) setOwnSort(next);
     else sort.onChange(next);
   };
-  const virtual = useVirtualizer({
-    count: shown.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX[density],
-    overscan: 8,
-    getItemKey: (index) => {
-      const row = shown[index];
-      return row === undefined ? index : rowId(row);
-    },
-  });
+  const rowPx = ROW_PX[density];
+  const virtual = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => rowPx, overscan: 8 });
+  useLayoutEffect(() => {
+    virtual.measure();
+  }, [virtual, rowPx]);
 
   // A row that goes, or a box in it that does, takes the focus along without a word: the next key belongs to the list.
   const held = useRef<string>(undefined);
@@ -210,13 +205,15 @@ export function Table<T>({
           (empty ?? <EmptyState title={t("noRows")} />)
         ) : (
           <div ref={scroller} role="rowgroup" className="overflow-y-auto" style={{ maxHeight: height }} tabIndex={-1}>
-            <div role="presentation" className="relative" style={{ height: virtual.getTotalSize() }}>
+            <div role="presentation" className="relative" style={{ height: shown.length * rowPx }}>
               {virtual.getVirtualItems().map((item) => {
                 const row = shown[item.index];
                 if (row === undefined) return null;
+                // Key and place are those of the row that is drawn, never those of a list that was measured earlier: rows that
+                // come and go quickly would else leave dead ones behind, which lie over others and open nothing.
                 return (
                   <div
-                    key={item.key}
+                    key={rowId(row)}
                     role="row"
                     aria-rowindex={item.index + 2}
                     data-index={item.index}
@@ -236,7 +233,7 @@ export function Table<T>({
                       "absolute inset-x-0 flex border-b border-line/70 -outline-offset-2 hover:bg-sunken/60",
                       onOpen !== undefined && "cursor-pointer",
                     )}
-                    style={{ height: item.size, transform: `translateY(${String(item.start)}px)` }}
+                    style={{ height: rowPx, transform: `translateY(${String(item.index * rowPx)}px)` }}
                   >
                     {columns.map((column) => (
                       <div key={columnId(column)} role="gridcell" className={cellClass(column.meta)} style={style(column.meta)}>
