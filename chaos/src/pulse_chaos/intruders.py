@@ -77,7 +77,7 @@ class Intruder:
             for agent in map(ClientId, agents):
                 await self._publish(session, ack(agent), json.dumps(forged_ack).encode())
                 await self._publish(session, telemetry_buffer(agent), json.dumps(run).encode())
-            await self._publish(session, command(desk), b"eyJhbGciOiJub25lIn0.eyJuYW1lIjoiTk9URSJ9.")
+            await self._publish(session, command(desk), b"eyJhbGciOiJub25lIn0.eyJuYW1lIjoiTk9URSJ9.")  # pragma: allowlist secret -- forged: it says that nobody signed it
             await self._publish(session, sync_down(desk), b"\x01forged page")
             await asyncio.sleep(_RETRY)
 
