@@ -19,6 +19,7 @@ from pulse_simulator.embedded_stack import EmbeddedStack
 from pulse_simulator.gateway_session import GatewaySession
 from pulse_simulator.oracle import OracleLog
 
+_UNSIGNED: Final = b"eyJhbGciOiJub25lIn0.eyJuYW1lIjoiTk9URSJ9."  # pragma: allowlist secret -- nobody signed it
 _RETRY: Final = 0.3
 _ANSWER: Final = 5.0
 _FLOOD_MESSAGES: Final = 20_000
@@ -77,7 +78,7 @@ class Intruder:
             for agent in map(ClientId, agents):
                 await self._publish(session, ack(agent), json.dumps(forged_ack).encode())
                 await self._publish(session, telemetry_buffer(agent), json.dumps(run).encode())
-            await self._publish(session, command(desk), b"eyJhbGciOiJub25lIn0.eyJuYW1lIjoiTk9URSJ9.")  # pragma: allowlist secret -- forged: it says that nobody signed it
+            await self._publish(session, command(desk), _UNSIGNED)
             await self._publish(session, sync_down(desk), b"\x01forged page")
             await asyncio.sleep(_RETRY)
 
