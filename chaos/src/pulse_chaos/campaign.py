@@ -103,7 +103,7 @@ class Campaign:
     async def _do(self, one: Planned, place: str) -> Outcome:
         try:
             result = await self._perform(one, one.schedule, place)
-        except Exception as error:  # noqa: BLE001 - whatever a run died of is no verdict, and ends no other run.
+        except Exception as error:  # noqa: BLE001 -- whatever a run died of is no verdict, and ends no other run.
             await self._leave_site(keep=True)
             return Outcome(one, why_not=f"{type(error).__name__}: {error}", is_error=True)
         if result.is_good:
@@ -121,7 +121,7 @@ class Campaign:
         self.console.print(f"  shrinking: {len(schedule)} of {len(one.schedule)} steps", style="dim")
         try:
             result = await self._perform(one, schedule, place)
-        except Exception:  # noqa: BLE001 - a candidate that could not be run did not fail.
+        except Exception:  # noqa: BLE001 -- a candidate that could not be run did not fail.
             await self._leave_site(keep=False)
             return False
         if not result.is_good:

@@ -222,7 +222,7 @@ async def _is_quiet(scene: Scene, since: float) -> bool:
             return False
         waiting, differing = await differences(scene)
         return not waiting and not differing and not await not_ready(scene)
-    except Exception:  # noqa: BLE001 - whatever is still broken is asked again, and by the verdict for good.
+    except Exception:  # noqa: BLE001 -- whatever is still broken is asked again, and by the verdict for good.
         return False
 
 
