@@ -28,6 +28,8 @@ const UserEditor = lazy(async () => ({ default: (await import("./user-editor")).
 const PAGE = 50;
 /** What is typed is asked for when the typing rests. */
 const TYPING_MS = 300;
+/** People are edited on desktops too, and nothing tells of it: the list is asked for again this often. */
+const ASK_AGAIN_MS = 5_000;
 /** More roles than a select can show nobody has. */
 const ROLES_LISTED = 200;
 
@@ -52,7 +54,7 @@ export function Users({ filters }: { filters: UserFilters }) {
         },
       },
     },
-    { placeholderData: keepPreviousData },
+    { placeholderData: keepPreviousData, refetchInterval: ASK_AGAIN_MS },
   );
   const choose = (change: Record<string, unknown>): void => {
     void navigate({ to: "/users", search: readFilters({ ...filters, page: undefined, ...change }), replace: true });
