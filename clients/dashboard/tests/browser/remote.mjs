@@ -1,0 +1,66 @@
+/**
+ * One page, driven from another program: JSON lines on standard input, one JSON line as the answer to each, in order.
+ *
+ * {"do":"sign_in","username":…,"password":…}     sign in and wait until what is shown is live
+ * {"do":"go","path":…}                           go to a screen, without loading the page again
+ * {"do":"see","where":…,"within_ms":…}           wait until it is to be seen; answers with its text
+ * {"do":"read","where":…}                        the text that stands there now
+ * {"do":"click","where":…}
+ * {"do":"fill"|"choose"|"check","where":…,"value":…}
+ *
+ * `where` is how people find something: {"role","name"}, {"label"}, {"text"} or {"css"}, with "has" for a text in it and "within"
+ * for the `where` that it is in. The answer is {"ok":true,"text":…,"took_ms":…} or {"ok":false,"error":…}; errors of the page's own
+ * come with the last answer, to {"do":"end"}.
+ */
+import { createInterface } from "node:readline";
+import { launch, PATIENCE_MS, signIn, visitor } from "./stage.mjs";
+
+const browser = await launch();
+// Whoever asked is gone: no browser stays behind, whatever is being waited for.
+process.once("SIGTERM", () => { void browser.close().finally(() => { process.exit(1); }); });
+const { page, errors } = await visitor(browser);
+
+function find({ role, name, label, text, css, has, within }) {
+  const root = within === undefined ? page : find(within);
+  const found = (() => {
+    if (role !== undefined) return root.getByRole(role, name === undefined ? {} : { name, exact: true });
+    if (label !== undefined) return root.getByLabel(label, { exact: true });
+    return text === undefined ? root.locator(css) : root.getByText(text);
+  })();
+  return (has === undefined ? found : found.filter({ hasText: has })).first();
+}
+
+const DEEDS = {
+  sign_in: async ({ username, password }) => { await signIn(page, { username, password }); },
+  go: async ({ path }) => { await page.evaluate((where) => { history.pushState({}, "", where); }, path); },
+  see: async ({ where, within_ms: timeout = PATIENCE_MS }) => {
+    await find(where).waitFor({ timeout });
+    return find(where).innerText();
+  },
+  read: ({ where }) => find(where).innerText(),
+  click: ({ where }) => find(where).click(),
+  fill: ({ where, value }) => find(where).fill(value),
+  choose: async ({ where, value }) => { await find(where).selectOption(value); },
+  check: ({ where }) => find(where).check(),
+  end: async () => {
+    await browser.close();
+    return errors.join("\n");
+  },
+};
+
+async function answerTo(order) {
+  const began = Date.now();
+  try {
+    const text = await DEEDS[order.do](order);
+    return { ok: true, text: text ?? "", took_ms: Date.now() - began };
+  } catch (error) {
+    return { ok: false, error: `${JSON.stringify(order)}: ${String(error)}`, took_ms: Date.now() - began };
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify(await answerTo(order))}\n`);
+  if (order.do === "end") break;
+}
+await browser.close();
