@@ -1,7 +1,7 @@
-"""What the product is shown with, from end to end: the web and a desktop window side by side, the network cut and mended.
+"""What the product is shown with, end to end: the web beside a desktop window, the network cut and mended.
 
-Real are the stack, the agent's process behind a TCP proxy, the window (without a screen) and the dashboard in Chromium. The cut
-resets the connection, as a router does that goes down: the broker notices at once and publishes the agent's last will.
+Real are the stack, the agent's process behind a TCP proxy, the window (without a screen) and the dashboard in Chromium.
+The cut resets the connection, as a router does that goes down: the broker notices and publishes the agent's last will.
 """
 
 import asyncio
