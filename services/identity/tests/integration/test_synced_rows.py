@@ -15,6 +15,7 @@ from pulse_chassis.bearer import route_rules
 from pulse_chassis.health import HealthRegistry
 from pulse_contracts.stamps import NO_STAMP
 from pulse_identity import app as identity
+from pulse_identity.http.routed_app import routed_app
 from pulse_identity.storage.sync_tables import tombstones
 from pulse_identity.storage.tables import permissions, role_permissions, roles
 
@@ -66,7 +67,7 @@ def moved(row_of, changes):
 
 
 def test_no_route_that_changes_people_or_roles_is_left_out():
-    rules = route_rules(identity._routed_app(HealthRegistry(), CollectorRegistry(), None))
+    rules = route_rules(routed_app(HealthRegistry(), CollectorRegistry(), None))
     prefixes = ("/api/users", "/api/roles", "/api/profile", "/api/auth/register", "/api/permissions")
     ours = {(method, path) for method, path, _ in rules if path.startswith(prefixes) and method not in {"GET", "*"}}
     assert ours == DRIVEN | NO_ROW

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from pulse_chassis.bearer import route_rules
 from pulse_chassis.health import HealthRegistry
 from pulse_identity import app as identity
+from pulse_identity.http.routed_app import routed_app
 
 PUBLIC = {
     ("POST", "/api/auth/login"),
@@ -25,7 +26,7 @@ PUBLIC = {
 
 
 def _rules():
-    return route_rules(identity._routed_app(HealthRegistry(), CollectorRegistry(), None))
+    return route_rules(routed_app(HealthRegistry(), CollectorRegistry(), None))
 
 
 def test_every_route_says_who_may_call_it():
