@@ -67,7 +67,7 @@ def moved(row_of, changes):
 
 
 def test_no_route_that_changes_people_or_roles_is_left_out():
-    rules = route_rules(routed_app(HealthRegistry(), CollectorRegistry(), None))
+    rules = route_rules(routed_app(identity.SERVICE, HealthRegistry(), CollectorRegistry(), None))
     prefixes = ("/api/users", "/api/roles", "/api/profile", "/api/auth/register", "/api/permissions")
     ours = {(method, path) for method, path, _ in rules if path.startswith(prefixes) and method not in {"GET", "*"}}
     assert ours == DRIVEN | NO_ROW

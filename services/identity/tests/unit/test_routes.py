@@ -26,7 +26,7 @@ PUBLIC = {
 
 
 def _rules():
-    return route_rules(routed_app(HealthRegistry(), CollectorRegistry(), None))
+    return route_rules(routed_app(identity.SERVICE, HealthRegistry(), CollectorRegistry(), None))
 
 
 def test_every_route_says_who_may_call_it():
