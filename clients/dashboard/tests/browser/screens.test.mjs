@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { SCREENS } from "./screens.mjs";
-import { ADMIN, api, BASE, launch, live, settled, signIn, violations, visitor } from "./stage.mjs";
+import { ADMIN, BASE, firstDevice, launch, live, settled, signIn, violations, visitor } from "./stage.mjs";
 
 const WIDTHS = [360, 768, 1440];
 const THEMES = ["light", "dark"];
@@ -16,7 +16,7 @@ let browser;
 let device;
 before(async () => {
   browser = await launch();
-  ({ items: [{ id: device }] } = await api("GET", "/api/devices?limit=1"));
+  device = await firstDevice();
   if (pictures) await mkdir(pictures, { recursive: true });
 });
 after(() => browser.close());

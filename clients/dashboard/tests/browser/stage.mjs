@@ -84,6 +84,13 @@ export async function api(method, path, body, headers = {}) {
   return answer.status === 204 ? undefined : answer.json();
 }
 
+/** The name of a device that is there; the simulator may just be registering its own. */
+export async function firstDevice() {
+  let found;
+  await until(async () => { ({ items: [found] } = await api("GET", "/api/devices?limit=1")); return found !== undefined; }, "a device is registered");
+  return found.id;
+}
+
 /** Every rule that axe knows of WCAG 2.2 A and AA; returns what is wrong, in words. */
 export async function violations(page) {
   // Not as a script of the page: its policy forbids that, and shall.

@@ -28,7 +28,7 @@ export function Tabs({ tabs, value, onChange, label }: {
         ))}
       </Radix.List>
       {tabs.map((tab) => (
-        <Radix.Content key={tab.id} value={tab.id} className="pt-4 outline-none">
+        <Radix.Content key={tab.id} value={tab.id} className="mt-4 rounded-sm">
           {tab.content}
         </Radix.Content>
       ))}

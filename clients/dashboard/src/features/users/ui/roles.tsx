@@ -58,7 +58,7 @@ function Matrix({ roles, rights, onEdit }: { roles: readonly Role[]; rights: rea
   const t = useText(userTexts);
   return (
     <Panel isFlush>
-      <div role="region" aria-label={t("permissions")} tabIndex={0} className="max-h-[calc(100dvh-16rem)] overflow-auto">
+      <div role="region" aria-label={t("permissions")} tabIndex={0} className="relative max-h-[calc(100dvh-16rem)] overflow-auto">
         <table className="w-full border-separate border-spacing-0 text-left text-sm">
           <thead>
             <tr>
