@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pulse_bench import stack
 from pulse_bench.command import app
 from pulse_bench.errors import BenchError
 from pulse_bench.load import LoadPair, find_load_pair
@@ -15,6 +14,7 @@ from pulse_bench.raw_limit import bare_broker, measure_raw_limit
 from pulse_bench.tools import find_tools
 from pulse_contracts.telemetry import BufferRun
 from pulse_contracts.topics import TELEMETRY_BUFFER_FILTER
+from pulse_simulator import embedded_stack
 
 
 @pytest.fixture(params=["native", "tools"])
@@ -70,7 +70,7 @@ async def test_what_is_published_is_a_run_of_the_contract(pair: LoadPair) -> Non
 
 
 def test_a_benchmark_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stack.sys, "executable", "/bin/false")
+    monkeypatch.setattr(embedded_stack.sys, "executable", "/bin/false")
 
     result = CliRunner().invoke(app, ["agent", "--seconds", "5", "--json", str(tmp_path / "report.json")])
 
