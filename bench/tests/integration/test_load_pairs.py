@@ -75,5 +75,6 @@ def test_a_benchmark_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, t
     result = CliRunner().invoke(app, ["agent", "--seconds", "5", "--json", str(tmp_path / "report.json")])
 
     assert result.exit_code == 1
-    assert "pulse up failed" in result.output
+    assert "pulse up --detach" in result.output
+    assert "exited with 1" in result.output
     assert not (tmp_path / "report.json").exists()
