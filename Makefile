@@ -27,7 +27,7 @@ demo: build ## The whole product on this machine, fed with its own readings; Ctr
 test: build ## Install what is missing and run every test
 	@clients/dashboard/scripts/install_chromium.sh
 	@deploy/observability/install_prometheus.sh
-	@$(BIN)/pytest -q
+	@BIN=$(BIN) .ci/run_tests.sh
 
 .PHONY: test-fast
 test-fast: build ## Only the tests that need no server: seconds
