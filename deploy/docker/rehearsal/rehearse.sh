@@ -17,7 +17,7 @@ exec > >(tee "$kept/rehearsal.log") 2>&1
 step() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*"; }
 
 [ "$(id -u)" = 0 ] || { echo "This needs root: containers without a registry are built with chroot." >&2; exit 1; }
-if ! command -v podman buildah runc mmdebstrap >/dev/null; then
+if ! { command -v podman && command -v buildah && command -v runc && command -v mmdebstrap; } >/dev/null; then
     step "installing podman, buildah, runc and mmdebstrap"
     apt-get install -y -qq --no-install-recommends podman buildah runc mmdebstrap \
         containernetworking-plugins golang-github-containernetworking-plugin-dnsname >"$kept/apt.log" 2>&1 ||

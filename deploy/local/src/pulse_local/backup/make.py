@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
 import redis
 
@@ -24,9 +22,11 @@ from pulse_local.backup import streams
 from pulse_local.backup.manifest import DATABASE, FILES, STREAMS, Manifest, write_manifest
 from pulse_local.data_directory import DataDirectory
 from pulse_local.errors import StackError, UnusableDataError
-from pulse_local.servers.postgres import MAJOR_VERSION, SUPERUSER, binaries
+from pulse_local.servers.postgres import DATABASE as DATABASE_NAME
+from pulse_local.servers.postgres import MAJOR_VERSION, PostgresServer
 from pulse_local.stack_file import StackFile
 from pulse_local.stack_secrets import load_secrets
+from pulse_local.system_user import server_user
 
 PREFIX: Final = "pulse-"
 UNFINISHED: Final = ".unfinished"
@@ -75,7 +75,7 @@ def make_backup(directory: DataDirectory, target: Path, tell: Callable[[str], No
             # In this order: what was acknowledged before the database's moment is in it, what came later is saved.
             after = streams.positions(client)
             tell("the database")
-            _dump(directory, stack, draft / DATABASE)
+            _dump(directory, draft / DATABASE)
             tell("what is on its way")
             entries = streams.save(client, after, draft / STREAMS)
         tell("accounts, certificates and secrets")
@@ -98,18 +98,14 @@ def forget_old(target: Path, keep: int) -> list[Path]:
     return old
 
 
-def _dump(directory: DataDirectory, stack: StackFile, target: Path) -> None:
-    address = urlsplit(stack.database_url)
-    command = [
-        *(str(binaries() / "pg_dump"), "--format=directory", f"--jobs={min(4, os.cpu_count() or 1)}"),
-        *("--compress=gzip:1", "--no-password", f"--file={target}"),
-        *("--host", parse_qs(address.query)["host"][0], "--port", "5432", "--username", SUPERUSER),
-        address.path.lstrip("/"),
-    ]
-    password = load_secrets(directory.secrets).database_passwords[SUPERUSER]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    done = subprocess.run(  # noqa: S603 - our own arguments
-        command, capture_output=True, text=True, check=False, env={**environment, "PGPASSWORD": password}
+def _dump(directory: DataDirectory, target: Path) -> None:
+    server = PostgresServer(
+        directory.postgres, directory.sockets, load_secrets(directory.secrets).database_passwords, server_user()
+    )
+    done = server.run_tool(
+        "pg_dump",
+        *("--format=directory", f"--jobs={min(4, os.cpu_count() or 1)}", "--compress=gzip:1", "--no-password"),
+        *(f"--file={target}", DATABASE_NAME),
     )
     if done.returncode != 0:
         raise BackupFailedError("backup_failed", f"pg_dump: {done.stderr.strip()}", "Nothing was kept of it.")

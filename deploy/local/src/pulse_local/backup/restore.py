@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from pulse_local.data_directory import DataDirectory
 from pulse_local.errors import UnusableDataError
 from pulse_local.ports import free_ports
 from pulse_local.servers.postgres import DATABASE as DATABASE_NAME
-from pulse_local.servers.postgres import MAJOR_VERSION, SUPERUSER, PostgresServer, binaries
+from pulse_local.servers.postgres import MAJOR_VERSION, PostgresServer
 from pulse_local.servers.server import RunningServer
 from pulse_local.servers.valkey import ValkeyServer
 from pulse_local.stack_secrets import StackSecrets, load_secrets
@@ -83,15 +82,16 @@ def _fill_database(dump: Path, directory: DataDirectory, stack_secrets: StackSec
         try:
             server.bootstrap()
             # The schemas that the bootstrap made are empty; those of the backup take their place with all they hold.
-            command = [
-                *(str(binaries() / "pg_restore"), "--exit-on-error", "--clean", "--if-exists", "--no-password"),
-                *(f"--jobs={min(4, os.cpu_count() or 1)}", "--host", sockets, "--port", "5432"),
-                *("--username", SUPERUSER, "--dbname", DATABASE_NAME, str(dump)),
-            ]
-            environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-            environment["PGPASSWORD"] = stack_secrets.database_passwords[SUPERUSER]
-            done = subprocess.run(  # noqa: S603 - our own arguments
-                command, capture_output=True, text=True, check=False, env=environment
+            done = server.run_tool(
+                "pg_restore",
+                *(
+                    "--exit-on-error",
+                    "--clean",
+                    "--if-exists",
+                    "--no-password",
+                    f"--jobs={min(4, os.cpu_count() or 1)}",
+                ),
+                *("--dbname", DATABASE_NAME, str(dump)),
             )
             if done.returncode != 0:
                 raise BackupFailedError(

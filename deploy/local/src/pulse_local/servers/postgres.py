@@ -180,17 +180,23 @@ class PostgresServer:
 
     def run_sql(self, script: str, database: str = SUPERUSER) -> str:
         """Run a psql script as the superuser and return its output; raises NotReadyError with psql's message."""
-        command = [
-            *(str(binaries() / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
-            *("-h", str(self.socket_directory), "-p", "5432", "-U", SUPERUSER, "-d", database, "-f", "-"),
-        ]
-        environment = {**environment_of(self.spec()), "PGPASSWORD": self.passwords[SUPERUSER]}
-        done = subprocess.run(  # noqa: S603 - our own arguments
-            command, input=script, capture_output=True, text=True, check=False, env=environment
+        done = self.run_tool(
+            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-", said=script
         )
         if done.returncode != 0:
             raise NotReadyError("database_bootstrap", f"The database refused its set-up: {done.stderr.strip()}")
         return done.stdout
+
+    def run_tool(self, program: str, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program of PostgreSQL's as the superuser of this running server, with `said` on its standard input."""
+        command = [
+            *(str(binaries() / program), "-h", str(self.socket_directory), "-p", "5432", "-U", SUPERUSER),
+            *arguments,
+        ]
+        environment = {**environment_of(self.spec()), "PGPASSWORD": self.passwords[SUPERUSER]}
+        return subprocess.run(  # noqa: S603 - our own arguments
+            command, input=said, capture_output=True, text=True, check=False, env=environment
+        )
 
     @staticmethod
     def _roles() -> tuple[str, ...]:
