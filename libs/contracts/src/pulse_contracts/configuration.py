@@ -116,6 +116,12 @@ BUILT_IN_KEYS: Final[dict[str, ValueSpec]] = {
         minimum=5,
         maximum=3600,
     ),
+    "updates.mode": ValueSpec(
+        type=ValueType.TEXT,
+        description="What a desktop does about newer releases: nothing, tell of them, or download one that is asked for",
+        default="download",
+        choices=["off", "tell", "download"],
+    ),
 }
 """Keys that every agent understands. A key that is neither here nor declared under `custom.` is refused."""
 

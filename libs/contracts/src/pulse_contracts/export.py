@@ -27,6 +27,7 @@ from pulse_contracts import (
     operations,
     presence,
     problem,
+    releases,
     streams,
     sync,
     telemetry,
@@ -73,6 +74,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "enrolment.result": enrolment.EnrolmentResult,
     "http.problem": problem.Problem,
     "local.status": local_status.Status,
+    "release.manifest": releases.ReleaseManifest,
     "token.access-claims": tokens.AccessClaims,
 }
 UNIONS: Final[dict[str, TypeAdapter[Any]]] = {

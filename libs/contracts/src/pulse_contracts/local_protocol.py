@@ -20,6 +20,7 @@ from pulse_contracts import local_enrolment as enrolment
 from pulse_contracts import local_people as people
 from pulse_contracts import local_records as records
 from pulse_contracts import local_status as status
+from pulse_contracts import local_updates as updates
 from pulse_contracts.local_address import MAX_REQUEST_BYTES
 from pulse_contracts.local_records import LogLevel, LogRecord
 from pulse_contracts.local_status import Done, LocalModel, Mode, NoParams
@@ -163,6 +164,7 @@ class EventName(StrEnum):
     LOG = "log"
     STEP = "step"
     SESSION = "session"
+    UPDATE = "update"
 
 
 class Event(LocalModel):
@@ -255,6 +257,7 @@ EVENTS: Final[Mapping[EventName, EventSpec]] = {
     EventName.LOG: EventSpec(LogEvent, Overflow.DROP_OLDEST, Permission.SYSTEM_READ, needs_session=True, bound=256),
     EventName.STEP: EventSpec(enrolment.StepEvent, Overflow.DROP_OLDEST, bound=32),
     EventName.SESSION: EventSpec(people.WhoAmI, Overflow.NEWEST_WINS),
+    EventName.UPDATE: EventSpec(updates.UpdateStatus, Overflow.NEWEST_WINS),
 }
 
 # -- methods ----------------------------------------------------------------------------------------------------------
@@ -326,6 +329,9 @@ METHODS: Final[Mapping[str, MethodSpec]] = {
     "quarantine.clear": _for(Permission.DEVICES_WRITE, records.UpToParams, records.Cleared),
     "losses.list": _for(Permission.TELEMETRY_READ, records.AfterParams, records.Losses),
     "logs.tail": _for(Permission.SYSTEM_READ, records.TailParams, records.LogRecords),
+    "updates.check": MethodSpec(NoParams, updates.UpdateStatus, Access.SIGNED_IN),
+    "updates.download": MethodSpec(NoParams, updates.UpdateStatus, Access.SIGNED_IN),
+    "updates.cancel": MethodSpec(NoParams, updates.UpdateStatus, Access.SIGNED_IN),
     "agent.restart": _for(Permission.COMMANDS_SEND, NoParams, Done),
     "enrol.check": MethodSpec(enrolment.EnrolCheckParams, enrolment.EnrolReport, Access.ANYBODY, modes=_BEFORE),
     "enrol.enrol": MethodSpec(enrolment.EnrolParams, enrolment.EnrolReport, Access.ANYBODY, modes=_BEFORE),
