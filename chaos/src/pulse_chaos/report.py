@@ -8,31 +8,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pulse_chaos.campaign import Campaign, Outcome
 from pulse_chaos.charts import timelines
 from pulse_chaos.invariants import SENTENCES
 from pulse_chaos.schedule import as_json
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --ground: #fff; --card: #f4f6f8; --line: #d5dbe2;
-  --data: #1f5fbf; --fault: #c9302c; --good: #1a7f4b; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf2; --soft: #9aa7b6; --ground: #12161c; --card: #1b212a;
-  --line: #313a46; --data: #7db3ff; --fault: #ff7a73; --good: #5fd08f; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); margin: 2rem auto;
-  max-width: 980px; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 0; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem .25rem 0;
-  border-bottom: 1px solid var(--line); vertical-align: top; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
-details { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .7rem 1rem; margin: .7rem 0; }
-summary { cursor: pointer; } .good { color: var(--good); } .bad { color: var(--fault); font-weight: 600; }
-.soft { color: var(--soft); } svg { width: 100%; height: auto; display: block; margin: .4rem 0; }
-svg text { font-size: 10px; fill: var(--soft); } svg .name { font-size: 12px; fill: var(--ink); }
-svg .axis { text-anchor: end; } svg .base { stroke: var(--line); } svg polyline { fill: none; stroke: var(--data);
-  stroke-width: 1.6; } svg circle { fill: var(--data); } svg .fault { fill: var(--fault); opacity: .16; }
-svg .fault-mark { stroke: var(--fault); } svg .phase-mark { stroke: var(--line); } svg .fault-text { fill: var(--fault); }
-"""
+from pulse_simulator.drawing import STYLE
 
 
 def write_report(folder: Path, campaign: Campaign) -> None:
@@ -84,7 +66,7 @@ def _page(campaign: Campaign, made: str, machine: str) -> str:
     not_done = f"<h2>Not done</h2><table><tr><th>scenario<th>seed<th>why</tr>{notes}</table>" if notes else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>pulse chaos, {made}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
         f"<h1>{good} of {len(done)} runs went as they should{f', {len(skipped)} not done' if skipped else ''}</h1>"
         f'<p class=soft>{made}, {escape(machine)}. Under "without" one mechanism was taken away, and the verdict had to '
         f"fail.</p>{''.join(_run(outcome) for outcome in done)}{not_done}</html>\n"
