@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from pulse_chassis import streams
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
+from pulse_chassis.broker_link import BrokerLink, LinkOptions
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, upgrade
@@ -37,7 +38,7 @@ from pulse_chassis.stream_position import StreamPosition
 from pulse_commands.http import command_routes
 from pulse_commands.http.metrics import counters
 from pulse_commands.http.use_case_set import UseCases
-from pulse_commands.messaging.command_link import CommandLink, LinkOptions
+from pulse_commands.messaging.command_link import SUBSCRIPTIONS, CommandLink
 from pulse_commands.messaging.presence_news import RedisPresenceNews
 from pulse_commands.settings import CommandsSettings
 from pulse_commands.storage.command_store import PostgresWork
@@ -78,6 +79,7 @@ class Parts:
     registry: CollectorRegistry
     count: Counters[CounterName]
     work: PostgresWork
+    broker: BrokerLink
     link: CommandLink
     publish_due: PublishDue
     take_reports: TakeReports
@@ -112,7 +114,7 @@ def make_app(parts: Parts) -> FastAPI:
     health = HealthRegistry()
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
-    health.add("mqtt", parts.link.check)
+    health.add("mqtt", parts.broker.check)
     rights = CurrentRights(parts.revoked, published_rights(parts.database))
     authority = Authority(
         jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked, rights=rights
@@ -170,11 +172,14 @@ def _make_parts(settings: CommandsSettings, clock: Clock) -> Parts:
     work = PostgresWork(database)
     options = LinkOptions(
         settings.mqtt_endpoint,
+        SERVICE,
         settings.commands_worker_id,
-        settings.commands_session,
+        SUBSCRIPTIONS,
         settings.commands_receive_maximum,
+        settings.commands_session,
     )
-    link = CommandLink(options, clock)
+    broker = BrokerLink(options, clock)
+    link = CommandLink(broker, clock)
     publish_due = PublishDue(work, link, settings.patience, clock, count.add, settings.commands_poll_seconds)
     take_reports = TakeReports(
         work, link, settings.patience, clock, count.add, TrailedRefusals(trail), publish_due.wake
@@ -191,6 +196,7 @@ def _make_parts(settings: CommandsSettings, clock: Clock) -> Parts:
         registry=registry,
         count=count,
         work=work,
+        broker=broker,
         link=link,
         publish_due=publish_due,
         take_reports=take_reports,

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
+from pulse_chassis.broker_link import BrokerLink, LinkOptions
 from pulse_chassis.clock import SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
@@ -47,7 +48,7 @@ from pulse_ingest.http.sender import WRONG_KEY, Senders
 from pulse_ingest.http.storage_routes import StorageRoutes
 from pulse_ingest.messaging.batch_traces import OtelBatchTraces
 from pulse_ingest.messaging.decoding.payloads import decode_body, decode_payload
-from pulse_ingest.messaging.mqtt_source import MqttLink, MqttSource, SourceOptions
+from pulse_ingest.messaging.mqtt_source import SUBSCRIPTIONS, MqttDownlink, MqttSource
 from pulse_ingest.messaging.presence_payload import read_presence
 from pulse_ingest.messaging.redaction import redacted
 from pulse_ingest.messaging.redis_live_stream import RedisDeviceNews, RedisLiveStream
@@ -173,7 +174,7 @@ class Ingest:
     app: FastAPI
     workers: list[Worker]
     store: PostgresReadingStore
-    link: MqttLink
+    link: BrokerLink
 
 
 class _Core:
@@ -191,7 +192,8 @@ class _Core:
         self.buckets = TokenBuckets(limit)
         self.devices = DeviceDirectory(pool, time.monotonic)
         self.live = RedisLiveStream(redis, clock, self._count_unannounced, now_us)
-        self.link = MqttLink(now_us, waiting_bytes=settings.ingest_waiting_bytes)
+        self.link = BrokerLink(_link_options(settings, reads_traces=tracing is not None), clock)
+        self.downlink = MqttDownlink(self.link, now_us)
         self.intake = Intake(live_messages=settings.ingest_live_messages, live_bytes=settings.ingest_live_bytes)
         self.store = PostgresReadingStore(
             pool,
@@ -207,7 +209,7 @@ class _Core:
             StoreBatch(self.store, redacted, clock, self.instruments),
             SettleBatch(
                 self.live,
-                self.link,
+                self.downlink,
                 self.report,
                 limit,
                 share,
@@ -220,22 +222,21 @@ class _Core:
             self.instruments,
             unsafe_ack_before_commit=settings.ingest_unsafe_disable == "ack_after_commit",
         )
-        greet = GreetClient(presence_store, self.link, self.report, limit, share, self.instruments, time.monotonic)
+        greet = GreetClient(presence_store, self.downlink, self.report, limit, share, self.instruments, time.monotonic)
         self.presence = TrackPresence(
             presence_store,
             self.devices,
             book,
             greet,
             self.report,
-            self.link,
+            self.downlink,
             clock,
             Silence(settings.ingest_silence_seconds, settings.ingest_plain_silence_seconds),
             reject=self.pump.offer_certain,
             read=read_presence,
             connected_since=lambda: self.link.connected_at,
         )
-        options = _source_options(settings, reads_traces=tracing is not None)
-        self.source = MqttSource(options, self.link, self.pump, self.presence, clock, now_us)
+        self.source = MqttSource(self.link, self.pump, self.presence, now_us)
 
     def _count_unannounced(self, rows: int) -> None:
         self.unannounced += rows
@@ -333,8 +334,8 @@ def _watch(core: _Core) -> None:
     )
     watch("ingest_queue_depth", "Messages that wait to be committed", lambda: core.pump.depth, counts=False)
     watch("ingest_unannounced", "Readings stored while Redis was away", lambda: core.unannounced, counts=True)
-    watch("ingest_acks_failed", "Acks that could not be sent", lambda: core.link.acks_failed, counts=True)
-    watch("ingest_broker_connects", "Connections made to the broker", lambda: core.source.connects, counts=True)
+    watch("ingest_acks_failed", "Acks that could not be sent", lambda: core.downlink.acks_failed, counts=True)
+    watch("ingest_broker_connects", "Connections made to the broker", lambda: core.link.connects, counts=True)
     watch(
         "ingest_broker_refused_connections",
         "Connections that the broker refused",
@@ -363,12 +364,15 @@ def _watch_storage(core: _Core, storage: WatchStorage) -> None:
         watch(name, documentation, figure(read), counts=False)
 
 
-def _source_options(settings: IngestSettings, *, reads_traces: bool) -> SourceOptions:
-    return SourceOptions(
+def _link_options(settings: IngestSettings, *, reads_traces: bool) -> LinkOptions:
+    return LinkOptions(
         settings.mqtt_endpoint,
+        SERVICE,
         settings.ingest_worker_id,
-        settings.ingest_session,
+        SUBSCRIPTIONS,
         settings.ingest_receive_maximum,
+        settings.ingest_session,
+        settings.ingest_waiting_bytes,
         reads_traces,
     )
 

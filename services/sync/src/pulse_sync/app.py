@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from pulse_chassis import streams
 from pulse_chassis.audit import AuditTrail
 from pulse_chassis.bearer import Authority, jwks_url
+from pulse_chassis.broker_link import BrokerLink, LinkOptions
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, asyncpg_pool, upgrade
@@ -41,7 +42,7 @@ from pulse_sync.http import config_key_routes, config_routes, key_routes, sync_r
 from pulse_sync.http.instruments import CountedAnswers
 from pulse_sync.http.use_case_set import UseCases
 from pulse_sync.messaging.change_feed import READERS, ChangeFeed
-from pulse_sync.messaging.desktop_link import DesktopLink, LinkOptions
+from pulse_sync.messaging.desktop_link import SUBSCRIPTIONS, DesktopLink
 from pulse_sync.messaging.identity_link import IdentityLink
 from pulse_sync.messaging.poke_board import PokeBoard
 from pulse_sync.messaging.sealed_messages import SealedMessages
@@ -95,6 +96,7 @@ class Parts:
     clock: Clock
     registry: CollectorRegistry
     identity: IdentityLink
+    broker: BrokerLink
     link: DesktopLink
     pokes: PokeBoard
     news: TellDesktops
@@ -130,9 +132,10 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
     )
     identity = IdentityLink(settings.identity_url, settings.internal_key.get_secret_value())
     options = LinkOptions(
-        settings.mqtt_endpoint, settings.sync_worker_id, settings.sync_receive_maximum, settings.sync_concurrency
+        settings.mqtt_endpoint, SERVICE, settings.sync_worker_id, SUBSCRIPTIONS, settings.sync_receive_maximum
     )
-    link = DesktopLink(options, SealedMessages(signing_key, clock))
+    broker = BrokerLink(options, clock)
+    link = DesktopLink(broker, SealedMessages(signing_key, clock), concurrency=settings.sync_concurrency)
     try:
         yield Parts(
             settings=settings,
@@ -148,6 +151,7 @@ async def open_parts(settings: SyncSettings, clock: Clock | None = None) -> Asyn
             clock=clock,
             registry=create_registry(),
             identity=identity,
+            broker=broker,
             link=link,
             pokes=PokeBoard(link.publish),
             news=TellDesktops(PostgresStateBook(database)),
@@ -164,7 +168,7 @@ def make_app(parts: Parts) -> FastAPI:
     health = HealthRegistry()
     health.add("postgresql", parts.database.ping)
     health.add("redis", lambda: streams.ping(parts.redis))
-    health.add("mqtt", parts.link.check)
+    health.add("mqtt", parts.broker.check)
     rights = CurrentRights(parts.revoked, published_rights(parts.database))
     authority = Authority(
         jwks_url(parts.settings.identity_url), clock=parts.clock, revoked=parts.revoked, rights=rights

@@ -108,7 +108,7 @@ async def service(
         async def is_open() -> bool:
             if running.done():
                 await running
-            return parts.link.is_open
+            return parts.broker.is_open
 
         await eventually(is_open, what="sync connects")
         redis = Redis.from_url(valkey_database)
