@@ -36,7 +36,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publisher saw: counts of messages, and seconds from its first publish to its last PUBACK or commit."""
+    """What a publisher saw: messages sent, acked and refused, readings committed, and seconds from its first publish to its
+    last PUBACK or commit.
+    """
 
     sent: int
     acked: int
@@ -54,6 +56,23 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What the messages are like: readings in each, metrics in a reading, how old they are, how fast they come.
+
+    With `step_us` a client's readings lie so far apart and end now, as a backlog does; with 0 they are of now. `rate` is messages
+    a second of all clients together; with 0 they come as fast as the window lets them.
+    """
+
+    rows: int = 1
+    metrics: int = 3
+    step_us: int = 0
+    rate: int = 0
+
+
+LIVE: Final = Shape()
+
+
+@dataclass(frozen=True, slots=True)
 class NativePair:
     """The compiled programs."""
 
@@ -61,9 +80,9 @@ class NativePair:
     subscriber: Path
 
     async def publish(
-        self, host: str, port: int, accounts: list[Account], *, messages: int, uncommitted: int = 0
+        self, host: str, port: int, accounts: list[Account], *, messages: int, uncommitted: int = 0, shape: Shape = LIVE
     ) -> Published:
-        """Publish `messages` one-row runs as each account, at most 20 without a PUBACK (MQTT's usual window) each.
+        """Publish `messages` runs as each account, at most 20 without a PUBACK (MQTT's usual window) each.
 
         With `uncommitted` above 0 each client also follows its ack topic, keeps at most that many readings uncommitted, and
         the call ends when all are committed; with 0 it ends with the last PUBACK.
@@ -75,11 +94,23 @@ class NativePair:
             for account in accounts:
                 listing.write(f"{account.client_id} {account.password} {account.epoch} {account.first}\n")
             listing.flush()
-            out = await _run(self.publisher, host, str(port), listing.name, str(messages), WINDOW, str(uncommitted))
+            numbers = (shape.rows, shape.metrics, shape.step_us, shape.rate)
+            out = await _run(
+                self.publisher,
+                host,
+                str(port),
+                listing.name,
+                str(messages),
+                WINDOW,
+                str(uncommitted),
+                *map(str, numbers),
+            )
         return Published(**json.loads(out))
 
-    async def subscribe(self, host: str, port: int, *, account: Account, topic_filter: str, messages: int) -> Process:
-        """Start a subscriber; `received` reads its result."""
+    async def subscribe(
+        self, host: str, port: int, *, account: Account, topic_filter: str, messages: int, is_durable: bool = False
+    ) -> Process:
+        """Start a subscriber; `received` reads its result. A durable one of 0 messages subscribes and leaves."""
         return await asyncio.create_subprocess_exec(
             self.subscriber,
             host,
@@ -89,6 +120,7 @@ class NativePair:
             account.password,
             topic_filter,
             str(messages),
+            "1" if is_durable else "0",
             stdout=PIPE,
             stderr=PIPE,
         )

@@ -1,10 +1,12 @@
 /* Publishes readings as many MQTT 5 clients from one thread, at QoS 1, and counts the PUBACKs.
  *
- * usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED
- * ACCOUNTS has a line "client_id password epoch first" for each client; each publishes MESSAGES one-row runs with three
- * metrics from sequence `first` on, never more than WINDOW without a PUBACK. With UNCOMMITTED above 0 it also listens to
- * its ack topic, as a client with an outbox does, keeps at most that many readings uncommitted, and ends when all are
- * committed. Prints {"sent","acked","refused","committed","seconds"}.
+ * usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED ROWS METRICS STEP_US RATE
+ * ACCOUNTS has a line "client_id password epoch first" for each client; each publishes MESSAGES runs of ROWS readings with
+ * METRICS (1 to 3) metrics from sequence `first` on, never more than WINDOW without a PUBACK. With STEP_US above 0 a client's
+ * readings lie that far apart and end now, as a backlog does; with 0 they are of now. With RATE above 0 all clients together
+ * publish so many messages a second, in turn. With UNCOMMITTED above 0 each also listens to its ack topic, as a client with
+ * an outbox does, keeps at most that many readings uncommitted, and ends when all are committed.
+ * Prints {"sent","acked","refused","committed","seconds"}: sent, acked and refused are messages, committed is readings.
  */
 #include <mosquitto.h>
 #include <poll.h>
@@ -12,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Longer than any run: nobody pings in the loop below. */
+#define KEEPALIVE_S 3600
 
 struct client {
     struct mosquitto *mosq;
@@ -54,21 +59,33 @@ static void on_message(struct mosquitto *mosq, void *self, const struct mosquitt
     if (cum && atol(cum + 6) - c->first + 1 > c->committed) c->committed = atol(cum + 6) - c->first + 1;
 }
 
-static int publish(struct client *c) {
-    char payload[256];
-    long seq = c->first + c->sent;
-    int n = snprintf(payload, sizeof payload,
-                     "{\"v\":1,\"epoch\":%ld,\"first\":%ld,\"rows\":[[%lld,{\"temperature\":%.2f,\"pressure\":%.1f,\"is_active\":%s}]]}",
-                     c->epoch, seq, unix_us(), 20.0 + (double)(seq % 977) / 100, 101.0 + (double)(seq % 31) / 10,
-                     seq % 2 ? "true" : "false");
+static char *payload;
+
+/* A run of `rows` readings; `oldest` is when the client's first reading was made if they lie `step` apart. */
+static int publish(struct client *c, long rows, long metrics, long long oldest, long step) {
+    int n = sprintf(payload, "{\"v\":1,\"epoch\":%ld,\"first\":%ld,\"rows\":[", c->epoch, c->first + c->sent * rows);
+    for (long i = 0; i < rows; i++) {
+        long seq = c->first + c->sent * rows + i;
+        long long at = step ? oldest + (seq - c->first) * step : unix_us();
+        n += sprintf(payload + n, "%s[%lld,{\"temperature\":%.2f", i ? "," : "", at, 20.0 + (double)(seq % 977) / 100);
+        if (metrics > 1) n += sprintf(payload + n, ",\"pressure\":%.1f", 101.0 + (double)(seq % 31) / 10);
+        if (metrics > 2) n += sprintf(payload + n, ",\"is_active\":%s", seq % 2 ? "true" : "false");
+        n += sprintf(payload + n, "}]");
+    }
+    n += sprintf(payload + n, "]}");
     int rc = mosquitto_publish_v5(c->mosq, NULL, c->topic, n, payload, 1, false, NULL);
     if (rc == MOSQ_ERR_SUCCESS) c->sent++;
     return rc;
 }
 
 int main(int argc, char **argv) {
-    if (argc != 7) { fprintf(stderr, "usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED\n"); return 2; }
+    if (argc != 11) {
+        fprintf(stderr, "usage: publisher HOST PORT ACCOUNTS MESSAGES WINDOW UNCOMMITTED ROWS METRICS STEP_US RATE\n");
+        return 2;
+    }
     long messages = atol(argv[4]), window = atol(argv[5]), uncommitted = atol(argv[6]);
+    long rows = atol(argv[7]), metrics = atol(argv[8]), step = atol(argv[9]), rate = atol(argv[10]);
+    payload = malloc(128 + (size_t)rows * 96);
     FILE *accounts = fopen(argv[3], "r");
     if (!accounts) { perror(argv[3]); return 2; }
     size_t capacity = 16, count = 0;
@@ -93,7 +110,7 @@ int main(int argc, char **argv) {
         mosquitto_connect_v5_callback_set(k->mosq, on_connect);
         mosquitto_publish_v5_callback_set(k->mosq, on_publish);
         mosquitto_message_v5_callback_set(k->mosq, on_message);
-        if (mosquitto_connect(k->mosq, argv[1], atoi(argv[2]), 60) != MOSQ_ERR_SUCCESS) {
+        if (mosquitto_connect(k->mosq, argv[1], atoi(argv[2]), KEEPALIVE_S) != MOSQ_ERR_SUCCESS) {
             fprintf(stderr, "%s cannot connect\n", k->id);
             return 1;
         }
@@ -106,16 +123,19 @@ int main(int argc, char **argv) {
         }
     }
     double start = now_s(), last_progress = start;
-    long total = messages * (long)count, done = 0, before = 0;
+    long total = messages * (long)count * (uncommitted ? rows : 1), done = 0, before = 0;
+    long long oldest = unix_us() - (long long)(messages * rows) * step;
     while (done < total) {
+        double due = rate ? (now_s() - start) * (double)rate / (double)count : (double)messages;
         for (size_t i = 0; i < count; i++) {
             struct client *k = &clients[i];
-            while (k->sent < messages && k->sent - k->acked < window && (!uncommitted || k->sent - k->committed < uncommitted))
-                if (publish(k) != MOSQ_ERR_SUCCESS) break;
+            while (k->sent < messages && (!rate || (double)k->sent < due - (double)i / (double)count) && k->sent - k->acked < window
+                   && (!uncommitted || (k->sent + 1) * rows - k->committed <= uncommitted))
+                if (publish(k, rows, metrics, oldest, step) != MOSQ_ERR_SUCCESS) break;
             fds[i].fd = mosquitto_socket(k->mosq);
             fds[i].events = POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0);
         }
-        if (poll(fds, count, 100) < 0) { perror("poll"); return 1; }
+        if (poll(fds, count, rate ? 2 : 100) < 0) { perror("poll"); return 1; }
         done = 0;
         for (size_t i = 0; i < count; i++) {
             if (fds[i].revents & POLLIN && mosquitto_loop_read(clients[i].mosq, 1) != MOSQ_ERR_SUCCESS) {
