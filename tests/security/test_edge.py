@@ -66,6 +66,15 @@ def test_every_answer_of_the_api_is_dressed_once(guarded, service: str) -> None:
         assert "server" not in answer.headers
 
 
+def test_a_release_is_asked_for_without_a_person_and_nothing_else_of_its_directory_is_there(guarded) -> None:
+    url = guarded.url("gateway") + "/api/releases/"
+    for path in ("manifest", "files/precisionpulse_9.9.9_amd64.deb", "files/..%2F..%2Fetc%2Fpasswd", "files/%2e%2e"):
+        answer = guarded.http.get(url + path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_behind_tls_every_answer_asks_for_tls(guarded) -> None:
     """The gateway believes the proxy in front of it, the owner believes the gateway."""
     headers = guarded.headers("admin") | {"X-Forwarded-Proto": "https"}

@@ -12,8 +12,8 @@ from pulse_contracts.telemetry import WireModel
 
 HEARTBEAT_SECONDS: Final = 5.0
 """How often a client says that it lives (delivery.md, topics)."""
-SILENCE_SECONDS: Final = 9.0
-"""Silence after which a heartbeating client is offline: shown within 10 s, the sweep included."""
+SILENCE_SECONDS: Final = 8.0
+"""Silence after which a heartbeating client is offline: shown within 10 s, the sweep (up to 1.5 s) and the way included."""
 
 InstanceField = Annotated[str, Field(min_length=1, max_length=64)]
 VersionField = Annotated[str, Field(max_length=32)]

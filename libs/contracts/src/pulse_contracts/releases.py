@@ -76,7 +76,5 @@ def version_order(version: str) -> tuple[tuple[int, ...], bool, tuple[tuple[bool
     if _VERSION.fullmatch(version) is None:
         return (-1,), False, ()
     numbers, _, suffix = version.partition("-")
-    parts = tuple(
-        (False, int(part), "") if part.isdigit() else (True, 0, part) for part in suffix.split(".") if suffix
-    )
+    parts = tuple((False, int(part), "") if part.isdigit() else (True, 0, part) for part in suffix.split(".") if suffix)
     return tuple(int(number) for number in numbers.split(".")), not suffix, parts

@@ -21,7 +21,21 @@ def entry(**changes: object) -> dict[str, object]:
     return {**good, **changes}
 
 
-@pytest.mark.parametrize("name", ["../setup.exe", "a/b", "a\\b", "", ".hidden", "x" * 129 + ".exe", "a b.exe", "ü.exe", "a.exe\n", "release-key.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../setup.exe",
+        "a/b",
+        "a\\b",
+        "",
+        ".hidden",
+        "x" * 129 + ".exe",
+        "a b.exe",
+        "ü.exe",
+        "a.exe\n",
+        "release-key.json",
+    ],
+)
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         ReleaseFile.model_validate(entry(name=name))

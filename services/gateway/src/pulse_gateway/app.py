@@ -50,6 +50,7 @@ from pulse_gateway.http.live_door import LiveDoor
 from pulse_gateway.http.live_metrics import LiveMetrics
 from pulse_gateway.http.pages import pages_router
 from pulse_gateway.http.personal_routes import personal_router
+from pulse_gateway.http.release_routes import release_router
 from pulse_gateway.http.report_routes import report_router
 from pulse_gateway.http.schedule_routes import schedule_router
 from pulse_gateway.http.telemetry_routes import telemetry_router
@@ -63,6 +64,7 @@ from pulse_gateway.storage.history_pages import PostgresHistoryReader
 from pulse_gateway.storage.personal_store import PostgresPersonalStore
 from pulse_gateway.storage.pool import ReadPool
 from pulse_gateway.storage.published_state import PostgresPublishedState
+from pulse_gateway.storage.release_directory import ReleaseDirectory
 from pulse_gateway.storage.report_data import PostgresReportData
 from pulse_gateway.storage.schedule_store import PostgresScheduleStore
 from pulse_gateway.storage.series_snapshot import PostgresSeriesReader
@@ -323,6 +325,7 @@ def _app(
         app.include_router(router)
     app.include_router(telemetry_router(desk.state, desk.directory, desk.audit))
     app.include_router(dashboard_router(desk.state, desk.directory))
+    app.include_router(release_router(ReleaseDirectory(settings.gateway_releases_dir)))
     app.include_router(forwarding_router(client, settings.services))
     app.include_router(pages_router(settings.gateway_dashboard_dir, sorted(settings.services)))
     app.add_middleware(LiveDoor, desk=desk, allowed_origins=settings.origins)

@@ -18,6 +18,9 @@ class GatewaySettings(MailSettings):
     gateway_commands_url: str | None = None
     gateway_alerts_url: str | None = None
     gateway_dashboard_dir: Path | None = Field(default=None, description="the built dashboard; unset: a plain page")
+    gateway_releases_dir: Path | None = Field(
+        default=None, description="a desktop release with its signed manifest; unset: none is offered"
+    )
     gateway_max_connections: int = Field(default=500, ge=1)
     gateway_max_connections_per_user: int = Field(default=10, ge=1)
     gateway_max_unauthenticated: int = Field(default=100, ge=1)
