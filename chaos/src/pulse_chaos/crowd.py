@@ -38,7 +38,12 @@ class Crowd:
     environment: dict[str, str] = field(default_factory=dict)
     oracle: Path = field(init=False)
     process: subprocess.Popen[bytes] | None = None
+    agents: int = AGENTS
+    devices: int = DEVICES
+    rate_hz: float = RATE_HZ
     _is_registered: bool = False
+    _counted: int = field(default=0, init=False)
+    _counted_bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -49,14 +54,15 @@ class Crowd:
     @property
     def agent_ids(self) -> list[str]:
         """Names of the agents."""
-        return [f"{self.prefix}-agent-{number:04d}" for number in range(1, AGENTS + 1)]
+        return [f"{self.prefix}-agent-{number:04d}" for number in range(1, self.agents + 1)]
 
     def start(self) -> None:
         """Run it, until it is told to finish."""
         command = [
             *(sys.executable, "-m", "pulse_local", "simulate", "--stack", str(self.stack.data / "stack.json")),
             *("--data", str(self.folder / "data"), "--oracle", str(self.oracle), "--json", "--prefix", self.prefix),
-            *("--agents", str(AGENTS), "--devices", str(DEVICES), "--rate", str(RATE_HZ), "--duration", "1h"),
+            *("--agents", str(self.agents), "--devices", str(self.devices), "--rate", f"{self.rate_hz:g}"),
+            *("--duration", "2h"),
             *("--drain-timeout", f"{self.drain_seconds}s", "--mqtt", f"127.0.0.1:{self.port}"),
             "--reuse" if self._is_registered else "--register",
         ]
@@ -113,8 +119,15 @@ class Crowd:
 
     def accepted(self) -> int:
         """Return how many readings of agents were accepted so far."""
-        mark = f"C {self.prefix}-agent-".encode()
-        return sum(line.startswith(mark) for line in self.oracle.read_bytes().splitlines())
+        mark = f"\nC {self.prefix}-agent-".encode()
+        with self.oracle.open("rb") as lines:
+            lines.seek(self._counted_bytes)
+            new = lines.read()
+        # Up to the last whole line: what follows is counted with the next look, from its line's beginning.
+        whole = new[: new.rfind(b"\n") + 1]
+        self._counted += (b"\n" + whole).count(mark)
+        self._counted_bytes += len(whole)
+        return self._counted
 
     def log(self) -> str:
         """Return what it printed."""

@@ -121,23 +121,27 @@ async def _order(scene: Scene, evidence: Evidence, _since: float) -> None:
         before, last = group, row["us"]
 
 
-async def command_fates(scene: Scene, since: float) -> list[CommandFate]:
+async def command_fates(scene: Scene) -> list[CommandFate]:
     """Return what became of the run's commands, and of those that the workstation did without the server's knowing."""
     site = scene.site
     rows = await site.stack.fetch(
-        "select id::text, state, created_at >= to_timestamp($2) as is_ours from commands.command_view"
+        "select id::text, state, extract(epoch from expires_at)::float8 as expires_at from commands.command_view"
         " where device_id = $1",
         site.workstation.device_id,
-        since,
     )
-    noted = site.workstation.noted()
-    fates = [CommandFate(row["id"], row["state"], noted[row["id"]]) for row in rows if row["is_ours"]]
+    noted, last = site.workstation.noted(), site.workstation.noted_last()
+    fates = [
+        CommandFate(row["id"], row["state"], noted[row["id"]], max(0.0, last.get(row["id"], 0.0) - row["expires_at"]))
+        for row in rows
+        # Not by when they were made: that is the service's clock, which may be what the run sets wrong.
+        if row["id"] not in scene.requests.earlier_commands
+    ]
     known = {row["id"] for row in rows}
     return fates + [CommandFate(jti, "unheard-of", times) for jti, times in noted.items() if jti not in known]
 
 
-async def _commands(scene: Scene, evidence: Evidence, since: float) -> None:
-    evidence.commands = await command_fates(scene, since)
+async def _commands(scene: Scene, evidence: Evidence, _since: float) -> None:
+    evidence.commands = await command_fates(scene)
 
 
 async def _edits(scene: Scene, evidence: Evidence, _since: float) -> None:

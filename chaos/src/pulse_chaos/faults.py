@@ -18,22 +18,24 @@ from typing import Final
 
 import asyncpg
 
-from pulse_chaos import namespace
+from pulse_chaos import namespace, server_faults
 from pulse_chaos.crowd import Crowd
+from pulse_chaos.database_steps import as_superuser
 from pulse_chaos.intruders import never_read
 from pulse_chaos.scene import Scene
 from pulse_chaos.schedule import Step
+from pulse_chaos.server_faults import READY_SECONDS, SERVICES, restart
 from pulse_chaos.site import FILLER, SiteError, fill
 from pulse_simulator.embedded_stack import EmbeddedStackError
 from pulse_simulator.gateway_session import GatewayError
 from pulse_simulator.tcp_proxy import Direction
 
 Act = Callable[[Scene, Step], Awaitable[None]]
-_SERVICES: Final = ("identity", "ingest", "sync", "commands", "alerts", "gateway")
-_READY_SECONDS: Final = 60.0
 _AGENT_DISK_MIB: Final = 256
 """An outbox leaves 128 MiB free: on a smaller disk it would take nothing from the start."""
 _SETTLE_SECONDS: Final = 20.0
+_HOARD_SECONDS: Final = 300.0
+"""In which 187,000 readings of one device must be stored: as long as they took to be measured."""
 
 
 async def _nothing(_scene: Scene, _step: Step) -> None:
@@ -97,13 +99,8 @@ async def _thaw(scene: Scene, step: Step) -> None:
 
 
 async def _restart_all(scene: Scene, _step: Step) -> None:
-    for name in _SERVICES:
-        before = await scene.site.stack.running_pid(name)
-        with suppress(ProcessLookupError):
-            os.kill(before, signal.SIGTERM)
-        async with asyncio.timeout(_READY_SECONDS):
-            while (part := scene.site.stack.parts()[name])["state"] != "ready" or part["pid"] == before:
-                await asyncio.sleep(0.1)
+    for name in SERVICES:
+        await restart(scene, name)
 
 
 # -- links ---------------------------------------------------------------------------------------------------------
@@ -184,21 +181,6 @@ async def _wipe_broker(scene: Scene, _step: Step) -> None:
     shutil.rmtree(stack.data / "mosquitto" / "store", ignore_errors=True)
     os.kill(pid, signal.SIGKILL)
     scene.loses_plain = True
-
-
-async def as_superuser(scene: Scene, *statements: str) -> None:
-    """Execute statements on the database, as soon as it can be reached."""
-    async with asyncio.timeout(_READY_SECONDS):
-        while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await asyncpg.connect(scene.site.superuser_url)
-                try:
-                    for statement in statements:
-                        await connection.execute(statement)
-                    return
-                finally:
-                    connection.terminate()
-            await asyncio.sleep(0.2)
 
 
 async def _read_only(scene: Scene, _step: Step) -> None:
@@ -326,7 +308,7 @@ async def _clock(scene: Scene, step: Step) -> None:
 
 
 async def _insist(scene: Scene, method: str, path: str) -> None:
-    async with asyncio.timeout(_READY_SECONDS):
+    async with asyncio.timeout(READY_SECONDS):
         while True:
             with suppress(GatewayError):
                 await scene.site.session.request(method, path, if_match="*")
@@ -353,6 +335,16 @@ def _party(make: Callable[[Scene], Awaitable[None]]) -> tuple[Act, Act]:
         await scene.stop(f"{step.fault} {step.at}")
 
     return begin, end
+
+
+async def _begin_hoard(scene: Scene, step: Step) -> None:
+    scene.start(f"hoard {step.at}", scene.intruder.hoard(scene.oracle))
+
+
+async def _end_hoard(scene: Scene, step: Step) -> None:
+    async with asyncio.timeout(_HOARD_SECONDS):
+        await scene.tasks[f"hoard {step.at}"]
+    await scene.stop(f"hoard {step.at}")
 
 
 def _forge(scene: Scene) -> Awaitable[None]:
@@ -383,10 +375,17 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "truncate": Fault(_truncate),
     "clone": Fault(_clone, _end_clone),
     "clock": Fault(_clock, needs=("faketime",)),
+    "server-clock": Fault(server_faults.step_clock, server_faults.mend_clock, ("faketime",)),
+    "partitions-lost": Fault(server_faults.lose_partitions, server_faults.regain_partitions),
+    "no-partition": Fault(server_faults.hide_partitions, server_faults.show_partitions),
+    "migrate": Fault(server_faults.migrate),
+    "broker-full": Fault(server_faults.fill_broker, server_faults.empty_broker, ("namespace",)),
+    "full-broker-killed": Fault(server_faults.kill_full_broker, server_faults.empty_broker, ("namespace",)),
     "revoke": Fault(_revoke, _allow),
     "poison": Fault(*_party(lambda scene: scene.intruder.poison())),
     "forge": Fault(*_party(_forge)),
     "flood": Fault(*_party(lambda scene: scene.intruder.flood())),
+    "hoard": Fault(_begin_hoard, _end_hoard),
     "odd-times": Fault(*_party(lambda scene: scene.intruder.odd_times(scene.oracle))),
     "deaf": Fault(*_party(lambda scene: never_read(scene.site.stack, scene.site.session))),
 }

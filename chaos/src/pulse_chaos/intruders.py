@@ -11,6 +11,7 @@ from typing import Final
 
 from websockets.asyncio.client import connect
 
+from pulse_chaos.hoard import Hoard
 from pulse_chassis.mqtt import MqttEndpoint, MqttError, MqttSession
 from pulse_contracts.frames import SUBPROTOCOL
 from pulse_contracts.ids import ClientId
@@ -98,6 +99,12 @@ class Intruder:
             await session.wait_closed()
 
         await self._again_and_again(say)
+
+    async def hoard(self, oracle: OracleLog) -> None:
+        """Deliver as many readings of one device as it measured in five minutes, as fast as it is let; return when all
+        are acknowledged.
+        """
+        await Hoard(self._stack, self.device_id, self._key).deliver(oracle)
 
     async def odd_times(self, oracle: OracleLog) -> None:
         """Publish readings of 2015 and later years, far from any partition, and tell the oracle."""

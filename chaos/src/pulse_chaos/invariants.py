@@ -61,6 +61,8 @@ class CommandFate:
     jti: str
     state: str
     done: int
+    late: float = 0.0
+    """By how many seconds it was done after it had expired."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,8 @@ class Finding:
 
 
 _OPEN: Final = frozenset({"queued", "published", "received", "started"})
+_LATE_SECONDS: Final = 5.0
+"""Between a device's last look at the time and its note on the disk, on a busy machine."""
 _MAY_BE_DONE: Final = frozenset({"succeeded", "failed", "unknown"})
 
 
@@ -167,6 +171,7 @@ def _losers(e: Evidence) -> tuple[bool, str]:
 def _once(e: Evidence) -> tuple[bool, str]:
     wrong = [f"{c.jti} done {c.done} times" for c in e.commands if c.done > 1]
     wrong += [f"{c.jti} was done and is {c.state}" for c in e.commands if c.done and c.state not in _MAY_BE_DONE]
+    wrong += [f"{c.jti} was done {c.late:.0f} s after its expiry" for c in e.commands if c.late > _LATE_SECONDS]
     wrong += [f"{c.jti} succeeded and was not done" for c in e.commands if c.state == "succeeded" and not c.done]
     return _nothing(wrong, f"{sum(c.done for c in e.commands)} of {len(e.commands)} commands done")
 

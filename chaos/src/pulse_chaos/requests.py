@@ -40,12 +40,16 @@ class Requests:
     unanswered: int = 0
     web_edits: int = 0
     desk_edits: int = 0
+    earlier_commands: frozenset[str] = frozenset()
+    """Those of runs before this one."""
 
     async def prepare(self) -> None:
         """Make the person whom both sides will edit, and wait until the workstation has them."""
         session, device = self.site.session, self.site.workstation.device_id
         body = {"username": self.name, "password": f"a long password of {self.name}", "roles": ["viewer"]}
         self.user_id = str((await session.request("POST", "/api/users", json=body))["id"])
+        rows = await self.site.stack.fetch("select id::text from commands.command_view")
+        self.earlier_commands = frozenset(row[0] for row in rows)
         share = {"user": self.name, "level": "control"}
         await session.request("POST", f"/api/devices/{device}/shares", json=share)
         try:

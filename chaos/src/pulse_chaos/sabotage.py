@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from pulse_chaos.faults import FAULTS, Fault, as_superuser
+from pulse_chaos.database_steps import as_superuser
+from pulse_chaos.faults import FAULTS, Fault
 from pulse_chaos.scene import Scene
 from pulse_chaos.schedule import Step
 from pulse_chassis.mqtt import MqttEndpoint, MqttSession
+from pulse_contracts.broker_accounts import COMMANDS_ACCOUNT
 from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import command
-from pulse_local.servers.broker_acl import COMMANDS_ACCOUNT
 from pulse_simulator.real_agent import NOTE
 from pulse_simulator.tcp_proxy import Direction
 

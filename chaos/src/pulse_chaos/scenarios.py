@@ -86,6 +86,10 @@ def _mixed(chance: random.Random) -> Schedule:
     return tuple(draw(chance) for draw in chance.sample(_MIXABLE, chance.randint(3, 6)))
 
 
+def _partitions_lost(chance: random.Random) -> Schedule:
+    return (Step(_moment(chance), "partitions-lost", "", round(chance.uniform(1.0, 4.0), 2)),)
+
+
 def _flapping(chance: random.Random) -> Schedule:
     at, steps = _FIRST, []
     while at < _LAST:
@@ -127,6 +131,17 @@ def _storage() -> list[Scenario]:
         Scenario("database-read-only", "no transaction may write", _times("read-only", "", 1, 3, 8)),
         Scenario("database-locked", "ledger and samples are locked", _times("locked", "", 1, 3, 8)),
         Scenario("database-full", "the database's disk is full", _times("database-full", "", 1, 3, 6)),
+        Scenario("partitions-lost", "every day's partition is gone; its rows sit in the default one", _partitions_lost),
+        Scenario(
+            "no-partition", "no reading has a partition, not even the default one", _times("no-partition", "", 1, 3, 6)
+        ),
+        Scenario("broker-full", "the broker's disk is full while it saves", _times("broker-full", "", 1, 3, 6)),
+        Scenario(
+            "broker-full-killed",
+            "the same, and it is killed before there is room again",
+            _times("full-broker-killed", "", 1, 2, 5),
+        ),
+        Scenario("migration", "migrations while readings flow", _once("migrate")),
         Scenario("odd-times", "readings of times that have no partition", _beside("odd-times")),
         Scenario("agent-disk-full", "the agents' disk is full", _times("agent-disk-full", "", 1, 3, 8)),
         Scenario("outbox-rolled-back", "the agents' disk is set back", _once("roll-back")),
@@ -145,8 +160,38 @@ def _people() -> list[Scenario]:
         Scenario("rolling-restart", "every service is restarted in turn", _once("restart-all")),
         Scenario("deaf-client", "a socket subscribes to all and never reads", _beside("deaf")),
         Scenario("flood", "one device publishes as fast as it can", _beside("flood")),
+        Scenario("hoard", "one device delivers 187,000 readings of five minutes", _beside("hoard")),
         Scenario("offline-edits", "edits on both sides of a cut link", _times("cut-workstation", "", 1, 6, 9)),
         Scenario("mixed", "three to six faults of all kinds, at once too", _mixed),
+    ]
+
+
+def _clocks() -> list[Scenario]:
+    hours, years = (3_600, 7_200, 172_800), (34_560_000, 315_360_000)
+
+    def steps(part: str, sizes: tuple[int, ...]) -> Callable[[random.Random], Schedule]:
+        def draw(chance: random.Random) -> Schedule:
+            signs = chance.sample((1, -1), 2)
+            return tuple(
+                Step(at, "server-clock", f"{part} {sign * chance.choice(sizes):+d}", 4.0)
+                for at, sign in zip((2.0, 9.0), signs, strict=True)
+            )
+
+        return draw
+
+    made = [Scenario(f"clock-{p}", f"the clock of {p} leaps, both ways", steps(p, hours)) for p in SERVICES]
+    return [
+        *made,
+        Scenario("clock-services", "the clocks of all services leap, not the database's", steps("all", hours)),
+        Scenario("clock-years", "ingest believes to be years away, and its retention too", steps("ingest", years)),
+        Scenario(
+            "clock-late-commands",
+            "ingest, which devices ask for the time, is behind, and a workstation comes back after commands expired",
+            lambda chance: (
+                Step(1.0, "server-clock", f"ingest {-chance.choice(hours):+d}", 34.0),
+                Step(7.0, "cut-workstation", "", 28.0),
+            ),
+        ),
     ]
 
 
@@ -199,6 +244,6 @@ def _without() -> list[Scenario]:
     ]
 
 
-SCENARIOS: Final = {s.name: s for s in (*_matrix(), *_links(), *_storage(), *_people(), *_without())}
+SCENARIOS: Final = {s.name: s for s in (*_matrix(), *_links(), *_storage(), *_people(), *_clocks(), *_without())}
 MATRIX: Final = tuple(name for name in SCENARIOS if not name.startswith("without-"))
 SABOTAGE: Final = tuple(name for name in SCENARIOS if name.startswith("without-"))

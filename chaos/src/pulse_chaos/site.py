@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from pulse_chaos import namespace
+from pulse_chaos import namespace, server_clocks
 from pulse_local.data_directory import DataDirectory
 from pulse_local.servers.postgres import SUPERUSER
 from pulse_local.stack_secrets import StackSecrets, load_secrets
@@ -26,6 +26,8 @@ from pulse_simulator.real_agent import NOTE, RealAgent, install_note_plugin
 
 DATABASE_DISK_MIB: Final = 640
 """Small enough to be filled in a moment, large enough for a hundred runs."""
+BROKER_DISK_MIB: Final = 64
+"""Room for the queues of a run."""
 FILLER: Final = "chaos-filler"
 _READY_SECONDS: Final = 90.0
 _ENVIRONMENT: Final = {
@@ -58,6 +60,16 @@ class Site:
         return self.stack.data / "postgres" if namespace.is_own() else None
 
     @property
+    def broker_disk(self) -> Path | None:
+        """The broker's own small disk, where there is one."""
+        return self.stack.data / "mosquitto" if namespace.is_own() else None
+
+    @property
+    def clocks(self) -> Path:
+        """Where the clocks of services can be set (see `server_clocks`)."""
+        return self.folder / "clocks"
+
+    @property
     def superuser_url(self) -> str:
         """The database as its superuser sees it."""
         parts = urlsplit(self.stack.database_url)
@@ -88,12 +100,14 @@ async def open_site(folder: Path, environment: dict[str, str]) -> AsyncIterator[
     """Start a stack in a new folder, with a workstation. Raises EmbeddedStackError, GatewayError or SiteError."""
     data = folder / "stack"
     data.mkdir(parents=True)
+    disks = {"postgres": (DATABASE_DISK_MIB, "700"), "mosquitto": (BROKER_DISK_MIB, "755")}
     if namespace.is_own():
-        disk = data / "postgres"
-        disk.mkdir()
-        await _run("mount", "-t", "tmpfs", "-o", f"size={DATABASE_DISK_MIB}m,mode=700", "chaos", str(disk))
+        for name, (size, mode) in disks.items():
+            (data / name).mkdir()
+            await _run("mount", "-t", "tmpfs", "-o", f"size={size}m,mode={mode}", "chaos", str(data / name))
+    clocks = server_clocks.prepare(folder / "clocks")
     try:
-        async with running_stack(data, **_ENVIRONMENT, **environment) as stack, stack.admin() as session:
+        async with running_stack(data, **_ENVIRONMENT, **clocks, **environment) as stack, stack.admin() as session:
             workstation = await _enrol(stack, session, folder)
             try:
                 secrets = load_secrets(DataDirectory.at(data).secrets)
@@ -104,7 +118,8 @@ async def open_site(folder: Path, environment: dict[str, str]) -> AsyncIterator[
                     await workstation.proxy.close()
     finally:
         if namespace.is_own():
-            await _run("umount", "-l", str(data / "postgres"))
+            for name in disks:
+                await _run("umount", "-l", str(data / name))
 
 
 async def _enrol(stack: EmbeddedStack, session: GatewaySession, folder: Path) -> RealAgent:

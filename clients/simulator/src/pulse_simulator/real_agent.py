@@ -20,7 +20,7 @@ NOTE: Final = "NOTE"
 _NOTED: Final = "noted.txt"
 _ANSWER_SECONDS: Final = 120.0
 _PLUGIN: Final = """
-import os
+import os, time
 from pulse_agent.commands.command import AgentCommand
 from pulse_contracts.commands import CommandSpec
 from pulse_contracts.value_specs import ValueSpec, ValueType
@@ -30,7 +30,7 @@ SPEC = CommandSpec(name="NOTE", description="Notes a number", arguments={"n": Va
 def create(options):
     async def note(invocation):
         file = os.open(options.data / "noted.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, f"{invocation.jti}\\n".encode())
+        os.write(file, f"{invocation.jti} {time.time():.3f}\\n".encode())
         os.fsync(file)
         os.close(file)
         return {"noted": invocation.arguments["n"]}
@@ -111,8 +111,16 @@ class RealAgent:
 
     def noted(self) -> Counter[str]:
         """Return how often it did each command, as its plug-in wrote it down on the disk."""
+        return Counter(jti for jti, _ in self._notes())
+
+    def noted_last(self) -> dict[str, float]:
+        """Return when it did each command for the last time, in Unix seconds by this machine's clock."""
+        return {jti: float(at) for jti, at in self._notes()}
+
+    def _notes(self) -> list[tuple[str, str]]:
         file = self.data / _NOTED
-        return Counter(file.read_text(encoding="utf-8").split() if file.exists() else ())
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [(jti, at) for jti, _, at in (line.partition(" ") for line in lines)]
 
     def log(self) -> str:
         """Return what the agent logged."""

@@ -1,0 +1,199 @@
+"""Faults of the servers themselves: a service's clock, the partitions of the readings, a migration, the broker's disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pulse_chaos import server_clocks
+from pulse_chaos.database_steps import as_superuser
+from pulse_chaos.scene import Scene
+from pulse_chaos.schedule import Step
+from pulse_chaos.site import FILLER, SiteError, fill
+from pulse_simulator.gateway_session import GatewayError
+
+ALL: Final = "all"
+SERVICES: Final = ("identity", "ingest", "sync", "commands", "alerts", "gateway")
+READY_SECONDS: Final = 60.0
+STEPPED_SECONDS: Final = 3.0
+"""A clock is wrong for so long at least: the library sees a step within a second, and then something must happen."""
+_NEWEST_OF_INGEST: Final = "0090"
+"""The migration that is taken back and made again under load; code that is older or newer works without it."""
+_BEFORE_IT: Final = "0080"
+
+
+# -- clocks --------------------------------------------------------------------------------------------------------
+
+
+def _parts(step: Step) -> tuple[tuple[str, ...], float]:
+    """Read a target such as `ingest +7200`."""
+    part, _, seconds = step.target.partition(" ")
+    return (SERVICES if part == ALL else (part,)), float(seconds)
+
+
+async def step_clock(scene: Scene, step: Step) -> None:
+    """Set the clocks of the target's services wrong; one that does not look at a clock of ours is restarted first."""
+    services, seconds = _parts(step)
+    clocks = scene.site.clocks
+    for name in services:
+        pid = await scene.site.stack.running_pid(name)
+        if not server_clocks.looks(pid):
+            await asyncio.to_thread(server_clocks.set_clock, clocks, name, 0)
+            await restart(scene, name)
+    for name in services:
+        await asyncio.to_thread(server_clocks.set_clock, clocks, name, seconds)
+    # With faults of others at the same time a part may have died meanwhile: it comes back with the wrong clock.
+    await asyncio.sleep(server_clocks.REREAD_SECONDS + STEPPED_SECONDS)
+
+
+async def mend_clock(scene: Scene, step: Step) -> None:
+    """Set the clocks right again."""
+    for name in _parts(step)[0]:
+        await asyncio.to_thread(server_clocks.set_clock, scene.site.clocks, name, 0)
+
+
+async def restart(scene: Scene, name: str) -> None:
+    """Restart a service in order, and wait until it is ready."""
+    before = await scene.site.stack.running_pid(name)
+    with suppress(ProcessLookupError):
+        os.kill(before, signal.SIGTERM)
+    async with asyncio.timeout(READY_SECONDS):
+        while (part := scene.site.stack.parts()[name])["state"] != "ready" or part["pid"] == before:
+            await asyncio.sleep(0.1)
+
+
+# -- the database --------------------------------------------------------------------------------------------------
+
+_TO_THE_DEFAULT: Final = """
+do $$
+declare part text;
+begin
+    lock table telemetry.sample in access exclusive mode;
+    for part in select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'telemetry.sample'::regclass and c.relname <> 'sample_default'
+    loop
+        execute format('alter table telemetry.sample detach partition telemetry.%I', part);
+        execute format('insert into telemetry.sample_default select * from telemetry.%I', part);
+        execute format('drop table telemetry.%I', part);
+    end loop;
+end $$
+"""
+_ASIDE: Final = """
+do $$
+declare part text;
+begin
+    lock table telemetry.sample in access exclusive mode;
+    for part in select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'telemetry.sample'::regclass
+    loop
+        execute format('alter table telemetry.sample detach partition telemetry.%I', part);
+        execute format('alter table telemetry.%I rename to %I', part, 'aside_' || part);
+    end loop;
+end $$
+"""
+_BACK: Final = """
+do $$
+declare part text;
+begin
+    lock table telemetry.sample in access exclusive mode;
+    if not exists (select from pg_inherits where inhparent = 'telemetry.sample'::regclass) then
+        alter table telemetry.aside_sample_default rename to sample_default;
+        alter table telemetry.sample attach partition telemetry.sample_default default;
+    end if;
+    for part in select relname from pg_class c where relnamespace = 'telemetry'::regnamespace
+        and relkind = 'r' and relname like 'aside\\_%'
+    loop
+        execute format('insert into telemetry.sample select * from telemetry.%I', part);
+        execute format('drop table telemetry.%I', part);
+    end loop;
+end $$
+"""
+
+
+async def lose_partitions(scene: Scene, _step: Step) -> None:
+    """Take every day's partition away; what was in it sits in the default one. Ingest makes them anew at its start."""
+    await as_superuser(scene, _TO_THE_DEFAULT)
+
+
+async def regain_partitions(scene: Scene, _step: Step) -> None:
+    """Restart ingest: it makes the partitions that it needs, and moves into them what is theirs."""
+    with suppress(ProcessLookupError):
+        os.kill(await scene.site.stack.running_pid("ingest"), signal.SIGKILL)
+
+
+async def hide_partitions(scene: Scene, _step: Step) -> None:
+    """Take every partition away, the default one too: no row has a place."""
+    await as_superuser(scene, _ASIDE)
+
+
+async def show_partitions(scene: Scene, _step: Step) -> None:
+    """Give back the rows and, unless somebody made one meanwhile, a place for new ones."""
+    await as_superuser(scene, _BACK)
+
+
+async def migrate(scene: Scene, _step: Step) -> None:
+    """Take the newest migration of ingest back and make it again while readings flow; then every other service's."""
+    version = (await scene.site.stack.fetch("select version_num from telemetry.alembic_version"))[0][0]
+    if version != _NEWEST_OF_INGEST:
+        raise SiteError(f"ingest's newest migration is {version}: say here how that one is taken back")
+    await as_superuser(
+        scene,
+        "drop index telemetry.sample_received",
+        f"update telemetry.alembic_version set version_num = '{_BEFORE_IT}'",  # noqa: S608 - a constant
+    )
+    for name in SERVICES:
+        if name == "gateway":
+            continue  # Its tables belong to the service that is restarted below.
+        await asyncio.to_thread(_migrate, scene, name)
+    await restart(scene, "ingest")
+    version = (await scene.site.stack.fetch("select version_num from telemetry.alembic_version"))[0][0]
+    if version != _NEWEST_OF_INGEST:
+        raise SiteError(f"the migration ended at {version}")
+
+
+def _migrate(scene: Scene, name: str) -> None:
+    pid = scene.site.stack.pid(name)
+    inherited = dict(
+        entry.partition("=")[::2]
+        for entry in os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")
+        if "=" in entry
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", f"pulse_{name}", "migrate"], env=inherited, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SiteError(f"{name} could not migrate: {done.stdout[-800:]}{done.stderr[-800:]}")
+
+
+# -- the broker's disk ---------------------------------------------------------------------------------------------
+
+
+async def fill_broker(scene: Scene, _step: Step) -> None:
+    """Fill the broker's disk, have it save everything on it, and change an account meanwhile."""
+    disk = scene.site.broker_disk
+    if disk is None:
+        return
+    await asyncio.to_thread(fill, disk)
+    os.kill(await scene.site.stack.running_pid("mosquitto"), signal.SIGUSR1)  # It saves sessions and queues now.
+    for wish in ("disable", "enable"):
+        with suppress(GatewayError):
+            await scene.site.session.request("POST", f"/api/devices/{scene.intruder.device_id}/{wish}", if_match="*")
+
+
+async def kill_full_broker(scene: Scene, step: Step) -> None:
+    """As `fill_broker`; then the broker is killed, and cannot write what it needs to start."""
+    await fill_broker(scene, step)
+    os.kill(await scene.site.stack.running_pid("mosquitto"), signal.SIGKILL)
+    scene.loses_plain = True
+
+
+async def empty_broker(scene: Scene, _step: Step) -> None:
+    """Give the disk room again."""
+    if scene.site.broker_disk is not None:
+        (scene.site.broker_disk / FILLER).unlink(missing_ok=True)
