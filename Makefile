@@ -129,6 +129,10 @@ desktop: $(VENV)/.members ## Package the desktop client for this system: a folde
 check-desktop: $(VENV)/.members ## Package it, install that into a scratch root, run its self-test there as somebody new, remove it (root, Xvfb)
 	@$(BIN)/python clients/desktop/packaging/package.py --check
 
+.PHONY: release-manifest
+release-manifest: $(VENV)/.members ## Sign what is in dist/desktop as the release that a gateway offers (PULSE_RELEASE_KEY)
+	@$(BIN)/pulse releases sign dist/desktop --changelog CHANGELOG.md
+
 .PHONY: rehearsal
 rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
 	@deploy/docker/rehearsal/rehearse.sh

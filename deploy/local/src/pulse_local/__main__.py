@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from pulse_local.commands import admin, audit, backup, compose, demo, devices, doctor, stack_commands, telemetry
+from pulse_local.commands import (
+    admin,
+    audit,
+    backup,
+    compose,
+    demo,
+    devices,
+    doctor,
+    releases,
+    stack_commands,
+    telemetry,
+)
 from pulse_local.commands.lazy_group import LazyGroup
 
 app = typer.Typer(
@@ -29,6 +40,7 @@ app.add_typer(devices.app, name="devices")
 app.add_typer(audit.app, name="audit")
 app.add_typer(admin.app, name="admin")
 app.add_typer(compose.app, name="compose")
+app.add_typer(releases.app, name="releases")
 
 if __name__ == "__main__":
     app()
