@@ -153,18 +153,19 @@ lock: $(VENV)/.tools ## Bring requirements.lock up to date with the projects
 		bench/pyproject.toml chaos/pyproject.toml -o requirements.lock
 
 .PHONY: build
-build: $(VENV)/.members mosquitto qt-libraries dashboard ## Install everything that is needed to run and to test
+build: mosquitto qt-libraries ## Install everything that is needed to run and to test
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.members dashboard
 
 .PHONY: mosquitto
-mosquitto:
+mosquitto: $(VENV)/.tools
 	@deploy/local/scripts/install_mosquitto.sh
 
 .PHONY: qt-libraries
-qt-libraries:
+qt-libraries: mosquitto
 	@clients/desktop/ui/scripts/install_qt_libraries.sh
 
 .PHONY: dashboard
-dashboard: ## Build the dashboard into clients/dashboard/dist, if anything changed
+dashboard: $(VENV)/.tools ## Build the dashboard into clients/dashboard/dist, if anything changed
 	@clients/dashboard/scripts/node.sh --optional scripts/build.sh
 
 .PHONY: check-dashboard
@@ -192,7 +193,7 @@ $(VENV)/.tools: deploy/local/scripts/make_venv.sh
 	@touch $@
 
 $(VENV)/.dependencies: requirements.lock $(VENV)/.tools
-	@echo "installing dependencies"
+	@echo "installing Python packages (some 300 MB)"
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
 	@touch $@
 

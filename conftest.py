@@ -1,6 +1,8 @@
 """What all tests of the workspace share: how Hypothesis searches, and that one address may play many people."""
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -11,3 +13,8 @@ settings.load_profile("project")
 
 # Also for the stacks that tests start. Tests of the limits themselves set their own.
 os.environ.setdefault("PULSE_RATE_LIMITS", "off")
+
+# Node is in .venv where the system has none that is new enough (clients/dashboard/scripts/node.sh).
+_programs = Path(sys.prefix, "bin")
+if (_programs / "node").exists():
+    os.environ["PATH"] = f"{_programs}{os.pathsep}{os.environ['PATH']}"

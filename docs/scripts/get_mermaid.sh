@@ -10,11 +10,10 @@ directory=$root/.venv/mermaid
 file=$directory/mermaid-$version.min.js
 
 if [[ ! -f $file ]]; then
-  command -v npm >/dev/null || { echo "get_mermaid.sh: npm is needed once, to fetch mermaid $version" >&2; exit 1; }
   mkdir -p "$directory"
   scratch=$(mktemp -d "$directory/scratch.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
-  (cd "$scratch" && npm pack --silent "mermaid@$version" >/dev/null)
+  "$root/clients/dashboard/scripts/node.sh" npm pack --silent --pack-destination "$scratch" "mermaid@$version" >/dev/null
   package=$scratch/mermaid-$version.tgz
   found=sha512-$(openssl dgst -sha512 -binary "$package" | base64 -w 0)
   [[ $found == "$integrity" ]] || { echo "get_mermaid.sh: mermaid $version has another hash: $found" >&2; exit 1; }

@@ -3,7 +3,7 @@
 set -eu
 stamps=node_modules/.cache/pulse
 if [ ! -e "$stamps/installed" ] || [ package-lock.json -nt "$stamps/installed" ]; then
-    echo "installing the dashboard's dependencies"
+    echo "installing the dashboard's packages"
     npm ci --no-audit --no-fund --loglevel=error
     mkdir -p "$stamps"
     touch "$stamps/installed"

@@ -17,8 +17,17 @@ if "$python" -m venv "$directory" >/dev/null 2>&1; then
     exit 0
 fi
 rm -rf "$directory"
-if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+
+install_with_apt() {
+    echo "installing python3-venv"
+    "$@" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+}
+
+if command -v apt-get >/dev/null 2>&1; then
+    if [ "$(id -u)" -eq 0 ]; then
+        install_with_apt || { apt-get update -qq && install_with_apt; } || true
+    elif command -v sudo >/dev/null 2>&1; then
+        install_with_apt sudo || { sudo apt-get update -qq && install_with_apt sudo; } || true
+    fi
 fi
 "$python" -m venv "$directory"

@@ -45,10 +45,7 @@ class HostMetrics:
             "host_status": _status(cpu, memory.percent, disk.percent),
         }
         metrics.update(self._network_rates())
-        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-        if battery is not None:
-            metrics["on_battery"] = not battery.power_plugged
-            metrics["battery_percent"] = round(float(battery.percent), 1)
+        metrics.update(_battery())
         return metrics
 
     def _network_rates(self) -> dict[str, Value]:
@@ -64,6 +61,17 @@ class HostMetrics:
             "net_sent_bytes_per_s": round(max(0, sent - before[1]) / seconds, 1),
             "net_recv_bytes_per_s": round(max(0, received - before[2]) / seconds, 1),
         }
+
+
+def _battery() -> dict[str, Value]:
+    """Return what is known of the battery: nothing without one, or where the system does not tell (a container without /sys)."""
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except OSError:
+        return {}
+    if battery is None:
+        return {}
+    return {"on_battery": not battery.power_plugged, "battery_percent": round(float(battery.percent), 1)}
 
 
 def _status(cpu: float, memory: float, disk: float) -> str:
