@@ -10,7 +10,8 @@ from pulse_chaos.timeline import Event, Sample, Timeline
 from pulse_simulator.drawing import HEIGHT, TOP, WIDTH, Points, across, chart, picture
 
 
-def _bands(events: Sequence[Event], span: float) -> str:
+def bands(events: Sequence[Event], span: float) -> str:
+    """Return the faults as shades for a chart."""
     drawn = []
     for event in events:
         if event.is_fault:
@@ -48,11 +49,11 @@ def timelines(timeline: Timeline) -> str:
     """Return the charts of one run."""
     samples = [sample for sample in timeline.samples if sample.at >= 0]
     span = max([sample.at for sample in samples] + [event.at + event.lasts for event in timeline.events] + [1.0])
-    bands, end = _bands(timeline.events, span), f"{span:.0f} s"
+    shades, end = bands(timeline.events, span), f"{span:.0f} s"
     backlog = [(s.at, None if s.backlog is None else float(s.backlog)) for s in samples]
     return (
         _phases(timeline, span)
-        + chart("Load", "/s", _rate(samples), span, end=end, behind=bands)
-        + chart("Backlog", "", backlog, span, end=end, behind=bands)
-        + chart("Latency", "ms", [(s.at, s.latency_ms) for s in samples], span, end=end, behind=bands)
+        + chart("Load", "/s", _rate(samples), span, end=end, behind=shades)
+        + chart("Backlog", "", backlog, span, end=end, behind=shades)
+        + chart("Latency", "ms", [(s.at, s.latency_ms) for s in samples], span, end=end, behind=shades)
     )

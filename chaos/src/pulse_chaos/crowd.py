@@ -41,6 +41,8 @@ class Crowd:
     agents: int = AGENTS
     devices: int = DEVICES
     rate_hz: float = RATE_HZ
+    is_witnessed: bool = True
+    """Whether there is an oracle: without, what it measured is only counted."""
     _is_registered: bool = False
     _counted: int = field(default=0, init=False)
     _counted_bytes: int = field(default=0, init=False)
@@ -60,7 +62,8 @@ class Crowd:
         """Run it, until it is told to finish."""
         command = [
             *(sys.executable, "-m", "pulse_local", "simulate", "--stack", str(self.stack.data / "stack.json")),
-            *("--data", str(self.folder / "data"), "--oracle", str(self.oracle), "--json", "--prefix", self.prefix),
+            *("--data", str(self.folder / "data"), "--json", "--prefix", self.prefix),
+            *(("--oracle", str(self.oracle)) if self.is_witnessed else ()),
             *("--agents", str(self.agents), "--devices", str(self.devices), "--rate", f"{self.rate_hz:g}"),
             *("--duration", "2h"),
             *("--drain-timeout", f"{self.drain_seconds}s", "--mqtt", f"127.0.0.1:{self.port}"),

@@ -53,16 +53,17 @@ class Site:
     workstation: RealAgent
     folder: Path
     secrets: StackSecrets
+    has_small_disks: bool
 
     @property
     def database_disk(self) -> Path | None:
         """The database's own small disk, where there is one."""
-        return self.stack.data / "postgres" if namespace.is_own() else None
+        return self.stack.data / "postgres" if self.has_small_disks else None
 
     @property
     def broker_disk(self) -> Path | None:
         """The broker's own small disk, where there is one."""
-        return self.stack.data / "mosquitto" if namespace.is_own() else None
+        return self.stack.data / "mosquitto" if self.has_small_disks else None
 
     @property
     def clocks(self) -> Path:
@@ -96,12 +97,16 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, environment: dict[str, str]) -> AsyncIterator[Site]:
-    """Start a stack in a new folder, with a workstation. Raises EmbeddedStackError, GatewayError or SiteError."""
+async def open_site(folder: Path, environment: dict[str, str], *, has_small_disks: bool = True) -> AsyncIterator[Site]:
+    """Start a stack in a new folder, with a workstation. Raises EmbeddedStackError, GatewayError or SiteError.
+
+    `has_small_disks`: database and broker get small disks of their own, in a namespace of ours, so that these can be filled.
+    """
     data = folder / "stack"
     data.mkdir(parents=True)
     disks = {"postgres": (DATABASE_DISK_MIB, "700"), "mosquitto": (BROKER_DISK_MIB, "755")}
-    if namespace.is_own():
+    has_small_disks = has_small_disks and namespace.is_own()
+    if has_small_disks:
         for name, (size, mode) in disks.items():
             (data / name).mkdir()
             await _run("mount", "-t", "tmpfs", "-o", f"size={size}m,mode={mode}", "chaos", str(data / name))
@@ -111,13 +116,13 @@ async def open_site(folder: Path, environment: dict[str, str]) -> AsyncIterator[
             workstation = await _enrol(stack, session, folder)
             try:
                 secrets = load_secrets(DataDirectory.at(data).secrets)
-                yield Site(stack, session, workstation, folder, secrets)
+                yield Site(stack, session, workstation, folder, secrets, has_small_disks)
             finally:
                 workstation.kill()
                 if workstation.proxy is not None:
                     await workstation.proxy.close()
     finally:
-        if namespace.is_own():
+        if has_small_disks:
             for name in disks:
                 await _run("umount", "-l", str(data / name))
 

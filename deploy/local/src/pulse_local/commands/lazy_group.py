@@ -20,6 +20,7 @@ MOUNTED: Final = {
     "simulate": "pulse_simulator.command",
     "bench": "pulse_bench.command",
     "chaos": "pulse_chaos.command",
+    "soak": "pulse_chaos.soak",
 }
 """Command name → the module that has it as `app` (a Typer application) or `command` (a function)."""
 
