@@ -133,6 +133,8 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
     NOT_FOUND = "not_found"
     TOO_LARGE = "too_large"
+    MANAGED = "managed"
+    """The configuration leaves this to whoever administers the machine."""
     INTERNAL = "internal"
 
 

@@ -33,6 +33,8 @@ from pulse_agent.replica.database import REPLICA_FILE
 from pulse_agent.replica.live import LiveReplica
 from pulse_agent.settings import OUTBOX_FILE, AgentSettings
 from pulse_agent.sources.source import Source, SourceOptions, create_source, parse_source
+from pulse_agent.updates.release_keys import release_keys
+from pulse_agent.updates.updater import Updater, UpdaterPlan
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.logging import configure_logging, get_logger
 from pulse_chassis.run import Compose, Worker, run_process
@@ -140,7 +142,8 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
     async with agent, nullcontext() if replica is None else replica:
         plan.observations.watch(agent, clock)
         set_level = partial(_log_at, options, plan.observations)
-        knobs = AgentKnobs(agent, options, partial(make_source, options, clock), set_level)
+        updater = _updater_of(plan)
+        knobs = AgentKnobs(agent, options, partial(make_source, options, clock), set_level, updater.turn)
         custom = installed_commands(CommandOptions(options.data, clock))
 
         def take_custom(values: Mapping[str, Any]) -> list[str]:
@@ -173,11 +176,13 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
             agent=agent, device=plan.device, data=options.data, clock=clock, server_time=server_time, live=live,
             replica=replica, no_sync=no_sync, observations=plan.observations, missing_keys=trust.missing,
             restart=restart, started=clock.now().timestamp(),
+            updater=updater,
         )  # fmt: skip
         yield [
             *agent.workers(),
             Worker("server keys", fetcher.run),
             Worker("configuration", live.run),
+            Worker("updates", updater.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),
             Worker("windows", LocalServer(local_address(options.data), partial(_hall_of, parts), clock).run),
@@ -210,6 +215,12 @@ def _hall_of(parts: DeskParts) -> Hall:
     from pulse_agent.local_protocol.serving import agent_hall
 
     return agent_hall(parts)
+
+
+def _updater_of(plan: _Plan) -> Updater:
+    options = plan.options
+    keys = release_keys(options.release_keys)
+    return Updater(UpdaterPlan(options.data, plan.device, keys, plan.clock, options.updates, options.downloads))
 
 
 def _replica_of(plan: _Plan) -> tuple[LiveReplica | None, str]:

@@ -1,4 +1,4 @@
-"""The keys that an agent understands, and what each turns: timers, sources, limits of the outbox, log level."""
+"""The keys that an agent understands, and what each turns: timers, sources, limits of the outbox, log level, updates."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ OPTION_OF: Final = {
     "outbox.max_age_s": "max_age_hours",
     "outbox.policy": "overflow",
     "log.level": "log_level",
+    "updates.mode": "updates",
 }
 """The option of this machine that a key stands for: given explicitly, it wins over the server's configuration."""
 
@@ -30,7 +31,7 @@ MakeAtInterval = Callable[[str, float], Source]
 
 
 class AgentKnobs:
-    """What the configuration turns in one agent; `set_level` changes the log."""
+    """What the configuration turns in one agent; `set_level` changes the log, `turn_updates` what is done about releases."""
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class AgentKnobs:
         options: AgentOptions,
         make: MakeAtInterval,
         set_level: Callable[[str], None],
+        turn_updates: Callable[[str], None] = lambda _mode: None,
     ) -> None:
         self._agent = agent
         self._options = options
         self._make = make
         self._set_level = set_level
+        self._mode_of_updates = turn_updates
         self._interval = options.interval
 
     def make_source(self, text: str) -> Source:
@@ -61,6 +64,7 @@ class AgentKnobs:
             "outbox.policy": (quota.overflow.value, self._turn_policy),
             "log.level": (options.log_level.upper(), self._turn_level),
             "sync.pull_interval_s": (BUILT_IN_KEYS["sync.pull_interval_s"].default, self._turn_pull_interval),
+            "updates.mode": (options.updates, self._turn_updates),
         }
         given = options.model_fields_set
         return {key: Knob(start, turn, OPTION_OF.get(key) in given) for key, (start, turn) in starts.items()}
@@ -100,6 +104,9 @@ class AgentKnobs:
 
     async def _turn_level(self, level: str) -> None:
         self._set_level(level)
+
+    async def _turn_updates(self, mode: str) -> None:
+        self._mode_of_updates(mode)
 
     async def _turn_pull_interval(self, _seconds: int) -> None:
         """The replica, which holds the configuration, takes it from there."""

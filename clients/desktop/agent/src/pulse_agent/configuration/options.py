@@ -45,6 +45,12 @@ class AgentOptions(BaseModel):
     log_level: str = "INFO"
     log_format: str = Field(default="console", pattern="^(json|console)$")
 
+    updates: str = Field(default="download", pattern="^(off|tell|download)$")
+    """What is done about newer releases, as the key `updates.mode` says it."""
+    downloads: Path | None = None
+    """Where a release is downloaded to; None: the user's downloads."""
+    release_keys: Path | None = None
+    """Whose releases are believed, a JWK set; None: the keys that were built in."""
     await_enrolment: bool = False
     """Without an enrolment, wait for a window to enrol this machine, instead of ending."""
     disabled_commands: frozenset[str] = frozenset()

@@ -28,24 +28,26 @@ class ServerUnreachableError(Exception):
 
 def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path | None) -> Answer:
     """Send a JSON request to `path` under the server's address. Raises ServerUnreachableError."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ServerUnreachableError(f"{url!r} is no http or https address")
-    connection: http.client.HTTPConnection
     headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
     try:
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-            connection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        connection, prefix = connection_to(url, ca_file)
         try:
-            connection.request(method, parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, prefix + path, body, headers)
             answer = connection.getresponse()
             return Answer(answer.status, answer.read(MAX_ANSWER_BYTES), answer.getheader("Date"))
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ServerUnreachableError(f"{url} was not reached: {error}") from error
+
+
+def connection_to(url: str, ca_file: Path | None) -> tuple[http.client.HTTPConnection, str]:
+    """Return a connection, not opened yet, and what the server's paths begin with. Raises ServerUnreachableError, OSError."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServerUnreachableError(f"{url!r} is no http or https address")
+    prefix = parts.path.rstrip("/")
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS), prefix
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context), prefix

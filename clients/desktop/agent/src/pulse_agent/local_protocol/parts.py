@@ -12,12 +12,14 @@ from pulse_agent.configuration.live import LiveConfiguration
 from pulse_agent.delivery.server_time import ServerTime
 from pulse_agent.local_protocol.observations import Observations
 from pulse_agent.replica.live import LiveReplica
+from pulse_agent.updates.updater import Updater
 from pulse_chassis.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class DeskParts:
-    """The parts of a running agent. `replica` None: this device takes no part in sync, for the reason `no_sync`."""
+    """The parts of a running agent. `replica` None: this device takes no part in sync, for the reason `no_sync`;
+    `updater` None: it looks for no releases."""
 
     agent: Agent
     device: EnrolledDevice
@@ -31,3 +33,4 @@ class DeskParts:
     missing_keys: Callable[[], list[str]]
     restart: Callable[[], Awaitable[None]]
     started: float
+    updater: Updater | None = None

@@ -11,6 +11,7 @@ from pulse_agent.local_protocol.people_methods import people_methods
 from pulse_agent.local_protocol.status_reader import StatusReader
 from pulse_agent.local_protocol.sync_methods import sync_methods
 from pulse_agent.local_protocol.teller import AgentTeller
+from pulse_agent.local_protocol.update_methods import update_methods
 from pulse_contracts.local_protocol import Welcome
 from pulse_contracts.local_status import Mode
 
@@ -24,6 +25,7 @@ def agent_hall(parts: DeskParts) -> WindowHall:
         **people_methods(desk),
         **configuration_methods(desk),
         **sync_methods(desk),
+        **({} if parts.updater is None else update_methods(parts.updater)),
     }
     methods, started_ms = sorted(desk.handlers), int(parts.started * 1000)
 

@@ -22,6 +22,7 @@ from pulse_agent.local_protocol.calls import CallRefusedError
 from pulse_agent.local_protocol.desk import Desk, Workplace
 from pulse_agent.local_protocol.status_reader import StatusReader
 from pulse_agent.local_protocol.sync_methods import may_see
+from pulse_agent.local_protocol.update_methods import update_status
 from pulse_agent.local_protocol.window import Window
 from pulse_agent.outbox.writer import OutboxUnavailableError
 from pulse_agent.replica.journal import KeptConflict
@@ -73,15 +74,20 @@ class AgentTeller:
         self._state: dict[str, Any] = {}
         self._backlog: dict[str, Any] = {}
         self._look: _Look | None = None
+        self._update: dict[str, Any] = {}
         self._counts: tuple[int, int, Fullness] | None = None
         self._sessions_due = 0.0
         self._is_settings_changed = False
         desk.parts.agent.on_state(lambda _: self._woken.set())
         desk.parts.live.on_applied(self._on_applied)
+        if desk.parts.updater is not None:
+            desk.parts.updater.on_change(self._woken.set)
 
     def entered(self, window: Window) -> None:
         """Tell a new window how the agent is doing."""
         window.post(EventName.STATE, self._reader.status())
+        if self._desk.parts.updater is not None:
+            window.post(EventName.UPDATE, update_status(self._desk.parts.updater))
         self._woken.set()
 
     async def run(self, windows: set[Window]) -> None:
@@ -118,6 +124,7 @@ class AgentTeller:
         with suppress(OutboxUnavailableError):  # the backlog then says the oldest that was known
             await self._reader.look_for_oldest()
         self._tell_state(windows)
+        self._tell_update(windows)
         self._tell_readings(windows)
         self._tell_log(windows)
         if changed:
@@ -136,6 +143,15 @@ class AgentTeller:
         elif backlog != self._backlog:
             self._tell(windows, EventName.PROGRESS, status.backlog)
         self._backlog = backlog
+
+    def _tell_update(self, windows: set[Window]) -> None:
+        if self._desk.parts.updater is None:
+            return
+        status = update_status(self._desk.parts.updater)
+        update = status.model_dump(mode="json")
+        if update != self._update:
+            self._update = update
+            self._tell(windows, EventName.UPDATE, status)
 
     @staticmethod
     def _tell(windows: Iterable[Window], name: EventName, data: Status | Any) -> None:
