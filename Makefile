@@ -137,6 +137,10 @@ release-manifest: $(VENV)/.members ## Sign what is in dist/desktop as the releas
 rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
 	@deploy/docker/rehearsal/rehearse.sh
 
+.PHONY: check-fresh
+check-fresh: build ## Follow the first pages word by word on a fresh Debian 12 (root, mmdebstrap, slirp4netns); minutes
+	@$(BIN)/python -m docs.tests.fresh.check --tests
+
 .PHONY: format
 format: $(VENV)/.members ## Format and mend what can be mended by itself
 	@$(BIN)/ruff check --fix

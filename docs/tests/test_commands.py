@@ -1,11 +1,7 @@
 """Every command on every page is run, as it is written, against one embedded stack.
 
 A fence marked `sh` is commands. The commands of a page run in order, in one shell that stops at the first error, in a
-directory that looks like a checkout, where the stack keeps its `.pulse`. What stands in a comment on the line before the fence:
-
-- `<!-- not run: reason -->`: it cannot run here (a container engine, another operating system, a person at a screen);
-- `<!-- prints: text -->`: what it writes must contain this text;
-- `<!-- run last -->`: it stops the stack, so it runs after all pages.
+directory that looks like a checkout, where the stack keeps its `.pulse`. `blocks.py` says what may stand before a fence.
 
 The usual ports are replaced by those that the stack found free; nothing else of a command is changed.
 """
@@ -20,64 +16,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from .blocks import ROOT, Block, blocks_of
+
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
     key=lambda page: page.relative_to(ROOT).as_posix(),
 )
 LANGUAGES = {"sh", "text", "json", "yaml", "mermaid", "python", "javascript", "cpp", "http", "ini", "caddy", "sql"}
-FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>```+)(?P<info>\S*)")
-COMMENT = re.compile(r"^ *<!-- (?P<what>not run|prints|run last)(?:: (?P<text>.+?))? -->$")
 INDENTED = re.compile(r"^(?: {4}|\t)(?! *[-*0-9`|<])\S")
 PAGE_SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fence."""
-
-    page: Path
-    line: int
-    info: str
-    text: str
-    not_run: str | None = None
-    prints: str | None = None
-    is_last: bool = False
-
-    @property
-    def where(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    """Read the fences of a page, each with the comments right before it."""
-    lines = page.read_text(encoding="utf-8").splitlines()
-    said: dict[str, str | None] = {}
-    inside: tuple[int, str, str, str] | None = None
-    text: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if inside is not None:
-            start, indent, ticks, info = inside
-            if line.strip() == ticks:
-                yield Block(
-                    page, start, info, "\n".join(text), said.get("not run"), said.get("prints"), "run last" in said
-                )
-                inside, text, said = None, [], {}
-            else:
-                text.append(line.removeprefix(indent))
-        elif fence := FENCE.match(line):
-            inside = (number, fence["indent"], fence["ticks"], fence["info"])
-        elif comment := COMMENT.match(line):
-            said[comment["what"]] = comment["text"]
-        elif line.strip():
-            said = {}
-    assert inside is None, f"{page}: a fence is not closed"
-
 
 BLOCKS = {page: list(blocks_of(page)) for page in PAGES}
 COMMANDS = {page: [block for block in blocks if block.info == "sh"] for page, blocks in BLOCKS.items()}

@@ -7,6 +7,7 @@
  * {"do":"read","where":…}                        the text that stands there now
  * {"do":"click","where":…}
  * {"do":"fill"|"choose"|"check","where":…,"value":…}
+ * {"do":"picture","file":…}                      what the window shows, as PNG
  *
  * `where` is how people find something: {"role","name"}, {"label"}, {"text"} or {"css"}, with "has" for a text in it and "within"
  * for the `where` that it is in. The answer is {"ok":true,"text":…,"took_ms":…} or {"ok":false,"error":…}; errors of the page's own
@@ -42,6 +43,7 @@ const DEEDS = {
   fill: ({ where, value }) => find(where).fill(value),
   choose: async ({ where, value }) => { await find(where).selectOption(value); },
   check: ({ where }) => find(where).check(),
+  picture: async ({ file }) => { await page.screenshot({ path: file }); },
   end: async () => {
     await browser.close();
     return errors.join("\n");
