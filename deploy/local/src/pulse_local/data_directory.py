@@ -83,6 +83,11 @@ class DataDirectory:
         return self.root / "demo"
 
     @property
+    def releases(self) -> Path:
+        """A desktop release that is offered to agents, where somebody put one (`pulse releases sign`)."""
+        return self.root / "releases"
+
+    @property
     def stack_file(self) -> Path:
         """Addresses and credentials of the running stack."""
         return self.root / "stack.json"

@@ -127,6 +127,7 @@ def _gateway(plan: StackPlan) -> dict[str, str]:
         "PULSE_GATEWAY_SYNC_URL": plan.url("sync"),
         "PULSE_GATEWAY_COMMANDS_URL": plan.url("commands"),
         "PULSE_GATEWAY_ALERTS_URL": plan.url("alerts"),
+        "PULSE_GATEWAY_RELEASES_DIR": str(plan.directory.releases),
     }
     if _DASHBOARD.is_dir():
         own["PULSE_GATEWAY_DASHBOARD_DIR"] = str(_DASHBOARD.resolve())
