@@ -29,8 +29,9 @@ SESSION_SECONDS: Final = 7 * 86_400
 """How long the broker keeps a durable session's messages while no worker of that name is there."""
 WAITING_BYTES: Final = 32 * 1024 * 1024
 TAKEN_OVER: Final = 0x8E
-TAKEN_OVER_PAUSE: Final = 5.0
-"""Seconds to stay away after somebody connected under our name: two that fight for it would serve nobody."""
+STEADY_SECONDS: Final = 10.0
+"""A link that ended sooner is made again after a pause that grows: two workers that fight for one name, which Mosquitto 2.0
+does not tell apart from any other end, would otherwise throw each other out a hundred times a second."""
 
 BrokerSession = Literal["durable", "ephemeral"]
 
@@ -85,8 +86,14 @@ class BrokerLink:
         """Monotonic seconds since when both connections are up and subscribed; None while they are not."""
         self.connects = 0
         """Connections made, ever."""
+        self._backoff = Backoff(0.2, 5.0)
         suffix = "" if options.session == "durable" else f"-{secrets.token_hex(4)}"
         self.client_id = f"{options.service}-{options.worker_id}{suffix}"
+
+    @property
+    def longest_pause(self) -> float:
+        """How long the next pause between two connections can be, in seconds."""
+        return self._backoff.bound
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +132,6 @@ class BrokerLink:
     async def run(self, stop: asyncio.Event, reader: Reader) -> None:
         """Stay connected until `stop` and until everything that was read is settled."""
         stopping = asyncio.create_task(stop.wait(), name="broker_link_stop")
-        backoff = Backoff(0.2, 5.0)
         is_away = False
         try:
             while not stop.is_set():
@@ -136,11 +142,15 @@ class BrokerLink:
                     if not is_away:
                         _log.warning("broker_away", reason=str(error))
                     is_away = True
-                    await asyncio.wait({stopping}, timeout=backoff.next_delay())
+                    await asyncio.wait({stopping}, timeout=self._backoff.next_delay())
                     continue
                 is_away = False
-                backoff.reset()
+                began = self._clock.monotonic()
                 await self._serve(stopping, reader)
+                if self._clock.monotonic() - began >= STEADY_SECONDS:
+                    self._backoff.reset()
+                else:
+                    await asyncio.wait({stopping}, timeout=self._backoff.next_delay())
         finally:
             stopping.cancel()
             await self._disconnect()
@@ -196,7 +206,6 @@ class BrokerLink:
         _log.warning("broker_lost", reason=lost.text, code=lost.reason_code)
         if lost.reason_code == TAKEN_OVER:
             _log.error("worker_id_taken", worker_id=self._options.worker_id)
-            await asyncio.wait({stopping}, timeout=TAKEN_OVER_PAUSE)
 
     async def _settle(self, closing: Iterable[asyncio.Task[object]], reader: Reader) -> None:
         """Read nothing more, and wait until what was read is settled or a connection ends."""
