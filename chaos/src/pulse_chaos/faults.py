@@ -380,6 +380,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "no-partition": Fault(server_faults.hide_partitions, server_faults.show_partitions),
     "migrate": Fault(server_faults.migrate),
     "broker-full": Fault(server_faults.fill_broker, server_faults.empty_broker, ("namespace",)),
+    "torn-accounts": Fault(server_faults.tear_accounts),
     "full-broker-killed": Fault(server_faults.kill_full_broker, server_faults.empty_broker, ("namespace",)),
     "revoke": Fault(_revoke, _allow),
     "poison": Fault(*_party(lambda scene: scene.intruder.poison())),

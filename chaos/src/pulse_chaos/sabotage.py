@@ -17,10 +17,12 @@ from pulse_chaos.database_steps import as_superuser
 from pulse_chaos.faults import FAULTS, Fault
 from pulse_chaos.scene import Scene
 from pulse_chaos.schedule import Step
+from pulse_chaos.server_faults import accounts_file, tear_accounts
 from pulse_chassis.mqtt import MqttEndpoint, MqttSession
 from pulse_contracts.broker_accounts import COMMANDS_ACCOUNT
 from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import command
+from pulse_local.servers.kept_accounts import kept_copy
 from pulse_simulator.real_agent import NOTE
 from pulse_simulator.tcp_proxy import Direction
 
@@ -71,6 +73,21 @@ async def _no_sequence(scene: Scene, _step: Step) -> None:
 
 async def _no_drain(scene: Scene, _step: Step) -> None:
     scene.proxy.cut()
+
+
+async def _no_kept_accounts(scene: Scene, step: Step) -> None:
+    file = accounts_file(scene)
+    whole = file.read_text(encoding="utf-8")
+    await tear_accounts(scene, step)
+    kept_copy(file).unlink(missing_ok=True)
+
+    async def give_back() -> None:
+        pid = await scene.site.stack.running_pid("mosquitto")
+        os.kill(pid, signal.SIGSTOP)
+        file.write_text(whole, encoding="utf-8")
+        os.kill(pid, signal.SIGKILL)
+
+    scene.at_the_end.append(give_back)
 
 
 async def _no_change_log(scene: Scene, _step: Step) -> None:
@@ -179,6 +196,7 @@ ACTS: Final[Mapping[str, Fault]] = {
     "no-authorisation": Fault(_no_authorisation),
     "no-sequence": Fault(_no_sequence),
     "no-drain": Fault(_no_drain),
+    "no-kept-accounts": Fault(_no_kept_accounts),
     "no-change-log": Fault(_no_change_log),
     "no-conflict-log": Fault(_no_conflict_log),
     "no-intent-log": Fault(_no_intent_log),

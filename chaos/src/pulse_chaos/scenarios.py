@@ -141,6 +141,7 @@ def _storage() -> list[Scenario]:
             "the same, and it is killed before there is room again",
             _times("full-broker-killed", "", 1, 2, 5),
         ),
+        Scenario("broker-torn", "the broker is killed while it writes its accounts", _once("torn-accounts")),
         Scenario("migration", "migrations while readings flow", _once("migrate")),
         Scenario("odd-times", "readings of times that have no partition", _beside("odd-times")),
         Scenario("agent-disk-full", "the agents' disk is full", _times("agent-disk-full", "", 1, 3, 8)),
@@ -227,6 +228,11 @@ def _without() -> list[Scenario]:
         ),
         taken("no-sequence", Invariant.IN_ORDER, summary="two stored readings have changed places"),
         taken("no-drain", Invariant.DRAINED, summary="the link is not mended, so nothing drains"),
+        taken(
+            "no-kept-accounts",
+            Invariant.DRAINED,
+            summary="there is no copy of the broker's accounts when it is killed while it writes them",
+        ),
         taken("no-change-log", Invariant.CONVERGED, summary="a row is written past the change log"),
         Scenario(
             "without-conflict-log",

@@ -16,6 +16,7 @@ from pulse_chaos.database_steps import as_superuser
 from pulse_chaos.scene import Scene
 from pulse_chaos.schedule import Step
 from pulse_chaos.site import FILLER, SiteError, fill
+from pulse_local.servers.kept_accounts import kept_copy
 from pulse_simulator.gateway_session import GatewayError
 
 ALL: Final = "all"
@@ -191,6 +192,32 @@ async def kill_full_broker(scene: Scene, step: Step) -> None:
     await fill_broker(scene, step)
     os.kill(await scene.site.stack.running_pid("mosquitto"), signal.SIGKILL)
     scene.loses_plain = True
+
+
+def accounts_file(scene: Scene) -> Path:
+    """Return the file with the broker's accounts."""
+    return scene.site.stack.data / "mosquitto" / "accounts" / "dynamic-security.json"
+
+
+async def tear_accounts(scene: Scene, _step: Step) -> None:
+    """Kill the broker in the middle of writing its accounts: what it leaves is half of the file."""
+    pid = await scene.site.stack.running_pid("mosquitto")
+    file = accounts_file(scene)
+    # Its devices are in the copy a few seconds after they were made; they were made before the load began.
+    async with asyncio.timeout(READY_SECONDS):
+        while not await asyncio.to_thread(_is_kept, file, scene.crowd.agent_ids):
+            await asyncio.sleep(0.2)
+    os.kill(pid, signal.SIGSTOP)
+    os.truncate(file, file.stat().st_size // 2)
+    os.kill(pid, signal.SIGKILL)
+    scene.loses_plain = True
+
+
+def _is_kept(file: Path, names: list[str]) -> bool:
+    with suppress(OSError):
+        text = kept_copy(file).read_text(encoding="utf-8")
+        return all(f'"{name}"' in text for name in names)
+    return False
 
 
 async def empty_broker(scene: Scene, _step: Step) -> None:

@@ -123,7 +123,7 @@ def drawn(seconds: float, seed: int) -> Schedule:
     # The last minute is quiet: what is seen at its end is what is left when nothing happens.
     while minute + FAULT_SECONDS <= seconds - min(FAULT_SECONDS, seconds / 3):
         if not waiting:
-            waiting = [kind for kind in _KINDS if not any(map(missing, ACTS[kind[0]].needs))]
+            waiting = [kind for kind in KINDS if not any(map(missing, ACTS[kind[0]].needs))]
             chance.shuffle(waiting)
         fault, target, longest = waiting.pop()
         at = minute + chance.uniform(5.0, 25.0)
@@ -133,7 +133,7 @@ def drawn(seconds: float, seed: int) -> Schedule:
     return in_order(steps)
 
 
-_KINDS: Final[tuple[tuple[str, str, float], ...]] = (
+KINDS: Final[tuple[tuple[str, str, float], ...]] = (
     *(("kill", part, 0.0) for part in (*SERVICES, *SERVERS, "crowd", "workstation")),
     *(("freeze", part, 8.0) for part in ("ingest", "gateway", "mosquitto", "postgres", "valkey")),
     *((kind, "", 10.0) for kind in ("cut", "cut-up", "cut-down", "refuse", "read-only", "locked", "cut-workstation")),
