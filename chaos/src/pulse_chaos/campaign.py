@@ -1,177 +1,151 @@
-"""Many runs one after the other: on one site as long as all is well, on a new one after a failure.
+"""Many runs, several at a time: each worker does the next one that is left, on a stack of its own.
 
-What it guarantees: every planned run has an outcome, with a reason where it was not done; a schedule that failed is
-shortened on sites of its own, so that nothing of the first failure is left in the stack.
+What it guarantees: every planned run has an outcome, with a reason where it was not done; whatever ends the campaign, every
+stack is stopped and the outcomes until then are there; no run is given to two workers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
+import signal
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
+from pulse_chaos.crew import Worker, hire
 from pulse_chaos.invariants import broken
-from pulse_chaos.run import DEADLINE_SECONDS, SABOTAGED_SECONDS, Order, Result, keep_files, perform
-from pulse_chaos.scenarios import LOAD_SECONDS, Scenario
-from pulse_chaos.schedule import Schedule, squeezed
-from pulse_chaos.shrinking import Shortest, shrink
-from pulse_chaos.site import Site, open_site
-from pulse_simulator.embedded_stack import EmbeddedStackError
+from pulse_chaos.outcome import Outcome, Planned
 
-_RUNS_OF_A_SITE: Final = 25
-_MOST_TRIES: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A run to do; `skipped` says why this machine cannot."""
-
-    scenario: Scenario
-    seed: int
-    schedule: Schedule
-    skipped: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a planned run: a result, or why there is none."""
-
-    planned: Planned
-    result: Result | None = None
-    why_not: str = ""
-    shortest: Shortest | None = None
-    is_error: bool = False
-
-    @property
-    def is_good(self) -> bool:
-        """Tell whether it went as it should: all invariants held, or those failed that were expected to."""
-        if self.result is None:
-            return not self.is_error
-        found = broken(self.result.findings)
-        expected = self.planned.scenario.expects
-        return found >= expected if expected else not found
+_INTERRUPTED: Final = "interrupted"
+_SAVED_EVERY: Final = 60.0
 
 
 @dataclass(slots=True)
 class Campaign:
-    """Runs what is planned; then ask `outcomes`, `is_good`, `table`."""
+    """Runs what is planned; then ask `outcomes`, `is_good`, `table`. `save` is called now and then meanwhile."""
 
     folder: Path
     console: Console
+    jobs: int = 1
     minutes: float = 0.0
     shrinks: bool = True
-    pace: float = 1.0
-    """Times of the load and of its faults are multiplied by it."""
+    save: Callable[[], None] = lambda: None
     outcomes: list[Outcome] = field(default_factory=list)
-    _sites: int = 0
-    _site: Site | None = None
-    _entered: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _environment: dict[str, str] = field(default_factory=dict)
-    _runs: int = 0
+    """Also those of an earlier sitting, which are given."""
+    is_interrupted: bool = False
+    _left: deque[Planned] = field(default_factory=deque)
+    _done: int = 0
+    _failed: int = 0
+    _under_way: int = 0
+    _began: float = 0.0
+    _saved: float = 0.0
+    _crew: dict[int, Worker] = field(default_factory=dict)
+    _doing: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
-        """Tell whether every run that was done went as it should, and one was done."""
-        done = [outcome for outcome in self.outcomes if outcome.result is not None]
-        return bool(done) and all(outcome.is_good for outcome in self.outcomes)
+        """Tell whether every run that was begun went as it should."""
+        return all(outcome.is_good for outcome in self.outcomes if outcome.result is not None or outcome.is_error)
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every planned run has a verdict."""
+        return all(outcome.result is not None for outcome in self.outcomes)
 
     async def run(self, planned: Sequence[Planned]) -> None:
-        """Do the runs."""
-        ends = time.monotonic() + self.minutes * 60 if self.minutes else None
+        """Do the runs. SIGINT, SIGTERM and SIGHUP end it in order; a second one at once."""
+        self.outcomes += [Outcome(one, why_not=one.skipped) for one in planned if one.skipped is not None]
+        self._left.extend(one for one in planned if one.skipped is None)
+        self._began = self._saved = time.monotonic()
+        loop = asyncio.get_running_loop()
+        ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in ending:
+            loop.add_signal_handler(number, self._interrupt)
         try:
-            for number, one in enumerate(planned, 1):
-                why = one.skipped
-                if ends is not None and time.monotonic() > ends:
-                    why = "the time was over"
-                if why is not None:
-                    self.outcomes.append(Outcome(one, why_not=why))
-                    continue
-                outcome = await self._do(one, f"{number}/{len(planned)}")
-                self.outcomes.append(outcome)
-                self._say(outcome, f"{number}/{len(planned)}")
+            with self.console.status("starting") as status:
+                async with asyncio.TaskGroup() as group:
+                    for place in range(1, min(self.jobs, len(self._left)) + 1):
+                        group.create_task(self._work(place, status))
         finally:
-            await self._leave_site(keep=False)
+            for number in ending:
+                loop.remove_signal_handler(number)
+        why = _INTERRUPTED if self.is_interrupted else "the time was over"
+        self.outcomes += [Outcome(one, why_not=why) for one in self._left]
 
-    async def _do(self, one: Planned, place: str) -> Outcome:
+    def _interrupt(self) -> None:
+        for worker in self._crew.values():
+            worker.kill() if self.is_interrupted else worker.dismiss()
+        if not self.is_interrupted:
+            self.console.print("ending: stacks are stopped; once more to end at once", style="yellow")
+        self.is_interrupted = True
+
+    @property
+    def _is_over(self) -> bool:
+        is_late = bool(self.minutes) and time.monotonic() - self._began > self.minutes * 60
+        return not self._left or self.is_interrupted or is_late
+
+    async def _work(self, place: int, status: Status) -> None:
+        def tell(what: str) -> None:
+            self._doing[place] = what
+            status.update(f"{self._progress()} · " + " | ".join(self._doing.values()))
+
         try:
-            result = await self._perform(one, one.schedule, place)
-        except Exception as error:  # noqa: BLE001 -- whatever a run died of is no verdict, and ends no other run.
-            await self._leave_site(keep=True)
-            return Outcome(one, why_not=f"{type(error).__name__}: {error}", is_error=True)
-        if result.is_good:
-            return Outcome(one, result)
-        is_expected = bool(one.scenario.expects)
-        if is_expected and not one.scenario.environment and broken(result.findings) >= one.scenario.expects:
-            return Outcome(one, result)  # What was taken away was given back.
-        await self._leave_site(keep=True)
-        shortest = None
-        if self.shrinks and not is_expected and len(one.schedule) > 1:
-            shortest = await shrink(one.schedule, lambda steps: self._fails(one, steps, place), most=_MOST_TRIES)
-        return Outcome(one, result, shortest=shortest)
+            while not self._is_over:
+                worker = self._crew.get(place)
+                if worker is None or not worker.is_there:
+                    worker = self._crew[place] = await hire(self.folder / f"worker-{place}", shrinks=self.shrinks)
+                    if self.is_interrupted:  # While it was being hired.
+                        break
+                one = self._left.popleft()
+                self._under_way += 1
+                outcome = await worker.do(one, tell)
+                self._under_way -= 1
+                if self.is_interrupted and outcome.result is None:
+                    outcome = Outcome(one, why_not=_INTERRUPTED)
+                self._take(outcome)
+                if outcome.is_error:
+                    await self._dismiss(place)
+        finally:
+            await self._dismiss(place)
 
-    async def _fails(self, one: Planned, schedule: Schedule, place: str) -> bool:
-        self.console.print(f"  shrinking: {len(schedule)} of {len(one.schedule)} steps", style="dim")
-        try:
-            result = await self._perform(one, schedule, place)
-        except Exception:  # noqa: BLE001 -- a candidate that could not be run did not fail.
-            await self._leave_site(keep=False)
-            return False
-        if not result.is_good:
-            await self._leave_site(keep=False)
-        return not result.is_good
+    async def _dismiss(self, place: int) -> None:
+        worker = self._crew.get(place)
+        if worker is not None:
+            worker.dismiss()
+            await worker.gone()
+            del self._crew[place]
 
-    async def _perform(self, one: Planned, schedule: Schedule, place: str) -> Result:
-        environment = dict(one.scenario.environment)
-        if self._site is None or self._environment != environment or self._runs >= _RUNS_OF_A_SITE:
-            await self._leave_site(keep=False)
-            await self._new_site(environment)
-        assert self._site is not None  # noqa: S101 - it was just made
-        self._runs += 1
-        title = f"{place} {one.scenario.name} seed {one.seed}"
-        with self.console.status(title) as status:
-            order = Order(
-                one.scenario.name,
-                one.seed,
-                squeezed(schedule, self.pace),
-                self._runs,
-                LOAD_SECONDS * self.pace,
-                SABOTAGED_SECONDS if one.scenario.expects else DEADLINE_SECONDS,
-            )
-            return await perform(self._site, order, lambda what: status.update(f"{title}: {what}"))
+    def _take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self._done += 1
+        self._failed += not outcome.is_good
+        self._say(outcome)
+        if time.monotonic() - self._saved > _SAVED_EVERY:
+            self._saved = time.monotonic()
+            self.save()
 
-    async def _new_site(self, environment: dict[str, str]) -> None:
-        self._sites += 1
-        folder = self.folder / f"site-{self._sites:03d}"
-        with self.console.status("starting a stack"):
-            self._site = await self._entered.enter_async_context(open_site(folder, environment))
-        self._environment, self._runs = environment, 0
+    def _progress(self) -> str:
+        """Say how far it is: what is under way counts as left."""
+        left = len(self._left) + self._under_way
+        told = f"{self._done} done, {self._failed} failed, {left} left"
+        if self._done and left:
+            minutes = (time.monotonic() - self._began) / self._done * left / 60
+            told += f", about {minutes:.0f} min" if minutes >= 1 else ", about a minute"
+        return told
 
-    async def _leave_site(self, *, keep: bool) -> None:
-        site, self._site = self._site, None
-        if site is not None and keep:
-            await asyncio.to_thread(keep_files, site, self.folder / f"kept-{self._sites:03d}")
-            self.console.print(f"  logs are kept in {self.folder / f'kept-{self._sites:03d}'}", style="dim")
-        try:
-            await self._entered.aclose()
-        except EmbeddedStackError as error:
-            self.console.print(f"  the stack did not stop: {error}", style="yellow")
-        self._entered = AsyncExitStack()
-        if site is not None:
-            await asyncio.to_thread(shutil.rmtree, site.folder, ignore_errors=True)
-
-    def _say(self, outcome: Outcome, place: str) -> None:
-        planned = outcome.planned
-        what = f"{place} {planned.scenario.name} seed {planned.seed}"
+    def _say(self, outcome: Outcome) -> None:
+        progress = f"\\[{self._progress()}]"
+        what = outcome.planned.title
         if outcome.result is None:
-            self.console.print(f"[yellow]not done[/] {what}: {outcome.why_not}", markup=True)
+            self.console.print(f"[yellow]not done[/] {what} {progress}", markup=True)
+            self.console.print(f"    {outcome.why_not}", markup=False)
             return
         found = sorted(broken(outcome.result.findings))
         mark = "[green]as expected[/]" if outcome.is_good and found else "[green]holds[/]"
@@ -182,15 +156,18 @@ class Campaign:
             f"{mark} {what} in {outcome.result.seconds:.0f} s"
             + (f", drained in {drain:.1f} s" if drain is not None else ", not drained")
             + (f": {', '.join(found)}" if found else "")
+            + f" {progress}"
         )
         for finding in outcome.result.findings:
             if not finding.holds:
                 self.console.print(f"    {finding.invariant}: {finding.detail}", markup=False)
-        for missed in sorted(planned.scenario.expects - broken(outcome.result.findings)):
+        for missed in sorted(outcome.planned.scenario.expects - broken(outcome.result.findings)):
             self.console.print(f"    {missed} was expected to fail, and held")
         if outcome.shortest is not None:
             labels = ", ".join(f"{step.label} at {step.at:g} s" for step in outcome.shortest.schedule)
             self.console.print(f"    shortest schedule that fails: {labels}")
+        if outcome.logs:
+            self.console.print(f"    logs are kept in {outcome.logs}", style="dim", markup=False)
 
     def table(self) -> Table:
         """Return the outcomes by scenario."""

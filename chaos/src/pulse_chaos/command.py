@@ -1,14 +1,16 @@
 """`pulse chaos`: break the real stack on purpose, and count.
 
-Exit code: 0 every invariant held in every run (of `without-…` scenarios: failed as expected), 1 one did not, 2 the runs
-could not be done as asked.
+Exit code: 0 every invariant held in every run (of `without-…` scenarios: failed as expected), 1 one did not, or a run came
+to no verdict, 2 the runs could not be done as asked, 3 nothing failed, but not all was run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import json
+import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,16 +20,19 @@ from rich.console import Console
 from rich.table import Table
 
 from pulse_chaos import namespace
-from pulse_chaos.campaign import Campaign, Planned
+from pulse_chaos.campaign import Campaign
 from pulse_chaos.faults import missing
-from pulse_chaos.report import write_report
+from pulse_chaos.outcome import Outcome, Planned, planned_as_json
+from pulse_chaos.report import read_verdicts, write_report
+from pulse_chaos.revision import revision
 from pulse_chaos.sabotage import ACTS
-from pulse_chaos.scenarios import MATRIX, SABOTAGE, SCENARIOS, Scenario
+from pulse_chaos.scenarios import MATRIX, SABOTAGE, SCENARIOS
 from pulse_chaos.schedule import Schedule, parse_schedule
-from pulse_chassis.logging import configure_logging
 from pulse_simulator.command_options import with_options
 
+_FAILED: Final = 1
 _USAGE: Final = 2
+_INCOMPLETE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class ChaosOptions:
     minutes: Annotated[float, typer.Option(min=0.0, help="Begin no run after so long; 0: no limit.")] = 0.0
     quick: Annotated[bool, typer.Option("--quick", help="Half of the time for load and faults.")] = False
     shrink: Annotated[bool, typer.Option(help="Shorten the schedule of a run that failed.")] = True
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Runs side by side, each on a stack of its own.")] = 1
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Do not repeat what has a verdict in --report, by this code.")
+    ] = False
     keep: Annotated[Path | None, typer.Option(help="Keep stacks and logs of failed runs in this directory.")] = None
 
 
@@ -58,29 +67,51 @@ def chaos(options: ChaosOptions) -> None:
     if options.only_lists:
         _show_list()
         return
+    of_revision = revision()
     try:
         planned = _plan(options)
+        known = _known(options, planned, of_revision)
     except (ValueError, OSError) as error:
         console.print(f"[bold red]error[/] {error}", markup=True)
         raise typer.Exit(_USAGE) from None
-    if not namespace.is_own() and namespace.why_not() is None:
-        namespace.enter(["chaos", *sys.argv[2:]])
-    configure_logging("chaos", "ERROR", "console")
     where = options.keep or Path(tempfile.mkdtemp(prefix="pulse-chaos-"))
-    campaign = Campaign(
-        where, console, minutes=options.minutes, shrinks=options.shrink, pace=0.5 if options.quick else 1.0
-    )
-    try:
-        asyncio.run(campaign.run(planned))
-    except KeyboardInterrupt:
+    campaign = Campaign(where, console, options.jobs, options.minutes, options.shrink, outcomes=list(known.values()))
+
+    def save() -> None:
+        if options.report is not None:
+            write_report(options.report, campaign, of_revision)
+
+    campaign.save = save
+    if known:
+        console.print(f"{len(known)} of {len(planned)} runs have a verdict by revision {of_revision}")
+    asyncio.run(campaign.run([one for one in planned if _key(one) not in known]))
+    if campaign.is_interrupted:
         console.print("interrupted: what follows is what was done until then")
     Console(highlight=False).print(campaign.table())
+    save()
     if options.report is not None:
-        write_report(options.report, campaign)
         console.print(f"the report is {options.report / 'report.html'}")
-    if not campaign.outcomes:
-        raise typer.Exit(_USAGE)
-    raise typer.Exit(0 if campaign.is_good else 1)
+    if options.keep is None and not any(outcome.logs or outcome.is_error for outcome in campaign.outcomes):
+        shutil.rmtree(where, ignore_errors=True)
+    if not campaign.is_good:
+        raise typer.Exit(_FAILED)
+    if not campaign.is_complete:
+        raise typer.Exit(_INCOMPLETE)
+
+
+def _key(planned: Planned) -> str:
+    return json.dumps(planned_as_json(planned))
+
+
+def _known(options: ChaosOptions, planned: Sequence[Planned], of_revision: str) -> dict[str, Outcome]:
+    """Return what need not be run again: a verdict stays, whatever it is."""
+    if not options.resume:
+        return {}
+    if options.report is None:
+        raise ValueError("--resume goes on with a report: give its --report DIR")
+    wanted = {_key(one) for one in planned}
+    found = {_key(outcome.planned): outcome for outcome in read_verdicts(options.report, of_revision)}
+    return {key: outcome for key, outcome in found.items() if key in wanted}
 
 
 command = chaos
@@ -90,14 +121,13 @@ command = chaos
 def _show_list() -> None:
     table = Table("scenario", "what happens", "here", title="pulse chaos", title_justify="left")
     for scenario in SCENARIOS.values():
-        why = why_skipped(scenario, scenario.schedule(1))
+        why = why_skipped(scenario.schedule(1))
         table.add_row(scenario.name, scenario.summary, why or "yes")
     Console(highlight=False).print(table)
 
 
-def why_skipped(scenario: Scenario, schedule: Schedule) -> str | None:
-    """Say why a scenario cannot be run on this machine; None: it can."""
-    del scenario
+def why_skipped(schedule: Schedule) -> str | None:
+    """Say why a schedule cannot be run on this machine; None: it can."""
     for step in schedule:
         for need in ACTS[step.fault].needs:
             why = missing(need)
@@ -121,7 +151,7 @@ def _plan(options: ChaosOptions) -> list[Planned]:
         for name in names:
             scenario = SCENARIOS[name]
             schedule = given if given is not None else scenario.schedule(seed)
-            planned.append(Planned(scenario, seed, schedule, why_skipped(scenario, schedule)))
+            planned.append(Planned(scenario, seed, schedule, options.quick, why_skipped(schedule)))
     return planned
 
 

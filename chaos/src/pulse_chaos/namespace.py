@@ -1,7 +1,8 @@
-"""A network and mount namespace of one's own, where root may break links and fill disks without harming the machine.
+"""Namespaces of one's own, where root may break links and fill disks without harming the machine or another worker.
 
-Guarantees: rules and mounts are made only inside of a namespace that this program entered itself, and end with it.
-Elsewhere the scenarios that need one are skipped, and say so.
+Guarantees: rules and mounts are made only inside of a namespace that this program made itself, and end with it; so does
+every process that was started there, whatever becomes of the one that is first. Elsewhere the scenarios that need one are
+skipped, and say so.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 _ENTERED: Final = "PULSE_CHAOS_NAMESPACE"
-_ENTER: Final = 'ip link set lo up && mount --make-rprivate / && exec "$@"'
-_WRAPPER: Final = ("unshare", "--net", "--mount", "--", "sh", "-c", _ENTER, "sh")
+# The shell stays: as the first process of its namespace it buries those whose parents have gone.
+_ENTER: Final = (
+    "ip link set lo up && mount --make-rprivate / && "
+    f'{_ENTERED}=$(stat -Lc %i /proc/self/ns/net) && export {_ENTERED} && "$@"; exit $?'
+)
+_UNSHARE: Final = ("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
+_WRAPPER: Final = (*_UNSHARE, "--", "sh", "-c", _ENTER, "sh")
 
 
 def is_own() -> bool:
@@ -25,6 +32,7 @@ def is_own() -> bool:
     return ours.exists() and os.environ.get(_ENTERED) == str(ours.stat().st_ino)
 
 
+@cache
 def why_not() -> str | None:
     """Say why there can be none here; None: it can be entered."""
     if sys.platform != "linux":
@@ -38,13 +46,9 @@ def why_not() -> str | None:
     return None if tried.returncode == 0 else f"this system does not let us: {tried.stderr.strip()}"
 
 
-def enter(arguments: Sequence[str]) -> None:
-    """Become the same program with these arguments in a namespace of its own; returns never, or at once if there already."""
-    if is_own():
-        return
-    mark = f'export {_ENTERED}=$(stat -Lc %i /proc/self/ns/net); exec "$@"'
-    command = [*_WRAPPER, "sh", "-c", mark, "sh", sys.executable, "-m", "pulse_local", *arguments]
-    os.execvp(command[0], command)  # noqa: S606 - ours
+def inside(command: Sequence[str]) -> list[str]:
+    """Return the command that runs this one in namespaces of its own, or the same where there can be none."""
+    return list(command) if why_not() is not None else [*_WRAPPER, *command]
 
 
 def find_faketime() -> Path | None:

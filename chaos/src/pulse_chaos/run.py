@@ -20,7 +20,8 @@ from pulse_chaos.crowd import Crowd
 from pulse_chaos.evidence import command_fates, differences, gather, not_ready
 from pulse_chaos.faults import mount_agents_disk, release_agents_disk
 from pulse_chaos.intruders import Intruder
-from pulse_chaos.invariants import Evidence, Finding, broken, judge
+from pulse_chaos.invariants import Evidence, judge
+from pulse_chaos.outcome import Result
 from pulse_chaos.requests import Requests
 from pulse_chaos.sabotage import ACTS
 from pulse_chaos.scenarios import LOAD_SECONDS
@@ -43,29 +44,9 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One run's outcome."""
-
-    scenario: str
-    seed: int
-    schedule: Schedule
-    evidence: Evidence
-    findings: list[Finding]
-    timeline: Timeline
-    seconds: float
-
-    @property
-    def is_good(self) -> bool:
-        """Tell whether every invariant holds."""
-        return not broken(self.findings)
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
     """What to do: `number` tells the runs of a site apart."""
 
-    scenario: str
-    seed: int
     schedule: Schedule
     number: int
     load_seconds: float = LOAD_SECONDS
@@ -74,7 +55,6 @@ class Order:
 
 async def perform(site: Site, order: Order, tell: Tell) -> Result:
     """Do one run on a site. Raises SiteError, GatewayError, NotPreparedError."""
-    schedule = order.schedule
     began, since = time.monotonic(), time.time()
     async with _cast(site, order) as scene:
         tell("load")
@@ -89,9 +69,7 @@ async def perform(site: Site, order: Order, tell: Tell) -> Result:
         finally:
             for act in scene.at_the_end:
                 await act()
-    return Result(
-        order.scenario, order.seed, schedule, evidence, judge(evidence), scene.timeline, time.monotonic() - began
-    )
+    return Result(evidence, judge(evidence), scene.timeline, time.monotonic() - began)
 
 
 @asynccontextmanager
@@ -218,7 +196,7 @@ async def _drain_clone(scene: Scene) -> bool:
 async def _is_quiet(scene: Scene, since: float) -> bool:
     """Every command has ended, the workstation agrees with the server, every part works."""
     try:
-        if any(fate.state in _OPEN for fate in await command_fates(scene, since)):
+        if any(fate.state in _OPEN for fate in await command_fates(scene)):
             return False
         waiting, differing = await differences(scene)
         return not waiting and not differing and not await not_ready(scene)

@@ -146,15 +146,18 @@ async def register_devices(session: GatewaySession, ids: list[str]) -> dict[str,
 @asynccontextmanager
 async def running_stack(data: Path, **environment: str) -> AsyncIterator[EmbeddedStack]:
     """Start a stack on a directory, and stop it at the end; what it wrote stays. Raises EmbeddedStackError."""
-    await run_pulse("up", "--detach", "--data", str(data), **environment)
     try:
+        await run_pulse("up", "--detach", "--data", str(data), **environment)
         yield EmbeddedStack(json.loads((data / "stack.json").read_text(encoding="utf-8")), data)
-    finally:
+    finally:  # Also when it was cancelled on its way up; harmless when none runs.
         await run_pulse("down", "--data", str(data))
 
 
 async def run_pulse(*arguments: str, **environment: str) -> str:
-    """Run the command line `pulse` to its end and return what it printed. Raises EmbeddedStackError unless it exits with 0."""
+    """Run the command line `pulse` to its end and return what it printed. Raises EmbeddedStackError unless it exits with 0.
+
+    It comes to its end also when we are cancelled or Ctrl-C is pressed: half a start would be a stack that nobody stops.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -163,8 +166,14 @@ async def run_pulse(*arguments: str, **environment: str) -> str:
         env=os.environ | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
-    out, _ = await process.communicate()
+    saying = asyncio.create_task(process.communicate())
+    try:
+        out, _ = await asyncio.shield(saying)
+    except asyncio.CancelledError:
+        await saying
+        raise
     said = out.decode(errors="replace")
     if process.returncode != 0:
         raise EmbeddedStackError(f"pulse {' '.join(arguments)} exited with {process.returncode}:\n{said}")
