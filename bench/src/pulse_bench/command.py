@@ -3,152 +3,165 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
-import statistics
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
-from pulse_bench.alerts_load import ENVIRONMENT as ALERTS_ENVIRONMENT
-from pulse_bench.alerts_load import measure_alerts
-from pulse_bench.auth_load import ENVIRONMENT, measure_sign_ins, measure_verification
 from pulse_bench.errors import BenchError
-from pulse_bench.footprint import measure_agent
 from pulse_bench.hardware import read_hardware
-from pulse_bench.history_data import fill, plan_dataset
-from pulse_bench.history_load import ENVIRONMENT as HISTORY_ENVIRONMENT
-from pulse_bench.history_load import history_rows, measure_history
-from pulse_bench.ingest_load import measure_durable_ingest
-from pulse_bench.latency import measure_latency
-from pulse_bench.load import find_load_pair
-from pulse_bench.raw_limit import measure_raw_limit
-from pulse_bench.stack import fresh_stack
-from pulse_bench.sync_load import ENVIRONMENT as SYNC_ENVIRONMENT
-from pulse_bench.sync_load import measure_catch_up, measure_spread, raise_file_limit
-from pulse_bench.synced_agents import measure_agents
-from pulse_chassis.garbage_collection import collect_rarely
-from pulse_chassis.logging import configure_logging
+from pulse_bench.readme import README, is_stale, write_table
+from pulse_bench.report import write_report
+from pulse_bench.results import Results, committed_results, write_results
+from pulse_bench.rows import Row, Trend, rows_of, trends
+from pulse_bench.sections import SECTIONS, section
+from pulse_bench.whole_run import Progress, measure_all
 
 app = typer.Typer(help="Benchmarks of this machine, each beside its limit in the same run.", no_args_is_help=True)
 _console = Console()
+_TRENDS = {Trend.BETTER: "green", Trend.WORSE: "red", Trend.SAME: "dim"}
 
 Report = Annotated[Path | None, typer.Option("--json", help="Also write the figures and the hardware to this file.")]
+Runs = Annotated[int, typer.Option(min=1, max=20, help="How often each is measured; the figure is the median.")]
+
+
+@app.command("all")
+def all_sections(
+    report: Report = None,
+    folder: Annotated[
+        Path | None, typer.Option("--report", help="Write report.html with plots into this folder.")
+    ] = None,
+    is_quick: Annotated[
+        bool, typer.Option("--quick", help="Small loads: minutes, for a look; no figures to keep.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only these sections; may be repeated.")] = None,
+    without: Annotated[list[str] | None, typer.Option("--without", help="Not these sections; may be repeated.")] = None,
+) -> None:
+    """Every row of the table, one section after the other; compared with what was committed last."""
+    hardware = read_hardware()
+    _console.print(str(hardware), style="dim")
+    try:
+        chosen = [section(name) for name in only] if only else list(SECTIONS)
+        dropped = {section(name).name for name in without or ()}
+        wanted = [found for found in chosen if found.name not in dropped]
+        before = committed_results()
+        taken = asyncio.run(measure_all(wanted, is_quick=is_quick, progress=Progress(_console)))
+    except BenchError as error:
+        raise _failed(error) from error
+    rows = rows_of(taken.figures)
+    _show(rows, before, taken.not_read)
+    if report is not None:
+        write_results(report, hardware, taken.figures, taken.not_read)
+    if folder is not None:
+        _console.print(f"report: {write_report(folder, hardware, taken, before, is_quick=is_quick)}")
+    if taken.not_read:
+        raise typer.Exit(1)
+
+
+@app.command()
+def table(
+    is_check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when the table is stale.")] = False,
+) -> None:
+    """Write the table of bench/README.md from what is in bench/results."""
+    try:
+        if not is_check:
+            write_table()
+        elif is_stale():
+            raise BenchError(f"the table of {README.name} is not what bench/results says: run `pulse bench table`")
+    except BenchError as error:
+        raise _failed(error) from error
 
 
 @app.command()
 def ingest(
     clients: Annotated[int, typer.Option(min=1, max=500, help="Publishing clients.")] = 50,
     messages: Annotated[int, typer.Option(min=100, max=100_000, help="Messages of each client in a run.")] = 4000,
-    runs: Annotated[int, typer.Option(min=1, max=20, help="Pairs of runs: raw limit, then durable ingest.")] = 3,
+    runs: Runs = 3,
     report: Report = None,
 ) -> None:
     """Durable ingest (QoS 1, three metrics, deduplicated, committed, acknowledged, live) against the raw broker limit."""
+    _measure("ingest", report, clients=clients, messages=messages, runs=runs)
 
-    async def measure() -> dict[str, Any]:
-        pair, made_by = find_load_pair(user_cache_path("precisionpulse") / "bench")
-        _console.print(made_by, style="dim")
-        pairs = []
-        async with fresh_stack() as stack:
-            for run in range(runs):
-                raw = await measure_raw_limit(pair, clients=clients, messages=messages)
-                figure = await measure_durable_ingest(stack, pair, clients=clients, messages=messages, run=run)
-                pairs.append({"raw_per_s": raw, **figure.as_dict(), "ratio": figure.durable_per_s / raw})
-                _console.print(
-                    f"run {run + 1} of {runs}: raw {raw:,.0f}/s, durable {figure.durable_per_s:,.0f}/s, "
-                    f"ratio {figure.durable_per_s / raw:.2f}"
-                )
-        ratio = statistics.median(p["ratio"] for p in pairs)
-        table = _table("Durable ingest", "raw limit, messages/s", "durable, messages/s", "ratio (median)", "target")
-        table.add_row(
-            f"{statistics.median(p['raw_per_s'] for p in pairs):,.0f}",
-            f"{statistics.median(p['durable_per_s'] for p in pairs):,.0f}",
-            f"{ratio:.2f} ({min(p['ratio'] for p in pairs):.2f} to {max(p['ratio'] for p in pairs):.2f})",
-            "≥ 0.40",
-        )
-        _console.print(table)
-        return {"ingest": {"load": made_by, "runs": pairs, "ratio": ratio}}
 
-    _run(measure, report)
+@app.command()
+def peers(
+    messages: Annotated[int, typer.Option(min=10, help="Messages of each of 50 clients in a run.")] = 400,
+    runs: Runs = 3,
+    with_node_red: Annotated[
+        bool, typer.Option("--node-red/--no-node-red", help="Install Node-RED through npm.")
+    ] = True,
+    report: Report = None,
+) -> None:
+    """A naive consumer and Node-RED, which store what ingest stores, against the raw broker limit."""
+    _measure("peers", report, messages=messages, runs=runs, with_node_red=with_node_red)
+
+
+@app.command()
+def drain(
+    agents: Annotated[int, typer.Option(min=1, max=500, help="Agents with a backlog.")] = 100,
+    messages: Annotated[int, typer.Option(min=1, max=1000, help="Runs of 500 readings of each.")] = 40,
+    queued: Annotated[int, typer.Option(min=50, help="Messages in the queue of the broker beside them.")] = 200_000,
+    runs: Runs = 3,
+    report: Report = None,
+) -> None:
+    """The outboxes of 100 agents into the table, beside a C subscriber that drains a broker's queue."""
+    _measure("drain", report, agents=agents, messages=messages, queued=queued, runs=runs)
+
+
+@app.command()
+def backlog(
+    readings: Annotated[int, typer.Option(min=1000, max=20_000_000, help="Readings in the outbox.")] = 1_000_000,
+    runs: Runs = 1,
+    alone_seconds: Annotated[float, typer.Option(min=3, help="Seconds without a backlog, afterwards.")] = 20,
+    report: Report = None,
+) -> None:
+    """One real agent with a backlog: how fast it drains, and how late its new readings are meanwhile."""
+    _measure("backlog", report, readings=readings, runs=runs, alone_seconds=alone_seconds)
 
 
 @app.command()
 def latency(
     seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of each load.")] = 20,
+    runs: Runs = 3,
     report: Report = None,
 ) -> None:
     """From a device's publish to the frame on a socket, commit included: 100 devices × 1/s, then 1,000 readings/s."""
-
-    async def measure() -> dict[str, Any]:
-        table = _table("Publish → socket", "load", "p50 ms", "p90 ms", "p99 ms", "max ms", "not shown", "target")
-        figures = []
-        async with fresh_stack() as stack:
-            for run, per_device_s in enumerate((1.0, 10.0)):
-                figure = await measure_latency(stack, devices=100, per_device_s=per_device_s, seconds=seconds, run=run)
-                figures.append(figure.as_dict())
-                table.add_row(
-                    f"{figure.devices} devices × {per_device_s:g}/s",
-                    *(f"{v:.2f}" for v in (figure.p50_ms, figure.p90_ms, figure.p99_ms, figure.max_ms)),
-                    str(figure.lost),
-                    "p50 ≤ 5, p99 ≤ 25",
-                )
-        _console.print(table)
-        return {"latency": figures}
-
-    _run(measure, report)
+    _measure("latency", report, seconds=seconds, runs=runs)
 
 
 @app.command()
-def agent(
-    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Measured seconds.")] = 30,
+def fanout(
+    sockets: Annotated[int, typer.Option(min=10, max=4000, help="Dashboards.")] = 500,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of a run.")] = 15,
+    runs: Runs = 3,
+    held: Annotated[int, typer.Option(min=10, max=4000, help="Sockets whose memory is read.")] = 1000,
     report: Report = None,
 ) -> None:
-    """Memory and CPU of one agent that sends this machine's readings once a second."""
-
-    async def measure() -> dict[str, Any]:
-        async with fresh_stack() as stack:
-            figure = await measure_agent(stack, seconds=seconds)
-        table = _table("Agent at 1 Hz", "resident MiB", "% of a core", "target")
-        table.add_row(f"{figure.rss_mib:.1f}", f"{figure.cpu_percent:.2f}", "≤ 60 MB, ≤ 1 %")
-        _console.print(table)
-        return {"agent": figure.as_dict()}
-
-    _run(measure, report)
+    """2 KB ten times a second to 500 dashboards, beside a bare FastAPI loop; memory of 1,000 sockets."""
+    _measure("fanout", report, sockets=sockets, seconds=seconds, runs=runs, held=held)
 
 
 @app.command()
-def auth(
-    sign_ins: Annotated[int, typer.Option(min=1, max=300, help="People who sign in at once.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds, each idle and then with them.")] = 5,
+def storm(
+    sockets: Annotated[int, typer.Option(min=10, max=4000, help="Dashboards.")] = 500,
+    runs: Runs = 2,
     report: Report = None,
 ) -> None:
-    """Token-checked requests while 200 people sign in at once, beside idle; microseconds to verify a token."""
+    """500 dashboards lose their lines at once, and the gateway is killed: until all go on, and what they missed."""
+    _measure("storm", report, sockets=sockets, runs=runs)
 
-    async def measure() -> dict[str, Any]:
-        verify = await measure_verification()
-        async with fresh_stack(**ENVIRONMENT) as stack:
-            figures = await measure_sign_ins(stack, sign_ins=sign_ins, rounds=rounds)
-        table = _table(
-            f"{sign_ins} sign-ins at once", "service", "idle p50/p99 ms", "busy p50/p99 ms", "ratio", "target"
-        )
-        for figure in figures:
-            idle = f"{figure.median('idle_p50_ms'):.1f} / {figure.median('idle_p99_ms'):.1f}"
-            busy = f"{figure.median('busy_p50_ms'):.1f} / {figure.median('busy_p99_ms'):.1f}"
-            ratio = f"{figure.ratio:.2f} ({figure.ratios[0]:.2f} to {figure.ratios[-1]:.2f})"
-            table.add_row(figure.service, idle, busy, ratio, "p99 ≤ 3 × idle")
-        _console.print(table)
-        verified = _table("Verifying an access token", "first time, µs", "again, µs", "target")
-        verified.add_row(f"{verify.first_us:.0f}", f"{verify.again_us:.1f}", "≤ 150")
-        _console.print(verified)
-        return {"auth": {"sign_ins": [f.as_dict() for f in figures], "verify": dataclasses.asdict(verify)}}
 
-    _run(measure, report)
+@app.command()
+def history(
+    rows: Annotated[int, typer.Option(min=500_000, max=1_000_000_000, help="Readings in the table.")] = 100_000_000,
+    beside: Annotated[int, typer.Option(min=500_000, help="Readings in the small table to compare with.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=5, max=1000, help="How often a chart is asked for.")] = 60,
+    report: Report = None,
+) -> None:
+    """Charts of a month, raw pages at depth and exports, with many readings in the table and with few."""
+    _measure("history", report, rows=rows, beside=beside, runs=runs)
 
 
 @app.command()
@@ -160,60 +173,43 @@ def sync(
     report: Report = None,
 ) -> None:
     """A role's change until it is in force on every desktop; a desktop far behind until it has caught up."""
-
-    async def measure() -> dict[str, Any]:
-        configure_logging("bench", "WARNING", "console")
-        # A thousand clients in one process must not stop for a search through all of their objects.
-        collect_rarely()
-        raise_file_limit(desktops * 2 + 1024)
-        async with fresh_stack(**SYNC_ENVIRONMENT) as stack:
-            real = await measure_agents(stack, agents=agents, changes=changes)
-            spread = await measure_spread(stack, desktops=desktops, changes=changes)
-            behind = await measure_catch_up(stack, rows=rows)
-        table = _table("A role changed", "on", "p50 ms", "p99 ms", "max ms", "target")
-        for kind, figures in (("agents, p99 ≤ 1,000 (of 200)", real), ("simulated, all ≤ 2,000 (of 1,000)", spread)):
-            for figure in figures:
-                times = (f"{ms:,.0f}" for ms in (figure.p50_ms, figure.p99_ms, figure.max_ms))
-                table.add_row(f"{figure.desktops} {kind.split(',')[0]}", *times, kind.split(",", 1)[1].strip())
-        _console.print(table)
-        caught_up = _table("A desktop far behind", "rows", "pages", "seconds", "target")
-        caught_up.add_row(f"{behind.rows:,}", str(behind.pages), f"{behind.seconds:.1f}", "≤ 10 (of 100,000)")
-        _console.print(caught_up)
-        agents_figures = [figure.as_dict() for figure in real]
-        return {
-            "sync": {
-                "agents": agents_figures,
-                "spread": [figure.as_dict() for figure in spread],
-                "catch_up": behind.as_dict(),
-            }
-        }
-
-    _run(measure, report)
+    _measure("sync", report, desktops=desktops, agents=agents, changes=changes, rows=rows)
 
 
 @app.command()
-def history(
-    rows: Annotated[int, typer.Option(min=500_000, max=1_000_000_000, help="Readings in the table.")] = 100_000_000,
-    beside: Annotated[int, typer.Option(min=500_000, help="Readings in the small table to compare with.")] = 1_000_000,
-    runs: Annotated[int, typer.Option(min=5, max=1000, help="How often a chart is asked for.")] = 60,
+def agent(
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Measured seconds.")] = 30,
+    runs: Runs = 3,
     report: Report = None,
 ) -> None:
-    """Charts of a month, raw pages at depth and exports, with many readings in the table and with few."""
+    """Memory and CPU of one agent that sends this machine's readings once a second."""
+    _measure("agent", report, seconds=seconds, runs=runs)
 
-    async def measure() -> dict[str, Any]:
-        figures = {}
-        for name, wanted in (("small", beside), ("full", rows)):
-            async with fresh_stack(**HISTORY_ENVIRONMENT) as stack:
-                dataset = plan_dataset(wanted, datetime.now(UTC).date())
-                await fill(stack, dataset, _console.print)
-                figures[name] = await measure_history(stack, dataset, runs=runs)
-        table = _table("History", "what", "few readings", "many readings", "ratio", "target")
-        for row in history_rows(figures["small"], figures["full"]):
-            table.add_row(*row)
-        _console.print(table)
-        return {"history": {name: figure.as_dict() for name, figure in figures.items()}}
 
-    _run(measure, report)
+@app.command()
+def outbox(
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Measured seconds of each way.")] = 5,
+    runs: Runs = 3,
+    report: Report = None,
+) -> None:
+    """Readings a second into an agent's outbox, in groups and one by one, beside bare SQLite on the same disk."""
+    _measure("outbox", report, seconds=seconds, runs=runs)
+
+
+@app.command()
+def growth(
+    devices: Annotated[
+        list[int] | None, typer.Option(help="Numbers of devices; default 10, 100, 1,000, 10,000.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=500_000, max=1_000_000_000, help="Readings in the full table.")
+    ] = 100_000_000,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of each.")] = 20,
+    report: Report = None,
+) -> None:
+    """CPU of ingest and PostgreSQL for a reading, with more and more devices, and with a full table."""
+    numbers = tuple(devices) if devices else (10, 100, 1000, 10_000)
+    _measure("growth", report, devices=numbers, rows=rows, seconds=seconds)
 
 
 @app.command()
@@ -224,46 +220,53 @@ def alerts(
     report: Report = None,
 ) -> None:
     """CPU of the alerts service for each reading, with no rule and with 1,000."""
-
-    async def measure() -> dict[str, Any]:
-        async with fresh_stack(**ALERTS_ENVIRONMENT) as stack:
-            figures = await measure_alerts(stack, rules=rules, rate=rate, seconds=seconds)
-        table = _table(
-            "Rules", "rules", "readings/s", "CPU µs a reading", f"% of a core at {rate:,}/s", "alarms", "target"
-        )
-        for figure in figures:
-            table.add_row(
-                f"{figure.rules:,}",
-                f"{figure.readings_per_s:,.0f}",
-                f"{figure.cpu_us_per_reading:.1f}",
-                f"{figure.core_percent_at_rate:.1f}",
-                str(figure.alarms),
-                "≤ 10 %" if figure.rules else "–",
-            )
-        _console.print(table)
-        return {"alerts": [figure.as_dict() for figure in figures]}
-
-    _run(measure, report)
+    _measure("alerts", report, rules=rules, rate=rate, seconds=seconds)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column)
-    return table
+@app.command()
+def auth(
+    sign_ins: Annotated[int, typer.Option(min=1, max=300, help="People who sign in at once.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds, each idle and then with them.")] = 5,
+    report: Report = None,
+) -> None:
+    """Token-checked requests while 200 people sign in at once, beside idle; microseconds to verify a token."""
+    _measure("auth", report, sign_ins=sign_ins, rounds=rounds)
 
 
-def _run(measure: Callable[[], Awaitable[dict[str, Any]]], report: Path | None) -> None:
+def _measure(name: str, report: Path | None, **sizes: Any) -> None:
+    """Measure one section, show its rows, and write its figures."""
     hardware = read_hardware()
     _console.print(str(hardware), style="dim")
 
-    async def measured() -> dict[str, Any]:
-        return await measure()
+    async def measured() -> Any:
+        return await section(name).measure(lambda line: _console.print(line, style="dim", markup=False), **sizes)
 
     try:
-        figures = asyncio.run(measured())
+        figures = {name: asyncio.run(measured())}
+        _show(rows_of(figures), committed_results(), {})
     except BenchError as error:
-        _console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise _failed(error) from error
     if report is not None:
-        report.write_text(json.dumps({"hardware": hardware.as_dict(), **figures}, indent=2) + "\n", encoding="utf-8")
+        write_results(report, hardware, figures, {})
+
+
+def _failed(error: BenchError) -> typer.Exit:
+    _console.print(str(error), style="red", markup=False)
+    return typer.Exit(1)
+
+
+def _show(rows: list[Row], before: Results | None, not_read: dict[str, str]) -> None:
+    table = Table(show_lines=False)
+    for column in ("what", "read", "target", "met", "committed before"):
+        table.add_column(column)
+    stands = trends(rows, before.figures) if before is not None else {}
+    for row in rows:
+        met = {True: "[green]yes", False: "[red]no", None: "–"}[row.is_met]
+        earlier = ""
+        if row.key in stands:
+            old, trend = stands[row.key]
+            earlier = f"[{_TRENDS[trend]}]{old.median:{old.form}}, {trend.value}"
+        table.add_row(row.what, row.read, row.wanted, met, earlier)
+    _console.print(table)
+    for name, reason in not_read.items():
+        _console.print(f"{name}: not read: {reason}", style="red", markup=False)

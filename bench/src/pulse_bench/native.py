@@ -59,8 +59,8 @@ class Received:
 class Shape:
     """What the messages are like: readings in each, metrics in a reading, how old they are, how fast they come.
 
-    With `step_us` a client's readings lie so far apart and end now, as a backlog does; with 0 they are of now. `rate` is messages
-    a second of all clients together; with 0 they come as fast as the window lets them.
+    With `step_us` a client's readings lie so far apart and end now, as a backlog does; with 0 they are of now. `rate` is
+    messages a second of all clients together; with 0 they come as fast as the window lets them.
     """
 
     rows: int = 1

@@ -28,14 +28,14 @@ class BareBroker:
     port: int
     process: Process
 
-    async def until_subscribed(self, client_id: str) -> None:
+    async def until_subscribed(self, client_id: str, seconds: float = 10.0) -> None:
         """Wait until the broker says that this client subscribed: the tools themselves do not tell.
 
         Raises:
-            BenchError: it did not within 10 s.
+            BenchError: it did not within so many seconds.
         """
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds):
                 while self.process.stderr is not None and (line := await self.process.stderr.readline()):
                     if f" {client_id} ".encode() in line:
                         return
