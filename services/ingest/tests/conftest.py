@@ -39,7 +39,7 @@ grant select on identity.device_registry, identity.device_key, identity.device_a
 Condition = Callable[[], Awaitable[Any]]
 
 
-async def eventually(condition: Condition, *, seconds: float = 15.0, what: str = "") -> Any:
+async def eventually(condition: Condition, *, seconds: float = 60.0, what: str = "") -> Any:
     """Wait until the condition gives something true and return that; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

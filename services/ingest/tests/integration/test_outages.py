@@ -118,7 +118,7 @@ async def test_readyz_names_each_part_that_is_down_and_the_process_lives_on(
             await eventually(all_up, what=f"{name} back")
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 15) == 0
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 async def test_starts_and_waits_while_everything_is_away(
@@ -173,7 +173,7 @@ async def test_stop_settles_what_was_read_and_exits_0(world: Any, eventually: An
             for number in range(300):
                 await client.publish("devices/D/data", f'{{"device_id":"D","a":{number}}}', qos=1)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 15) == 0
+            assert await asyncio.to_thread(process.wait, 60) == 0
             for number in range(300, 320):
                 await client.publish("devices/D/data", f'{{"device_id":"D","a":{number}}}', qos=1)
     with world.ingest_process(port, PULSE_INGEST_SESSION="durable"):

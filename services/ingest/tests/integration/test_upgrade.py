@@ -90,6 +90,7 @@ async def _stored_by(port: int) -> float:
     return 0
 
 
+@pytest.mark.own_schema
 async def test_old_and_new_run_side_by_side_through_a_migration_and_no_reading_is_lost_or_stored_twice(
     world: Any, old_version: dict[str, str], eventually: Callable[..., Awaitable[Any]], tmp_path: Path
 ) -> None:
