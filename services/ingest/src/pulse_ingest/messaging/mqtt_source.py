@@ -84,6 +84,11 @@ class MqttDownlink:
         self._link.acknowledge([receipt for receipt in receipts if type(receipt) is InboundMessage and receipt.qos])
 
 
+STEPPED_BACK_US: Final = 1_000_000
+"""A clock that is further behind the last message was set back, and is believed: else everything would count as late, and
+readings would get times of the future, until it has caught up."""
+
+
 class MqttSource:
     """Hands every message to the pump or to the presence desk. Plays the link's `Reader`."""
 
@@ -117,8 +122,10 @@ class MqttSource:
                 self.refused_connections += _REFUSED.search(inbound.payload) is not None
                 return
             known = self._learn_topic(topic)
-        # Strictly increasing, so that two readings without a time of their own never share one.
-        received_us = max(self._now_us(), self._last_us + 1)
+        received_us = self._now_us()
+        if self._last_us - STEPPED_BACK_US < received_us <= self._last_us:
+            # Strictly increasing, so that two readings without a time of their own never share one.
+            received_us = self._last_us + 1
         self._last_us = received_us
         form, client_id = known
         message = Message(client_id, topic, form, inbound.payload, received_us, inbound)

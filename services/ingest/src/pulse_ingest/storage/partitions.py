@@ -69,7 +69,9 @@ class Partitions:
             if _name(day) not in existing and not await self._is_gone(connection, day):
                 await create_partition(connection, _partition(day))
                 created.append(_name(day))
-        return Upkeep(tuple(created), await self._delete_old(connection, now - self._records_kept))
+        # Deleted is only what is old by both clocks: one may have been set wrong.
+        sure = min(now, await connection.fetchval("select now()"))
+        return Upkeep(tuple(created), await self._delete_old(connection, sure - self._records_kept))
 
     async def _is_gone(self, connection: Connection, day: date) -> bool:
         """Tell whether retention has dropped the day: what still comes for it is folded into its minutes and goes."""
