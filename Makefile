@@ -137,6 +137,12 @@ release-manifest: $(VENV)/.members ## Sign what is in dist/desktop as the releas
 rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
 	@deploy/docker/rehearsal/rehearse.sh
 
+.PHONY: recording
+recording: build ## Record the demo flow from the real stack into docs/screens/demo-flow.webm
+	@clients/dashboard/scripts/install_chromium.sh
+	@docs/scripts/install_ffmpeg.sh
+	@$(BIN)/pytest -q -s tests/e2e/record_demo_flow.py
+
 .PHONY: check-fresh
 check-fresh: build ## Follow the first pages word by word on a fresh Debian 12 (root, mmdebstrap, slirp4netns); minutes
 	@$(BIN)/python -m docs.tests.fresh.check --tests

@@ -1,4 +1,4 @@
-"""A stranger on a fresh Debian 12: follows start.md and tutorial.md word by word, up to a custom device's alarm on the dashboard.
+"""A stranger on a fresh Debian 12 follows start.md and tutorial.md word by word, to a custom device's alarm on the dashboard.
 
 `make check-fresh` runs it (root; minutes). What happened is kept in dist/fresh: check.log, and a picture of each look at the
 dashboard. `--person root` is somebody without sudo; `--tests` also builds everything and runs a test of each kind, with nothing
@@ -142,6 +142,8 @@ async def walk(stranger: Stranger, say: Callable[[str], None], *, with_tests: bo
     needed, demo = blocks[0], blocks[1]
     if not needed.text.startswith("sudo apt-get") or demo.text != DEMO:
         raise StepFailedError("start.md no longer begins with what is needed and `make demo`")
+    if needed.text not in (ROOT / "README.md").read_text(encoding="utf-8"):
+        raise StepFailedError("README.md needs something else than start.md")
     with stranger.terminal() as terminal:
         stranger.type(terminal, needed)
         cloned_at = time.monotonic()

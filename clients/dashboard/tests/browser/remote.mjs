@@ -7,19 +7,22 @@
  * {"do":"read","where":…}                        the text that stands there now
  * {"do":"click","where":…}
  * {"do":"fill"|"choose"|"check","where":…,"value":…}
+ * {"do":"open","path":…}                         load a page, as somebody who is not signed in yet
+ * {"do":"film","folder":…}                       from now on, each picture that the window shows, named by its Unix milliseconds
  * {"do":"picture","file":…}                      what the window shows, as PNG
  *
  * `where` is how people find something: {"role","name"}, {"label"}, {"text"} or {"css"}, with "has" for a text in it and "within"
  * for the `where` that it is in. The answer is {"ok":true,"text":…,"took_ms":…} or {"ok":false,"error":…}; errors of the page's own
- * come with the last answer, to {"do":"end"}.
+ * come with the last answer, to {"do":"end"}. PULSE_VISITOR is who looks, as JSON: width, height, scale, theme, language.
  */
 import { createInterface } from "node:readline";
-import { launch, PATIENCE_MS, signIn, visitor } from "./stage.mjs";
+import { writeFile } from "node:fs/promises";
+import { BASE, launch, PATIENCE_MS, signIn, visitor } from "./stage.mjs";
 
 const browser = await launch();
 // Whoever asked is gone: no browser stays behind, whatever is being waited for.
 process.once("SIGTERM", () => { void browser.close().finally(() => { process.exit(1); }); });
-const { page, errors } = await visitor(browser);
+const { page, errors } = await visitor(browser, JSON.parse(process.env["PULSE_VISITOR"] ?? "{}"));
 
 function find({ role, name, label, text, css, has, within }) {
   const root = within === undefined ? page : find(within);
@@ -43,6 +46,18 @@ const DEEDS = {
   fill: ({ where, value }) => find(where).fill(value),
   choose: async ({ where, value }) => { await find(where).selectOption(value); },
   check: ({ where }) => find(where).check(),
+  open: async ({ path }) => {
+    await page.goto(BASE + path);
+    await page.locator("input[name=username]").waitFor();
+  },
+  film: async ({ folder }) => {
+    const inside = await page.context().newCDPSession(page);
+    inside.on("Page.screencastFrame", ({ data, metadata, sessionId }) => {
+      const name = `${folder}/${String(Math.round((metadata.timestamp ?? Date.now() / 1_000) * 1_000))}.jpg`;
+      void writeFile(name, Buffer.from(data, "base64")).then(() => inside.send("Page.screencastFrameAck", { sessionId }));
+    });
+    await inside.send("Page.startScreencast", { format: "jpeg", quality: 95 });
+  },
   picture: async ({ file }) => { await page.screenshot({ path: file }); },
   end: async () => {
     await browser.close();

@@ -21,9 +21,9 @@ export function launch() {
 }
 
 /** A browser of somebody: of this size and theme, in this language. Fails the test on any error of the page's own. */
-export async function visitor(browser, { width = 1440, height = 900, theme = "light", language = "en", storageState } = {}) {
+export async function visitor(browser, { width = 1440, height = 900, scale = 1, theme = "light", language = "en", storageState } = {}) {
   const context = await browser.newContext({
-    viewport: { width, height }, colorScheme: theme, locale: language, reducedMotion: "reduce", ...(storageState ? { storageState } : {}),
+    viewport: { width, height }, deviceScaleFactor: scale, colorScheme: theme, locale: language, reducedMotion: "reduce", ...(storageState ? { storageState } : {}),
   });
   context.setDefaultTimeout(PATIENCE_MS);
   const errors = [];
