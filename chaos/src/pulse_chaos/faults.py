@@ -305,6 +305,7 @@ async def _clock(scene: Scene, step: Step) -> None:
     }
     await _move_agents(scene, lambda _crowd: None)
     scene.breaks_order = True
+    scene.is_late |= float(step.target) < 0
 
 
 async def _insist(scene: Scene, method: str, path: str) -> None:

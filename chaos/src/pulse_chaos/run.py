@@ -148,10 +148,10 @@ async def _one(scene: Scene, step: Step, tell: Tell) -> None:
 
 async def _settle(scene: Scene, since: float, deadline: float) -> Evidence:
     healed = time.monotonic()
-    frames = scene.watcher.frames
+    heard = scene.told_on_the_socket
 
     async def is_live() -> bool:
-        return scene.watcher.frames > frames
+        return scene.told_on_the_socket > heard
 
     live = await _until(is_live, healed + deadline)
     await scene.stop("requests")

@@ -35,11 +35,18 @@ class Scene:
     loses_plain: bool = False
     breaks_order: bool = False
     """Set by faults after which one device's clock or copies contradict each other by nature."""
+    is_late: bool = False
+    """Set by a clock that stays back: its readings are late by nature, and a socket is told of their spans."""
     tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     before_evidence: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What sabotage does when the run is quiet."""
     at_the_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What sabotage takes back when the verdict is given."""
+
+    @property
+    def told_on_the_socket(self) -> int:
+        """How often the socket was told of readings: of late ones too, but only where they must be late."""
+        return self.watcher.frames + (self.watcher.late_spans if self.is_late else 0)
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         """Run something beside the load."""

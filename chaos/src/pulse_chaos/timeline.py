@@ -12,7 +12,7 @@ import asyncpg
 import psutil
 
 from pulse_chaos.crowd import Crowd
-from pulse_contracts.frames import DataFrame, Filter, Topic
+from pulse_contracts.frames import DataFrame, Filter, GapFrame, GapReason, Topic
 from pulse_local.watch.live_client import LiveClient
 from pulse_local.watch.live_types import LiveStoppedError
 from pulse_local.watch.token_source import RestTokenSource
@@ -93,6 +93,8 @@ class Watcher:
         self._delays: list[float] = []
         self._rows = 0
         self.frames = 0
+        self.late_spans = 0
+        """Stretches of readings that ingest found late: a socket is told of them instead of the readings."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -108,11 +110,15 @@ class Watcher:
                 )
                 with suppress(LiveStoppedError):
                     async for frame in client:
-                        if isinstance(frame, DataFrame):
-                            self._take(frame)
+                        self.take(frame)
             await asyncio.sleep(_PERIOD)
 
-    def _take(self, frame: DataFrame) -> None:
+    def take(self, frame: object) -> None:
+        """Hear one frame of the socket."""
+        if isinstance(frame, GapFrame) and frame.reason is GapReason.LATE:
+            self.late_spans += 1
+        if not isinstance(frame, DataFrame):
+            return
         self.frames += 1
         self._rows += len(frame.rows)
         now_ms = time.time() * 1000
