@@ -200,7 +200,14 @@ class Fleet:
     async def _close(self) -> None:
         _cancel(self._tasks)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(client.close() for client in self._clients))
+        # A few at a time, as they were opened: each writes its database to the disk, and has ten seconds for it.
+        gate = asyncio.Semaphore(_OPENING_AT_ONCE)
+
+        async def close_one(client: AgentDevice | PlainDevice) -> None:
+            async with gate:
+                await client.close()
+
+        await asyncio.gather(*(close_one(client) for client in self._clients))
 
 
 def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
