@@ -45,7 +45,7 @@ class Desktop(QObject):
         self.context = Context(
             bridge=self.bridge,
             preferences=self._preferences,
-            autostart=autostart_here(own_command()),
+            autostart=autostart_here(own_command(options.data)),
             version=window_version(),
             choices_changed=self._take_choices,
             has_tray=QSystemTrayIcon.isSystemTrayAvailable,

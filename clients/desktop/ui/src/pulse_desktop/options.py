@@ -73,8 +73,12 @@ def agent_command() -> tuple[str, ...]:
     return (found, *_RUN)
 
 
-def own_command() -> list[str]:
-    """Return how this program is started, for the autostart."""
+def own_command(data: Path) -> list[str]:
+    """Return how this program is started over an agent's folder, for the autostart."""
+    return _program() if data == default_data().absolute() else [*_program(), "--data", str(data)]
+
+
+def _program() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable]
     beside = Path(sys.executable).parent / ("pulse-desktop.exe" if os.name == "nt" else "pulse-desktop")

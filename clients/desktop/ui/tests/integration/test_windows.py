@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QPu
 
 from pulse_contracts.local_enrolment import Step
 from pulse_contracts.local_people import Session, WhoAmI
-from pulse_contracts.local_protocol import EventName, Notice, NoticeKind
+from pulse_contracts.local_protocol import Changed, EventName, Notice, NoticeKind
 from pulse_contracts.local_records import LogLevel, Quarantine
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link import scripted_world as world
@@ -162,11 +162,11 @@ def test_an_agent_that_is_gone_is_told_and_one_that_is_back_too(show: Any) -> No
 def test_a_notice_leads_to_where_it_can_be_looked_at(show: Any) -> None:
     with show() as shown:
         notice = Notice(
-            kind=NoticeKind.QUARANTINED, level=LogLevel.WARNING, sentence="3 readings were refused", at_ms=world.NOW_MS
+            kind=NoticeKind.QUARANTINED, level=LogLevel.WARNING, sentence="x", at_ms=world.NOW_MS, facts={"count": 3}
         )
         shown.agent.tell(EventName.NOTICE, notice)
         shown.wait(lambda: shown.window.notice.text)
-        assert shown.window.notice.text == "3 readings were refused"
+        assert shown.window.notice.text == "The server refused 3 readings for good. They are kept in quarantine."
         shown.window._look_at_notice()
         assert "records" in shown.window._dialogs
 
@@ -195,6 +195,23 @@ def test_settings_are_checked_while_typed_and_saved_together(show: Any) -> None:
         shown.wait(lambda: asked(shown, "settings.reset"))
 
 
+def test_settings_that_are_open_follow_what_is_changed_elsewhere_and_keep_what_is_typed(show: Any) -> None:
+    with show() as shown:
+        dialog = shown.window.open_settings()
+        shown.wait(lambda: dialog.contents.face == "content")
+        dialog.lines["telemetry.interval_ms"]._control.setText("500")
+        elsewhere = {"telemetry.interval_ms": 2_000, "log.level": "DEBUG"}
+        items = [one.model_copy(update={"value": elsewhere.get(one.key, one.value)}) for one in world.settings().items]
+        shown.agent.answers["settings.read"] = world.settings().model_copy(update={"items": items})
+        shown.agent.tell(EventName.CHANGED, Changed(entities=["settings", "config"]))
+        shown.wait(lambda: dialog.lines["log.level"].text == "DEBUG")
+        assert dialog.note.text.startswith("Changed meanwhile: Interval between readings")
+        assert "→ 2000 (what you typed stays)" in dialog.note.text
+        assert dialog.lines["telemetry.interval_ms"].text == "500"
+        assert dialog.save.isEnabled()
+        assert not dialog.lines["log.level"].is_changed
+
+
 def test_who_may_not_change_settings_sees_them(show: Any) -> None:
     with show(answers=world.answers(settings__read=world.settings(can_change=False))) as shown:
         dialog = shown.window.open_settings()
@@ -212,6 +229,13 @@ def test_theme_language_and_autostart_hold_at_once(show: Any, tmp_path: Path) ->
         card = dialog.window_card
         card.autostart.setChecked(True)
         assert (tmp_path / "autostart" / "precisionpulse.desktop").exists()
+        card.autostart.setChecked(False)
+        assert not (tmp_path / "autostart" / "precisionpulse.desktop").exists()
+        (tmp_path / "autostart").rmdir()
+        (tmp_path / "autostart").write_text("no folder", encoding="ascii")
+        card.autostart.setChecked(True)
+        assert card.problem.text
+        assert not card.autostart.isChecked()
         card.appearance.setCurrentIndex(2)
         assert shown.window.palette().window().color().lightness() < 128
         assert not card.tray.isEnabled()

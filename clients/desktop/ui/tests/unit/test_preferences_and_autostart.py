@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pulse_desktop.autostart import LaunchAgentAutostart, XdgAutostart
-from pulse_desktop.options import agent_command, parse
+from pulse_desktop.autostart import LaunchAgentAutostart, XdgAutostart, autostart_here
+from pulse_desktop.options import agent_command, default_data, own_command, parse
 from pulse_desktop.preferences import PREFERENCES_FILE, Appearance, PreferencesFile
 from pulse_desktop.texts.language import Language
 
@@ -45,6 +45,19 @@ def test_an_xdg_entry_is_written_and_removed(tmp_path: Path) -> None:
     autostart.set_on(False)
     autostart.set_on(False)
     assert not autostart.is_on()
+
+
+def test_the_entry_opens_the_same_folder_and_lies_where_the_desktop_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert "--data" not in own_command(default_data().absolute())
+    autostart = autostart_here(own_command(tmp_path / "line 3"))
+    autostart.set_on(True)
+    assert XdgAutostart([]).is_on()
+    text = (tmp_path / "config" / "autostart" / "precisionpulse.desktop").read_text(encoding="utf-8")
+    assert f'--data "{tmp_path}/line 3"\n' in text
 
 
 def test_a_launch_agent_is_written_and_removed(tmp_path: Path) -> None:

@@ -37,16 +37,25 @@ from pulse_contracts.local_protocol import (
     Welcome,
 )
 from pulse_desktop.link.mailbox import Answer, Told
+from pulse_desktop.link.state import LinkCause
 
 _EVENT_NAMES: Final = frozenset(EventName)
 
 
 class LineRefusedError(Exception):
-    """An agent is there and does not want to talk to us; the message is its own."""
+    """An agent is there and does not want to talk to us; code and message are its own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class LineBrokenError(Exception):
     """The line ended, or something came that is no frame."""
+
+    def __init__(self, cause: LinkCause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
 class Line:
@@ -73,13 +82,13 @@ class Line:
             async with asyncio.timeout(HELLO_SECONDS):
                 frame = await self._read()
         except TimeoutError as error:
-            raise LineBrokenError("the agent does not answer") from error
+            raise LineBrokenError(LinkCause.SILENT) from error
         match frame:
             case Welcome():
                 return frame
             case Refused():
-                raise LineRefusedError(frame.message or frame.code)
-        raise LineBrokenError("the agent did not begin with a welcome")
+                raise LineRefusedError(frame.code, frame.message)
+        raise LineBrokenError(LinkCause.GARBLED)
 
     def request(self, ticket: int, method: str, params: BaseModel | None) -> None:
         """Send a request whose answer is posted under `ticket`."""
@@ -121,21 +130,21 @@ class Line:
                     data = data.model_copy(update={"request": ticket or data.request})
                 self._post(Told(event, data))
             case Refused():
-                raise LineRefusedError(frame.message or frame.code)
+                raise LineRefusedError(frame.code, frame.message)
 
     async def _read(self) -> object:
         try:
             line = await self._reader.readuntil(b"\n")
         except (asyncio.IncompleteReadError, OSError) as error:
-            raise LineBrokenError("the agent closed the connection") from error
+            raise LineBrokenError(LinkCause.CLOSED) from error
         except asyncio.LimitOverrunError as error:
-            raise LineBrokenError("the agent sent a line that is too long") from error
+            raise LineBrokenError(LinkCause.GARBLED) from error
         try:
             return AGENT_FRAME.validate_json(line)
         except ValidationError as error:
             if _is_unknown_type(line):
                 return None
-            raise LineBrokenError("the agent sent something that is no frame") from error
+            raise LineBrokenError(LinkCause.GARBLED) from error
 
     def _send(self, frame: BaseModel) -> None:
         self._writer.write(frame.model_dump_json().encode() + b"\n")

@@ -21,7 +21,7 @@ from pulse_contracts.local_protocol import MAX_OPEN_REQUESTS, ErrorBody, ErrorCo
 from pulse_desktop.link.keeper import AgentKeeper
 from pulse_desktop.link.line import Line, LineBrokenError, LineRefusedError, open_line
 from pulse_desktop.link.mailbox import Answer, Mailbox, Post
-from pulse_desktop.link.state import LinkPhase, LinkState
+from pulse_desktop.link.state import LinkCause, LinkPhase, LinkState
 
 MAX_WAITING_REQUESTS: Final = 64
 LOOK_SECONDS: Final = 0.1
@@ -101,13 +101,13 @@ class Link:
                 is_started = self._keeper.start_if_due()
             except OSError as error:
                 self._show(
-                    LinkPhase.LOST, f"the agent cannot be started: {error}", retry_in=self._keeper.seconds_to_start
+                    LinkPhase.LOST, str(error), cause=LinkCause.NOT_STARTED, retry_in=self._keeper.seconds_to_start
                 )
                 is_started = False
             if is_started:
                 began = time.monotonic()
             elif time.monotonic() - began > PATIENCE_SECONDS and self._state.phase is LinkPhase.STARTING:
-                self._show(LinkPhase.LOST, "the agent does not answer")
+                self._show(LinkPhase.LOST, cause=LinkCause.SILENT)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _talk(self, line: Line) -> None:
@@ -118,10 +118,11 @@ class Link:
             self._send_waiting()
             await line.run()
         except LineRefusedError as refusal:
-            self._show(LinkPhase.INCOMPATIBLE, str(refusal))
+            self._show(LinkPhase.INCOMPATIBLE, str(refusal), cause=refusal.code)
             await asyncio.sleep(2.0)
         except (LineBrokenError, ValidationError) as error:
-            self._show(LinkPhase.LOST, str(error) if isinstance(error, LineBrokenError) else "")
+            cause = error.cause if isinstance(error, LineBrokenError) else LinkCause.GARBLED
+            self._show(LinkPhase.LOST, cause=cause)
         finally:
             self._line = None
             await line.close()
@@ -149,13 +150,23 @@ class Link:
 
     def _show_death(self) -> None:
         code = self._keeper.exit_code
-        detail = self._keeper.last_words()
-        if code == IN_USE:
-            detail = detail or "another agent holds this folder and does not answer"
-        self._show(LinkPhase.LOST, detail, exit_code=code, retry_in=self._keeper.seconds_to_start)
+        cause = LinkCause.IN_USE if code == IN_USE else ""
+        self._show(
+            LinkPhase.LOST,
+            self._keeper.last_words(),
+            cause=cause,
+            exit_code=code,
+            retry_in=self._keeper.seconds_to_start,
+        )
 
     def _show(
-        self, phase: LinkPhase, detail: str = "", *, exit_code: int | None = None, retry_in: float | None = None
+        self,
+        phase: LinkPhase,
+        detail: str = "",
+        *,
+        cause: str = "",
+        exit_code: int | None = None,
+        retry_in: float | None = None,
     ) -> None:
         now = time.time()
         is_same = phase is self._state.phase
@@ -164,6 +175,7 @@ class Link:
             phase=phase,
             since=self._state.since if is_same else now,
             detail=detail or (self._state.detail if is_same else ""),
+            cause=cause or (self._state.cause if is_same else ""),
             exit_code=exit_code if exit_code is not None or not is_same else self._state.exit_code,
             restarts=restarts,
             retry_at=None if retry_in is None else now + retry_in,

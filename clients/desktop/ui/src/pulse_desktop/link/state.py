@@ -18,13 +18,32 @@ class LinkPhase(StrEnum):
     """An agent answers that speaks no version of ours, or refuses this window."""
 
 
+class LinkCause(StrEnum):
+    """Why the line is not there, as far as this window can tell; the catalogue has words for each."""
+
+    CLOSED = "closed"
+    """The agent, or its end, closed the connection."""
+    SILENT = "silent"
+    """It is there, or should be, and does not answer."""
+    GARBLED = "garbled"
+    """It sent what is no line of the protocol."""
+    NOT_STARTED = "not_started"
+    """The system does not let us start it; `detail` is the system's."""
+    IN_USE = "in_use"
+    """Another agent holds the folder and does not answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """Times are Unix seconds. `detail` is in English, from the agent or the system; `restarts` since the window opened."""
+    """Times are Unix seconds; `restarts` since the window opened.
+
+    `cause` is a `LinkCause`, or the agent's own `RefusalCode`; `detail` its last words or the system's, in English.
+    """
 
     phase: LinkPhase
     since: float
     detail: str = ""
+    cause: str = ""
     exit_code: int | None = None
     restarts: int = 0
     retry_at: float | None = None

@@ -88,19 +88,28 @@ def step_views(state: AssistantState, texts: Texts) -> list[StepView]:
             views.append(StepView(step, Tone.MUTE, words.steps[step], words.states["waiting"], "", ""))
             continue
         needs_advice = report.state in (StepState.FAILED, StepState.WARNING)
-        own = report.advice if texts.language is Language.ENGLISH else ""  # the agent speaks English alone
-        advice = words.advice.get(report.code) or own or words.advice.get(step, "")
+        is_english = texts.language is Language.ENGLISH  # as the agent's own words are
+        own = report.advice if is_english else texts.step_advice.get(report.code, "")
+        advice = own or words.advice.get(step, "")
         views.append(
             StepView(
                 step=step,
                 tone=_TONES[report.state],
                 name=words.steps[step],
                 state=words.states[report.state],
-                message=report.message,
+                message=report.message if is_english else _found(report, texts),
                 advice=words.what_to_do.format(advice=advice) if needs_advice and advice else "",
             )
         )
     return views
+
+
+def _found(report: StepReport, texts: Texts) -> str:
+    """Say what a step found; nothing where the agent did not tell all that the sentence needs."""
+    try:
+        return texts.found.get(report.code, "").format_map(report.facts)
+    except KeyError:
+        return ""
 
 
 def address_problem(text: str, texts: Texts) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pulse_contracts.local_records import ConflictRow
+from pulse_desktop.model.notices import outcome_of
 from pulse_desktop.model.settings import shown_value
 from pulse_desktop.texts.catalogue import Texts
 from pulse_desktop.theme.tokens import Tone
@@ -36,6 +37,7 @@ class ConflictView:
     outcome: str
     tone: Tone
     sides: tuple[Side, ...]
+    why: str
     resolution: str
     can_decide: bool
 
@@ -44,14 +46,15 @@ def conflict_view(conflict: ConflictRow, names: Mapping[str, str], texts: Texts)
     """Work out what is shown; `names` are those of roles and people, by id."""
     words = texts.administration
     entity = words.entities.get(conflict.entity.value, conflict.entity.value)
-    outcomes = {"conflict_lost": words.lost, "rejected": words.rejected, "won": words.won}
     resolutions = {"accepted": words.resolved_accepted, "restored": words.resolved_restored}
     is_undone = conflict.outcome != "won"
     return ConflictView(
         title=f"{entity} {conflict.name}",
-        outcome=outcomes.get(conflict.outcome, conflict.outcome),
+        outcome=outcome_of(conflict.outcome, texts),
         tone=Tone.MUTE if conflict.resolution else Tone.WARN if is_undone else Tone.OK,
         sides=tuple(_side(name, value, conflict.server or {}, names, texts) for name, value in conflict.here.items()),
+        why=texts.problems.get(conflict.code or "")
+        or texts.agents_words(conflict.sentence, outcome_of(conflict.outcome, texts)),
         resolution=resolutions.get(conflict.resolution or "", ""),
         can_decide=conflict.resolution is None,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pulse_contracts.local_status import Connection, ConnectionStatus, Mode, Status
-from pulse_desktop.link.state import LinkPhase, LinkState
+from pulse_desktop.link.state import LinkCause, LinkPhase, LinkState
 from pulse_desktop.texts.catalogue import Texts
 from pulse_desktop.theme.tokens import Tone
 
@@ -56,10 +56,11 @@ def agent_death(link: LinkState, now: float, texts: Texts) -> str:
         return ""
     home = texts.home
     parts = [home.agent_lost_why.format(time=texts.format.moment(link.since, now))]
-    if link.exit_code is not None:
+    cause = home.link_causes.get(link.cause, "")
+    if link.exit_code is not None and link.cause != LinkCause.IN_USE:
         parts.append(home.agent_dead.format(code=link.exit_code, detail=link.detail or "—"))
-    elif link.detail:
-        parts.append(_sentence(link.detail))
+    elif cause:
+        parts.append(cause.format(detail=link.detail))
     if link.retry_at is not None and link.retry_at > now:
         parts.append(home.agent_restart_in.format(span=texts.format.duration(link.retry_at - now + 0.999)))
     else:
@@ -74,7 +75,8 @@ def _agent(link: LinkState, now: float, texts: Texts) -> ConnectionView:
         case LinkPhase.LOST:
             return ConnectionView(Tone.BAD, home.agent_lost, since, agent_death(link, now, texts), "", link.detail)
         case LinkPhase.INCOMPATIBLE:
-            why = f"{_sentence(link.detail)} {home.agent_incompatible_hint}".strip()
+            said = home.refusals.get(link.cause) or _sentence(link.detail)
+            why = f"{said} {home.agent_incompatible_hint}".strip()
             return ConnectionView(Tone.BAD, home.agent_incompatible, since, why, "", link.detail)
         case _:
             return ConnectionView(Tone.INFO, home.agent_starting, since, home.waiting_for_agent, "", link.detail)

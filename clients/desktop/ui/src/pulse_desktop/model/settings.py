@@ -56,7 +56,7 @@ def text_problem(spec: ValueSpec, text: str, texts: Texts) -> str:
         return bounds_text(spec, texts) or problem
     if isinstance(value, str) and len(value) > spec.max_length:
         return words.too_long.format(count=spec.max_length)
-    return problem[:1].upper() + problem[1:] + "."
+    return texts.agents_words(problem, words.bad_value)
 
 
 def bounds_text(spec: ValueSpec, texts: Texts) -> str:

@@ -23,15 +23,19 @@ class Texts:
     records: records.RecordTexts
     settings: settings.SettingsTexts
     problems: dict[str, str]
+    found: dict[str, str]
+    step_advice: dict[str, str]
 
     def problem(self, code: str, message: str) -> str:
-        """Return why something failed: in this language where the code is known, as the agent said it otherwise."""
+        """Return why something failed: in words of ours where the code is known, in the agent's English otherwise."""
         known = self.problems.get(code)
-        if known is not None:
-            return known
-        return (
-            message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".") if message else code
-        )
+        return known or self.agents_words(message, self.general.refused.format(code=code))
+
+    def agents_words(self, message: str, otherwise: str) -> str:
+        """Return a sentence of the agent where this language is its own, which is English; something else otherwise."""
+        if self.language is not Language.ENGLISH or not message:
+            return otherwise
+        return message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
 
 
 TEXTS: Final[dict[Language, Texts]] = {
@@ -45,6 +49,8 @@ TEXTS: Final[dict[Language, Texts]] = {
         records.ENGLISH,
         settings.ENGLISH,
         problems.ENGLISH,
+        {},
+        {},
     ),
     Language.GERMAN: Texts(
         Language.GERMAN,
@@ -56,5 +62,7 @@ TEXTS: Final[dict[Language, Texts]] = {
         records.GERMAN,
         settings.GERMAN,
         problems.GERMAN,
+        problems.FOUND_GERMAN,
+        problems.ADVICE_GERMAN,
     ),
 }

@@ -20,6 +20,7 @@ class GeneralTexts:
     loading: str
     slow: str
     failed: str
+    refused: str
     not_allowed: str
     needs_agent: str
     search: str
@@ -59,6 +60,7 @@ ENGLISH: Final = GeneralTexts(
     loading="Loading…",
     slow="This takes longer than it should.",
     failed="That did not work: {reason}",
+    refused="This was refused ({code}).",
     not_allowed="You are not allowed to do this ({permission}).",
     needs_agent="The agent does not answer at the moment.",
     search="Search",
@@ -102,6 +104,7 @@ GERMAN: Final = GeneralTexts(
     loading="Wird geladen…",
     slow="Das dauert länger, als es sollte.",
     failed="Das hat nicht funktioniert: {reason}",
+    refused="Das wurde abgelehnt ({code}).",
     not_allowed="Dazu fehlt Ihnen das Recht ({permission}).",
     needs_agent="Der Agent antwortet gerade nicht.",
     search="Suchen",

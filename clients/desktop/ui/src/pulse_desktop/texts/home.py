@@ -50,6 +50,13 @@ class HomeTexts:
     agent_mended: Plural
     agent_incompatible: str
     agent_incompatible_hint: str
+    link_causes: dict[str, str]
+    refusals: dict[str, str]
+    notice_quarantined: Plural
+    notice_fullness: dict[str, str]
+    notice_damaged: str
+    notice_undone: str
+    sync_failing: str
     kept_safe: str
     waiting_for_agent: str
     current_value: str
@@ -160,6 +167,33 @@ ENGLISH: Final = HomeTexts(
     agent_mended=Plural("The agent runs again after a restart.", "The agent runs again, after {count} restarts."),
     agent_incompatible="The agent does not fit this window",
     agent_incompatible_hint="Install the same version of both, then open the window again.",
+    link_causes={
+        "closed": "It closed the connection.",
+        "silent": "It does not answer.",
+        "garbled": "It sent something that this window does not understand.",
+        "not_started": "It cannot be started: {detail}.",
+        "in_use": "Another agent holds this folder and does not answer.",
+    },
+    refusals={
+        "version_not_supported": "Agent and window have no version of their protocol in common.",
+        "bad_frame": "The agent did not understand this window.",
+        "line_too_long": "This window said more at once than the agent takes.",
+        "too_many_windows": "As many windows are open as the agent serves. Close one.",
+        "no_hello": "The agent did not hear this window's greeting.",
+        "stopping": "The agent stops or starts anew.",
+    },
+    notice_quarantined=Plural(
+        "The server refused {count} reading for good. It is kept in quarantine.",
+        "The server refused {count} readings for good. They are kept in quarantine.",
+    ),
+    notice_fullness={
+        "normal": "There is room for undelivered readings again.",
+        "warning": "The room for undelivered readings is getting scarce.",
+        "critical": "The room for undelivered readings is almost used up.",
+    },
+    notice_damaged="The file with undelivered readings was damaged. What could be read was kept.",
+    notice_undone="Your change of {what} does not stand. {outcome}",
+    sync_failing="Sync fails at the moment and goes on by itself.",
     kept_safe="Readings are kept on this disk and nothing is lost.",
     waiting_for_agent="One moment: the agent of this computer is being reached.",
     current_value="Current value",
@@ -275,6 +309,33 @@ GERMAN: Final = HomeTexts(
     ),
     agent_incompatible="Der Agent passt nicht zu diesem Fenster",
     agent_incompatible_hint="Installieren Sie beide in derselben Version und öffnen Sie das Fenster neu.",
+    link_causes={
+        "closed": "Er hat die Verbindung geschlossen.",
+        "silent": "Er antwortet nicht.",
+        "garbled": "Er hat etwas gesendet, das dieses Fenster nicht versteht.",
+        "not_started": "Er lässt sich nicht starten: {detail}.",
+        "in_use": "Ein anderer Agent hält diesen Ordner und antwortet nicht.",
+    },
+    refusals={
+        "version_not_supported": "Agent und Fenster haben keine Fassung ihres Protokolls gemeinsam.",
+        "bad_frame": "Der Agent hat dieses Fenster nicht verstanden.",
+        "line_too_long": "Dieses Fenster hat mehr auf einmal gesagt, als der Agent annimmt.",
+        "too_many_windows": "Mehr Fenster bedient der Agent nicht. Schließen Sie eines.",
+        "no_hello": "Der Agent hat den Gruß dieses Fensters nicht gehört.",
+        "stopping": "Der Agent hält an oder startet neu.",
+    },
+    notice_quarantined=Plural(
+        "Der Server hat {count} Messwert endgültig abgelehnt. Er liegt in der Quarantäne.",
+        "Der Server hat {count} Messwerte endgültig abgelehnt. Sie liegen in der Quarantäne.",
+    ),
+    notice_fullness={
+        "normal": "Für nicht ausgelieferte Messwerte ist wieder Platz.",
+        "warning": "Der Platz für nicht ausgelieferte Messwerte wird knapp.",
+        "critical": "Der Platz für nicht ausgelieferte Messwerte ist fast verbraucht.",
+    },
+    notice_damaged="Die Datei mit nicht ausgelieferten Messwerten war beschädigt. Was lesbar war, ist noch da.",
+    notice_undone="Ihre Änderung gilt nicht: {what}. {outcome}",
+    sync_failing="Der Abgleich gelingt gerade nicht. Er geht von selbst weiter.",
     kept_safe="Messwerte werden auf dieser Platte aufbewahrt; nichts geht verloren.",
     waiting_for_agent="Einen Moment: der Agent dieses Rechners wird gesucht.",
     current_value="Aktueller Wert",

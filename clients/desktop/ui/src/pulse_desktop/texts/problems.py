@@ -1,4 +1,8 @@
-"""Why something failed, by the agent's code. A code that is not here is said in the agent's own English words."""
+"""Why something failed, by the agent's code, and what the assistant's steps found.
+
+In German every code of docs/protocols/desktop.md is here. In English a code that is not here is said in the agent's own words,
+which may name more: the right that is missing, the value that is taken.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +62,74 @@ GERMAN: Final = {
     "password_is_username": "Das Passwort darf nicht der Name sein.",
     "permission_missing": "Dazu fehlt Ihnen das Recht.",
     "beyond_own_rights": "Sie können nicht geben oder nehmen, was Sie selbst nicht haben.",
+    "unknown_method": "Dieser Agent kann das nicht. Er ist älter als dieses Fenster.",
     "bad_params": "Eine Eingabe passt nicht.",
+    "not_enrolled": "Dieser Rechner ist noch nicht eingerichtet.",
+    "already_enrolled": "Dieser Rechner ist schon eingerichtet.",
     "not_found": "Das gibt es nicht mehr.",
+    "too_large": "Das ist zu groß.",
+    "managed": "Das regelt, wer diesen Rechner verwaltet.",
     "internal": "Der Agent hatte einen Fehler. Das Protokoll sagt mehr.",
     "not_reachable": "Der Server ist nicht erreicht.",
     "offline": "Der Server ist nicht erreicht.",
+    "locked_out": "Zu viele falsche Passwörter. Warten Sie vor dem nächsten Versuch.",
+    "bad_username": "Ein Name hat 2 bis 64 Buchstaben, Ziffern oder Zeichen aus _ . @ + - und beginnt nicht mit einem Zeichen.",
+    "bad_email": "Das ist keine E-Mail-Adresse.",
+    "bad_name": "Der Name einer Rolle hat 2 bis 64 Buchstaben, Ziffern, Leerzeichen oder Zeichen aus _ . -",
+    "bad_value": "Dieser Wert passt nicht zu diesem Schlüssel.",
+    "bad_field": "Ein Feld enthält etwas, das dort nicht stehen darf.",
+    "unknown_row": "Das gibt es hier nicht mehr.",
+    "unknown_key": "Diesen Schlüssel der Konfiguration gibt es nicht.",
+    "unknown_permission": "Dieses Recht gibt es nicht.",
+    "password_too_long": "Dieses Passwort ist zu lang.",
+    "set_locally": "Das ist auf diesem Rechner selbst eingestellt und gilt hier vor allem anderen.",
+    "already_decided": "Über diesen Konflikt ist schon entschieden.",
+    "cannot_restore": "Diese Änderung kann so nicht wiederholt werden.",
+    "no_keys": "Die Schlüssel des Servers fehlen noch.",
+    "no_replica": "Hier liegt noch keine Kopie der Personen und Einstellungen.",
+    "no_answer": "Der Server hat nicht rechtzeitig geantwortet.",
 }
+
+FOUND_GERMAN: Final = {
+    "bad_address": "Das ist keine Adresse eines Servers.",
+    "host_unknown": "Diesen Namen kennt niemand.",
+    "no_answer": "Von dort kommt keine Antwort.",
+    "nothing_listens": "Der Rechner ist da, aber an diesem Port nimmt niemand an.",
+    "not_reachable": "Dort wurde nichts erreicht.",
+    "reached": "{host} antwortet auf Port {port}.",
+    "not_encrypted": "Die Adresse beginnt mit http: Was gesendet wird, kann unterwegs gelesen werden.",
+    "authority_unreadable": "Die Datei der Zertifizierungsstelle ist kein Zertifikat.",
+    "certificate_untrusted": "Dem Zertifikat wird nicht vertraut: Seine Zertifizierungsstelle ist hier nicht bekannt.",
+    "certificate_expired": "Das Zertifikat ist abgelaufen.",
+    "certificate_not_yet_valid": "Das Zertifikat gilt noch nicht.",
+    "certificate_of_another_host": "Das Zertifikat ist für einen anderen Namen ausgestellt.",
+    "no_tls": "Es kam keine verschlüsselte Verbindung zustande.",
+    "trusted": "Die Verbindung ist verschlüsselt, dem Zertifikat wird vertraut (bis {until}).",
+    "another_server": "Dort antwortet etwas anderes als PrecisionPulse.",
+    "server_failed": "Der Server antwortet mit einem Fehler.",
+    "found": "{name}, Version {version}.",
+    "time_unknown": "Der Server hat nicht gesagt, wie spät es ist.",
+    "agrees": "Die Uhren gehen gleich.",
+    "clock_differs": "Die Uhr dieses Rechners geht anders als die des Servers.",
+    "accepted": "Dieser Rechner ist jetzt {name} ({device_id}).",
+    "code_refused": "Der Code ist unbekannt, abgelaufen oder schon benutzt.",
+    "code_malformed": "So sieht kein Code aus.",
+    "no_enrolment": "Dort können keine Geräte eingerichtet werden.",
+    "not_kept": "Die Einrichtung konnte hier nicht gespeichert werden.",
+    "not_authorized": "Der Nachrichtenserver lässt dieses Gerät noch nicht ein.",
+}
+"""What a step of the assistant found, by its code; filled in from the facts of its report."""
+
+ADVICE_GERMAN: Final = {
+    "no_answer": "Vielleicht ist eine Firewall dazwischen: Lassen Sie den Port öffnen, oder prüfen Sie die Adresse.",
+    "nothing_listens": "Prüfen Sie den Port, und ob der Server läuft.",
+    "not_encrypted": "Nehmen Sie eine https-Adresse, wo der Server eine hat.",
+    "certificate_expired": "Bitten Sie die Verwaltung des Servers um ein neues Zertifikat.",
+    "certificate_not_yet_valid": "Prüfen Sie die Uhr dieses Rechners.",
+    "certificate_of_another_host": "Nehmen Sie die Adresse, für die das Zertifikat ausgestellt ist.",
+    "no_tls": "Dieser Port ist vielleicht einer ohne Verschlüsselung: Prüfen Sie die Adresse.",
+    "server_failed": "Warten Sie etwas und versuchen Sie es mit demselben Code noch einmal.",
+    "not_kept": "Sorgen Sie für Platz auf der Platte, lassen Sie einen neuen Code machen und versuchen Sie es noch einmal.",
+    "code_malformed": "Kopieren Sie den Code noch einmal von der Seite des Geräts.",
+}
+"""What to do about it, where the code says more than its step (`AssistantTexts.advice`)."""

@@ -40,6 +40,7 @@ class RecordTexts:
     readings: Plural
     ranges: Plural
     loss_reasons: dict[str, str]
+    rejections: dict[str, str]
     logs: str
     log_level: str
     follow: str
@@ -88,6 +89,25 @@ ENGLISH: Final = RecordTexts(
         "corrupt": "damaged on the disk",
         "error": "could not be kept",
     },
+    rejections={
+        "not_utf8": "not valid text",
+        "not_json": "not valid JSON",
+        "bad_shape": "not built as a reading",
+        "bad_value": "a value that nobody takes",
+        "bad_metric_key": "a metric's name is not allowed",
+        "bad_timestamp": "its time is not possible",
+        "bad_sequence": "its number is not possible",
+        "too_large": "too large",
+        "too_many_metrics": "too many metrics",
+        "too_deep": "nested too deeply",
+        "no_metrics": "without any metric",
+        "wrong_topic": "sent to the wrong place",
+        "wrong_client": "of another device",
+        "wrong_key": "the key does not fit",
+        "unknown_device": "the server does not know this device",
+        "rate_limited": "too many at once",
+        "checksum": "damaged on this disk",
+    },
     logs="Logs",
     log_level="Level",
     follow="Follow",
@@ -135,6 +155,25 @@ GERMAN: Final = RecordTexts(
         "disk": "die Platte war voll",
         "corrupt": "auf der Platte beschädigt",
         "error": "konnte nicht aufbewahrt werden",
+    },
+    rejections={
+        "not_utf8": "kein gültiger Text",
+        "not_json": "kein gültiges JSON",
+        "bad_shape": "nicht wie ein Messwert gebaut",
+        "bad_value": "ein Wert, den niemand annimmt",
+        "bad_metric_key": "Name einer Messgröße nicht erlaubt",
+        "bad_timestamp": "Zeitpunkt nicht möglich",
+        "bad_sequence": "Nummer nicht möglich",
+        "too_large": "zu groß",
+        "too_many_metrics": "zu viele Messgrößen",
+        "too_deep": "zu tief verschachtelt",
+        "no_metrics": "ohne Messgröße",
+        "wrong_topic": "an den falschen Ort gesendet",
+        "wrong_client": "von einem anderen Gerät",
+        "wrong_key": "der Schlüssel passt nicht",
+        "unknown_device": "der Server kennt dieses Gerät nicht",
+        "rate_limited": "zu viele auf einmal",
+        "checksum": "auf dieser Platte beschädigt",
     },
     logs="Protokoll",
     log_level="Stufe",

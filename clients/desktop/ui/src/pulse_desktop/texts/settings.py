@@ -25,7 +25,10 @@ class SettingsTexts:
     window: str
     origin: dict[str, str]
     reset: str
-    changed_not_saved: str
+    changed_elsewhere: str
+    typed_stays: str
+    not_applicable: str
+    bad_value: str
     saved: str
     keys: dict[str, str]
     between: str
@@ -63,7 +66,10 @@ ENGLISH: Final = SettingsTexts(
         "device": "set for this desktop",
     },
     reset="Reset",
-    changed_not_saved="There are changes that are not saved.",
+    changed_elsewhere="Changed meanwhile: {what}.",
+    typed_stays="{change} (what you typed stays)",
+    not_applicable="This cannot be put into effect here.",
+    bad_value="This value does not fit.",
     saved="Saved; in force from now on.",
     keys={
         "telemetry.interval_ms": "Interval between readings",
@@ -109,7 +115,10 @@ GERMAN: Final = SettingsTexts(
         "device": "für diesen Arbeitsplatz gesetzt",
     },
     reset="Zurücksetzen",
-    changed_not_saved="Es gibt Änderungen, die nicht gespeichert sind.",
+    changed_elsewhere="Inzwischen geändert: {what}.",
+    typed_stays="{change} (Ihre Eingabe bleibt stehen)",
+    not_applicable="Das lässt sich hier nicht in Kraft setzen.",
+    bad_value="Dieser Wert passt nicht.",
     saved="Gespeichert; gilt ab jetzt.",
     keys={
         "telemetry.interval_ms": "Abstand der Messwerte",

@@ -55,7 +55,7 @@ class ConfigPage(ListPage):
         scope = {"all": words.scope_all, "group": words.scope_group.format(name=entry.target)}
         state = Cell("—", is_faint=True)
         if entry.problem:
-            state = Cell(words.not_in_force.format(reason=entry.problem), Tone.WARN)
+            state = Cell(self._not_in_force(entry.problem), Tone.WARN)
         elif entry.is_winner:
             state = Cell(words.in_force, Tone.OK)
         mark = pending_mark(entry.pending, self.texts)
@@ -68,13 +68,13 @@ class ConfigPage(ListPage):
         )
         return Row(entry.id, cells, entry)
 
+    def _not_in_force(self, problem: str) -> str:
+        reason = self.texts.agents_words(problem, self.texts.settings.not_applicable)
+        return self.texts.administration.not_in_force.format(reason=reason[:1].lower() + reason[1:].rstrip("."))
+
     def _edit(self, entry: ConfigRow | None) -> None:
         if self.context.may(Permission.CONFIG_WRITE):
-            ConfigEditor(self.context, self, entry, self._kept).open()
-
-    def _kept(self) -> None:
-        self.note.say(Tone.OK, self.texts.administration.kept)
-        self.load()
+            ConfigEditor(self.context, self, entry, self.kept).open()
 
     def _clear(self) -> None:
         entry: ConfigRow | None = self.table.chosen
@@ -145,7 +145,7 @@ class ConfigEditor(QDialog):
         spec = BUILT_IN_KEYS.get(key)
         value = from_text(spec, text) if spec is not None else _json(text)
         self.save.setEnabled(False)
-        self._context.bridge.ask(self, "config.set", KeyValueParams(key=key, value=value), self._kept, self._refused)
+        self._context.bridge.ask(self, "config.set", KeyValueParams(key=key, value=value), self.kept, self._refused)
 
     def _kept(self, _: Done) -> None:
         self.accept()

@@ -90,7 +90,7 @@ class ConflictsPage(ListPage):
         view = self._view(conflict)
         at = self.texts.format.moment(conflict.at_ms / 1000, self.context.now())
         cells = (
-            Cell(view.title, tip=conflict.sentence),
+            Cell(view.title, tip=view.why),
             Cell(view.resolution or view.outcome, view.tone),
             Cell(conflict.actor or "—"),
             Cell(at),
@@ -111,7 +111,7 @@ class ConflictsPage(ListPage):
         self.sides.show_rows(
             [Row(side.field, (Cell(side.field), Cell(side.here), Cell(side.server))) for side in view.sides]
         )
-        self.resolution.setText(view.resolution or conflict.sentence)
+        self.resolution.setText(view.resolution or view.why)
         may, lacks = self.context.may(Permission.SYNC_RESOLVE), self.context.lacks(Permission.SYNC_RESOLVE)
         allow(self.take_mine, may and view.can_decide and conflict.can_restore, view.resolution if may else lacks)
         allow(self.leave, may and view.can_decide, view.resolution if may else lacks)

@@ -65,7 +65,7 @@ class Export(QObject):
             self._ask(self._next)
 
     def _failed(self, error: ErrorBody) -> None:
-        self._end(error.message)
+        self._end(self._texts.problem(error.code, error.message))
 
     def _end(self, problem: str) -> None:
         self._disk.shutdown(wait=False)

@@ -75,10 +75,11 @@ class ValueCard(Card):
         self.setAccessibleDescription(f"{name}: {view.text} {view.unit}, {view.age}")
         self.contents.show_content()
 
+    def _failed(self, error: ErrorBody) -> None:
+        self.contents.show_failed(self._context.texts.problem(error.code, error.message))
+
     def _nothing(self) -> None:
-        self._context.bridge.ask(
-            self, "latest", NoParams(), lambda _: None, lambda e: self.contents.show_failed(e.message)
-        )
+        self._context.bridge.ask(self, "latest", NoParams(), lambda _: None, self._failed)
 
 
 class ConnectionCard(Card):
@@ -184,9 +185,9 @@ class SyncCard(Card):
         self.when.setToolTip("" if at is None else texts.format.date_time(at / 1000))
         parts = []
         if not sync.is_taking_part:
-            parts.append(sync.note or home.sync_off)
+            parts.append(home.sync_off)
         elif sync.error:
-            parts.append(sync.error)
+            parts.append(home.sync_failing)
         else:
             is_reached = status.connection.state in (Connection.ONLINE, Connection.DRAINING)
             known = home.up_to_date if is_reached else home.as_of_then
@@ -195,7 +196,11 @@ class SyncCard(Card):
             parts.append(home.pending_edits.of(sync.pending))
         self.detail.setText(" · ".join(parts))
         can = is_there and sync.is_taking_part and not self._is_busy
-        allow(self.now, can, general.needs_agent if not is_there else sync.note or home.syncing)
+        allow(
+            self.now,
+            can,
+            general.needs_agent if not is_there else home.syncing if sync.is_taking_part else home.sync_off,
+        )
 
     def sync_now(self) -> None:
         """Compare all that is here with the server."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from pulse_contracts.local_people import RowParams
 from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import Done
 from pulse_desktop.link.state import LinkPhase, LinkState
@@ -17,6 +18,7 @@ from pulse_desktop.theme.tokens import GAP, Tone
 from pulse_desktop.widgets.states import Contents
 from pulse_desktop.widgets.status import Note
 from pulse_desktop.widgets.table import Table
+from pulse_desktop.windows.confirm import ConfirmDialog, Question
 from pulse_desktop.windows.context import Context
 
 Result = TypeVar("Result", bound=BaseModel)
@@ -64,6 +66,21 @@ class ListPage(QWidget):
                 then()
 
         self.context.bridge.ask(self, method, params, done, self.show_problem)
+
+    def kept(self) -> None:
+        """An edit of a form was kept here: say so, and read the list again."""
+        self.note.say(Tone.OK, self.texts.administration.kept)
+        self.load()
+
+    def ask_delete(self, method: str, row_id: str, name: str, consequence: str) -> None:
+        """Ask, naming who or what would go and with what `consequence`, then have it deleted."""
+        words = self.texts.administration
+        ConfirmDialog(
+            self,
+            self.texts,
+            Question(words.delete_title.format(name=name), consequence, self.texts.general.delete),
+            lambda: self.change(method, RowParams(id=row_id), words.kept),
+        ).open()
 
     def show_problem(self, error: ErrorBody) -> None:
         """Say above the list what failed."""

@@ -27,6 +27,7 @@ from pulse_contracts.permissions import Permission
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.access import session_view
 from pulse_desktop.model.connection import agent_death, connection_view
+from pulse_desktop.model.notices import notice_sentence
 from pulse_desktop.theme.tokens import PAD, Tone
 from pulse_desktop.widgets.basics import allow, button, label
 from pulse_desktop.widgets.logo import Logo
@@ -173,7 +174,7 @@ class MainWindow(QMainWindow):
 
     def _take_notice(self, notice: Notice) -> None:
         self._notice_target = "administration" if notice.kind == "edit_undone" else "records"
-        self.notice.say(_TONES.get(notice.level, Tone.INFO), notice.sentence)
+        self.notice.say(_TONES.get(notice.level, Tone.INFO), notice_sentence(notice, self._texts))
 
     def _look_at_notice(self) -> None:
         self.notice.say(Tone.INFO, "")

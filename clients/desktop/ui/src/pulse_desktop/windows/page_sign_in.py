@@ -67,7 +67,7 @@ class SignInPage(QWidget):
         is_reached = status.connection.state in (Connection.ONLINE, Connection.DRAINING)
         text = words.server_reached if is_reached else words.server_not_reached
         if not status.sync.is_taking_part:
-            text = status.sync.note or words.sync_off
+            text = self._texts.problem("no_sync", "")
         elif status.sync.last_sync_ms is None:
             text = words.not_synced
         if self.server.text() != text:

@@ -154,7 +154,7 @@ class QuarantinePage(_Paged[QuarantinedRow]):
         cells = (
             Cell(taken),
             Cell(form.number(item.sequence), is_number=True),
-            Cell(item.code.replace("_", " "), Tone.WARN, tip=item.detail or item.code),
+            Cell(self.texts.records.rejections.get(item.code, item.code), Tone.WARN, tip=item.detail or item.code),
             Cell(item.metrics or "—", is_faint=True),
             Cell(form.moment(item.moved_ms / 1000, now)),
         )

@@ -14,7 +14,6 @@ from pulse_contracts.local_people import (
     RolePermissionsParams,
     RoleRow,
     Roles,
-    RowParams,
 )
 from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.permissions import Permission
@@ -23,7 +22,6 @@ from pulse_desktop.theme.tokens import Tone
 from pulse_desktop.widgets.basics import Field, allow, button, label, row
 from pulse_desktop.widgets.status import Note
 from pulse_desktop.widgets.table import Cell, Row, Table
-from pulse_desktop.windows.confirm import ConfirmDialog, Question
 from pulse_desktop.windows.context import Context
 from pulse_desktop.windows.list_page import ListPage
 
@@ -55,27 +53,13 @@ class RolesPage(ListPage):
             self._open(role)
 
     def _open(self, role: RoleRow | None) -> None:
-        RoleEditor(self.context, self, role, self._kept).open()
-
-    def _kept(self) -> None:
-        self.note.say(Tone.OK, self.texts.administration.kept)
-        self.load()
+        RoleEditor(self.context, self, role, self.kept).open()
 
     def _ask_delete(self) -> None:
         role: RoleRow | None = self.table.chosen
-        if role is None:
-            return
-        words = self.texts.administration
-        ConfirmDialog(
-            self,
-            self.texts,
-            Question(
-                words.delete_title.format(name=role.name),
-                words.delete_role_text,
-                self.texts.general.delete,
-            ),
-            lambda: self.change("roles.delete", RowParams(id=role.id), words.kept),
-        ).open()
+        if role is not None:
+            consequence = self.texts.administration.delete_role_text
+            self.ask_delete("roles.delete", role.id, role.name, consequence)
 
     def _take(self, roles: Roles) -> None:
         self.table.show_rows([self._row(role) for role in roles.rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
@@ -31,6 +32,9 @@ from pulse_desktop.widgets.status import Note
 from pulse_desktop.windows.context import Context
 
 Control = QLineEdit | QComboBox | QCheckBox
+GATHER_MS: Final = 150
+"""Changes that come together are read again once."""
+_FOLLOWED: Final = frozenset({"settings", "config"})
 
 
 class SettingsDialog(QDialog):
@@ -45,6 +49,9 @@ class SettingsDialog(QDialog):
         self.resize(620, 700)
         self.lines: dict[str, SettingLine] = {}
         self._left: list[SettingLine] = []
+        self._is_saving = False
+        self._again = QTimer(self, singleShot=True, interval=GATHER_MS)
+        self._again.timeout.connect(self._read_again)
         self.note = Note()
         self.device = Card(words.device)
         self._facts = QFormLayout()
@@ -77,6 +84,7 @@ class SettingsDialog(QDialog):
         layout.setSpacing(10)
         layout.addWidget(self.contents, 1)
         layout.addLayout(foot)
+        context.bridge.lists_changed.connect(self._take_changes)
         self._allow()
         self._load()
 
@@ -109,6 +117,24 @@ class SettingsDialog(QDialog):
         line.show_setting(setting)
         QTimer.singleShot(0, self, lambda: self._show_next(settings, can_change))
 
+    def _take_changes(self, entities: frozenset[str]) -> None:
+        if entities & _FOLLOWED:
+            self._again.start()
+
+    def _read_again(self) -> None:
+        if not self._is_saving:  # it reads again by itself
+            self._context.bridge.ask(self, "settings.read", NoParams(), self._take_news, lambda _: None)
+
+    def _take_news(self, settings: Settings) -> None:
+        """Follow what was changed elsewhere and say so; what somebody is typing stays."""
+        if self._is_saving or self.contents.face != "content":
+            return
+        lines = [(self.lines.get(setting.key), setting) for setting in settings.items]
+        changes = [change for line, setting in lines if line is not None and (change := line.follow(setting))]
+        if changes:
+            self.note.say(Tone.INFO, self._texts.settings.changed_elsewhere.format(what="; ".join(changes)))
+        self._allow()
+
     def _show_device(self, device: DeviceInfo) -> None:
         words = self._texts.settings
         broker = words.encrypted if device.is_tls else words.unencrypted
@@ -132,13 +158,15 @@ class SettingsDialog(QDialog):
 
     def _save(self) -> None:
         self._left = [line for line in self.lines.values() if line.is_changed]
+        self._is_saving = True
         self.save.setEnabled(False)
         self._go_on()
 
     def _go_on(self) -> None:
         if not self._left:
             self.note.say(Tone.OK, self._texts.settings.saved)
-            self._load()
+            self._is_saving = False
+            self._read_again()
             return
         line = self._left.pop(0)
         params = KeyValueParams(key=line.key, value=line.value)
@@ -149,6 +177,7 @@ class SettingsDialog(QDialog):
 
         def refused(error: ErrorBody) -> None:
             line.show_problem(self._texts.problem(error.code, error.message))
+            self._is_saving = False
             self._allow()
 
         self._context.bridge.ask(self, "settings.change", params, took, refused)
@@ -184,7 +213,8 @@ class SettingLine(QWidget):
         words = self._texts.settings
         self._control = _control(setting.spec)
         unit = f" ({setting.spec.unit})" if setting.spec.unit else ""
-        self.field = Field(words.keys.get(setting.key, setting.key) + unit, self._control, self._hint())
+        self._name = words.keys.get(setting.key, setting.key)
+        self.field = Field(self._name + unit, self._control, self._hint())
         self.origin = label("", "faint")
         self.reset = button(words.reset, lambda: on_reset(self), "link")
         layout = QVBoxLayout(self)
@@ -228,16 +258,23 @@ class SettingLine(QWidget):
         """What stands there, as a value."""
         return from_text(self._spec, self.text)
 
+    def follow(self, setting: Setting) -> str:
+        """Show what holds since somebody else changed it; return that in words, nothing if it is the same."""
+        before, typed = self._shown, self.text if self.is_changed else None
+        self.show_setting(setting)
+        if typed is not None:
+            self._write(typed)
+        if self._shown == before:
+            return ""
+        change = f"{self._name} {before or '—'} → {self._shown or '—'}"
+        is_typed = typed is not None and self.is_changed
+        return self._texts.settings.typed_stays.format(change=change) if is_typed else change
+
     def show_setting(self, setting: Setting) -> None:
         """Show what is in force and where it comes from."""
         words = self._texts.settings
         self._shown = as_text(setting.spec, setting.value)
-        if isinstance(self._control, QComboBox):
-            self._control.setCurrentText(self._shown)
-        elif isinstance(self._control, QCheckBox):
-            self._control.setChecked(bool(setting.value))
-        else:
-            self._control.setText(self._shown)
+        self._write(self._shown)
         is_local = setting.origin is SettingOrigin.LOCAL
         meaning = amount_text(setting.spec, setting.value, self._texts)
         parts = [meaning] if meaning else []
@@ -247,7 +284,16 @@ class SettingLine(QWidget):
         self.origin.setText(" · ".join(parts))
         self._control.setEnabled(self._can_change and not is_local)
         self.reset.setVisible(self._can_change and setting.origin is SettingOrigin.DEVICE)
-        self.field.show_problem(setting.problem or "")
+        problem = setting.problem or ""
+        self.field.show_problem(problem and self._texts.agents_words(problem, words.not_applicable))
+
+    def _write(self, text: str) -> None:
+        if isinstance(self._control, QComboBox):
+            self._control.setCurrentText(text)
+        elif isinstance(self._control, QCheckBox):
+            self._control.setChecked(text == "true")
+        elif self._control.text() != text:
+            self._control.setText(text)
 
     def show_problem(self, problem: str) -> None:
         """Show why it was not taken."""
@@ -311,6 +357,11 @@ class WindowCard(Card):
             self._context.autostart.set_on(is_on)
         except OSError as error:
             self.problem.say(Tone.BAD, self._context.texts.general.failed.format(reason=error))
+            self.autostart.blockSignals(True)
+            self.autostart.setChecked(not is_on)
+            self.autostart.blockSignals(False)
+        else:
+            self.problem.say(Tone.INFO, "")
 
 
 def _control(spec: ValueSpec) -> Control:

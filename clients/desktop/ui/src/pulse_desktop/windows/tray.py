@@ -13,6 +13,7 @@ from pulse_contracts.local_records import LogLevel
 from pulse_contracts.local_status import Connection
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.connection import connection_view
+from pulse_desktop.model.notices import notice_sentence
 from pulse_desktop.theme.tokens import COLOURS, Theme, Tone
 from pulse_desktop.widgets.logo import tray_icon
 from pulse_desktop.windows.context import Context
@@ -67,7 +68,8 @@ class Tray(QObject):
 
     def _take_notice(self, notice: Notice) -> None:
         is_bad = notice.level in (LogLevel.ERROR, LogLevel.CRITICAL)
-        self._say(Tone.BAD if is_bad else Tone.WARN if notice.level is LogLevel.WARNING else Tone.INFO, notice.sentence)
+        tone = Tone.BAD if is_bad else Tone.WARN if notice.level is LogLevel.WARNING else Tone.INFO
+        self._say(tone, notice_sentence(notice, self._texts))
 
     def _show(self) -> None:
         bridge, texts = self._context.bridge, self._texts

@@ -5,13 +5,12 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLineEdit
 
-from pulse_contracts.local_people import PageParams, RoleRow, Roles, RowParams, UserActiveParams, UserRow, Users
+from pulse_contracts.local_people import PageParams, RoleRow, Roles, UserActiveParams, UserRow, Users
 from pulse_contracts.permissions import Permission
 from pulse_desktop.model.people import pending_mark, role_names
 from pulse_desktop.theme.tokens import Tone
 from pulse_desktop.widgets.basics import allow, button, row
 from pulse_desktop.widgets.table import Cell, Row, Table
-from pulse_desktop.windows.confirm import ConfirmDialog, Question
 from pulse_desktop.windows.context import Context
 from pulse_desktop.windows.list_page import ListPage
 from pulse_desktop.windows.user_editor import UserEditor
@@ -57,14 +56,10 @@ class UsersPage(ListPage):
     def edit(self, user: UserRow | None) -> None:
         """Open the form of somebody."""
         if user is not None and self.context.may(Permission.USERS_WRITE):
-            UserEditor(self.context, self, user, self.roles, self._kept).open()
+            UserEditor(self.context, self, user, self.roles, self.kept).open()
 
     def _new(self) -> None:
-        UserEditor(self.context, self, None, self.roles, self._kept).open()
-
-    def _kept(self) -> None:
-        self.note.say(Tone.OK, self.texts.administration.kept)
-        self.load()
+        UserEditor(self.context, self, None, self.roles, self.kept).open()
 
     def _turn(self) -> None:
         user = self.table.chosen
@@ -74,19 +69,9 @@ class UsersPage(ListPage):
 
     def _ask_delete(self) -> None:
         user: UserRow | None = self.table.chosen
-        if user is None:
-            return
-        words = self.texts.administration
-        ConfirmDialog(
-            self,
-            self.texts,
-            Question(
-                words.delete_title.format(name=user.username),
-                words.delete_user_text,
-                self.texts.general.delete,
-            ),
-            lambda: self.change("users.delete", RowParams(id=user.id), words.kept),
-        ).open()
+        if user is not None:
+            consequence = self.texts.administration.delete_user_text
+            self.ask_delete("users.delete", user.id, user.username, consequence)
 
     def _take_roles(self, roles: Roles) -> None:
         self.roles = {role.id: role for role in roles.rows}
