@@ -31,17 +31,15 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
-def two_stacks_start(kept: Path) -> bool:
-    return len(list(kept.glob("worker-*/site-001/stack/run/state.json"))) == 2
+def a_stack_starts(kept: Path) -> bool:
+    return any(kept.glob("worker-*/site-001/stack/run/state.json"))
 
 
 def a_run_is_under_load(kept: Path) -> bool:
     return any(oracle.stat().st_size for oracle in kept.glob("worker-*/site-001/run-001/crowd.oracle"))
 
 
-@pytest.mark.parametrize(
-    ("number", "moment"), [(signal.SIGINT, two_stacks_start), (signal.SIGTERM, a_run_is_under_load)]
-)
+@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, a_stack_starts), (signal.SIGTERM, a_run_is_under_load)])
 def test_no_stack_outlives_a_campaign_that_is_interrupted(tmp_path: Path, number, moment) -> None:
     kept = tmp_path / "kept"
     campaign = subprocess.Popen(
@@ -74,7 +72,7 @@ def test_no_stack_outlives_a_campaign_that_is_killed(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: list(tmp_path.glob("worker-1/site-001/stack/run/state.json")), "the start of a stack")
+    wait_until(lambda: a_stack_starts(tmp_path), "the start of a stack")
     campaign.kill()
     campaign.wait()
     wait_until(lambda: not processes_about(tmp_path), "the end of every process")

@@ -12,18 +12,17 @@ SABOTAGE = "without-sequence"
 PATIENCE_SECONDS = 900
 
 
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
 def test_the_short_set_holds_and_a_verdict_is_seen_failing(tmp_path: Path) -> None:
     chosen = [part for name in (*FAULTS, SABOTAGE) for part in ("--scenario", name)]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pulse_local", "chaos", "--quick", "--no-shrink", *chosen),
-            *("--report", str(tmp_path / "report"), "--keep", str(tmp_path / "kept")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    command = [
+        *(sys.executable, "-m", "pulse_local", "chaos", "--quick", "--no-shrink", "--jobs", "2", "--resume", *chosen),
+        *("--report", str(tmp_path / "report"), "--keep", str(tmp_path / "kept")),
+    ]
+    done = run(command)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     found = {
@@ -36,3 +35,8 @@ def test_the_short_set_holds_and_a_verdict_is_seen_failing(tmp_path: Path) -> No
     assert page.count("<svg") == 4 * len(report["runs"])
     assert "src=" not in page
     assert "http" not in page, "the page is self-contained"
+
+    again = run(command)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "4 of 4 runs have a verdict" in again.stderr
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["runs"] == report["runs"]
