@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from pulse_chassis.build_kind import refuse_in_production
 from pulse_chassis.settings import ServiceSettings
+from pulse_contracts.presence import SILENCE_SECONDS
 
 
 class IngestSettings(ServiceSettings):
@@ -29,7 +30,9 @@ class IngestSettings(ServiceSettings):
     ingest_client_burst_rows: float = Field(default=40_000.0, ge=1, description="rows at once of one client")
     ingest_max_metrics_per_client: int = Field(default=2_000, ge=1, description="different metrics of one client")
     ingest_http_readings_waiting: int = Field(default=20_000, ge=1, description="HTTP readings that may wait")
-    ingest_silence_seconds: float = Field(default=9.0, gt=0, description="until a heartbeating client is offline")
+    ingest_silence_seconds: float = Field(
+        default=SILENCE_SECONDS, gt=0, description="until a heartbeating client is offline"
+    )
     ingest_plain_silence_seconds: float = Field(default=60.0, gt=0, description="until any other device is offline")
     ingest_records_kept_days: int = Field(
         default=400, ge=1, description="refused messages and offline periods older than this are deleted"

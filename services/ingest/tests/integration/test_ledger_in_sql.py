@@ -113,6 +113,32 @@ async def test_reading_that_comes_after_its_partition_was_dropped_is_acked_and_n
     await store.close()
 
 
+async def test_a_clock_that_is_years_ahead_deletes_nothing(pool: Any) -> None:
+    client = ClientId("D")
+    await pool.execute("insert into telemetry.stream (client_id, epoch) values ($1, 1)", client)
+    store = PostgresReadingStore(pool, max_series_per_client=10)
+    us = int(datetime.now(UTC).timestamp() * 1_000_000)
+    await store.store(Batch.of([Message(client, "t", "buffer", b"", us, None, Run(1, [(1, [(us, {"a": 1})])]))]))
+    await store.close()
+    keeper = Partitions(pool, records_kept=YEAR, ahead_days=1, behind_days=1)
+    await keeper.tend(datetime.now(UTC))
+    await pool.execute("insert into telemetry.retention_rule (raw_days) values (2)")
+    await pool.execute(
+        "insert into telemetry.rejected (client_id, topic, epoch, seq, code, detail, raw, sha256, times, first_at, last_at)"
+        " values ('D', 't', 1, 9, 'bad_value', '', '', '', 1, now(), now())"
+    )
+    await Rollups(pool, rest=0.0).advance(asyncio.Event())
+
+    wrong = datetime.now(UTC) + 10 * YEAR
+    swept = await RetentionSweep(pool, rest=0.0).step(wrong)
+    tended = await keeper.tend(wrong)
+
+    assert swept.is_empty
+    assert tended.deleted_rows == 0
+    assert await pool.fetchval("select count(*) from telemetry.sample") == 1
+    assert await pool.fetchval("select count(*) from telemetry.rejected") == 1
+
+
 async def test_partition_made_later_takes_its_rows_out_of_the_default_one(pool: Any) -> None:
     client = ClientId("D")
     await pool.execute("insert into telemetry.stream (client_id, epoch) values ($1, 1)", client)

@@ -39,6 +39,6 @@ def test_two_messages_of_one_moment_never_share_it() -> None:
 
 
 @pytest.mark.parametrize("leap", [HOUR_US, 2_000_000])
-def test_after_a_leap_forward_and_back_messages_have_the_right_time_at_once(leap) -> None:
+def test_after_a_leap_forward_and_back_messages_have_the_right_time_at_once(leap: int) -> None:
     received = received_at(NOW_US, NOW_US + leap, NOW_US + 10)
     assert received == [NOW_US, NOW_US + leap, NOW_US + 10]

@@ -23,6 +23,9 @@ SUBSCRIPTIONS: Final[tuple[tuple[str, int], ...]] = (
     (BROKER_NOTICES, 0),
 )
 MAX_CACHED_TOPICS: Final = 50_000
+STEPPED_BACK_US: Final = 1_000_000
+"""A clock that is further behind the last message was set back, and is believed: else everything would count as late, and
+readings would get times of the future, until it has caught up."""
 
 _REFUSED: Final = re.compile(rb"not authori[sz]ed|bad (user ?name|credentials)|refused", re.IGNORECASE)
 _log = get_logger("mqtt_source")
@@ -82,11 +85,6 @@ class MqttDownlink:
         """PUBACK what the broker brought; QoS 0 wants none, and what came over HTTP has another receipt."""
         receipts = [message.receipt for message in messages]
         self._link.acknowledge([receipt for receipt in receipts if type(receipt) is InboundMessage and receipt.qos])
-
-
-STEPPED_BACK_US: Final = 1_000_000
-"""A clock that is further behind the last message was set back, and is believed: else everything would count as late, and
-readings would get times of the future, until it has caught up."""
 
 
 class MqttSource:
