@@ -148,7 +148,7 @@ def _plan(options: ChaosOptions) -> list[Planned]:
     given = parse_schedule(options.schedule.read_text(encoding="utf-8")) if options.schedule else None
     planned = []
     for seed in parse_seeds(options.seed):
-        for name in names:
+        for name in dict.fromkeys(names):  # Once, even if it was asked for by name and with all.
             scenario = SCENARIOS[name]
             schedule = given if given is not None else scenario.schedule(seed)
             planned.append(Planned(scenario, seed, schedule, options.quick, why_skipped(schedule)))
