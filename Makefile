@@ -187,6 +187,11 @@ check: check-observability
 check-observability: $(VENV)/.members ## Prometheus' rules with their tests, Grafana's dashboards with each of their queries
 	@deploy/observability/check.sh
 
+.PHONY: check-bench
+check: check-bench
+check-bench: $(VENV)/.members
+	@$(BIN)/pulse bench table --check
+
 .PHONY: figures-dashboard
 figures-dashboard: build ## Read LCP, INP, CLS, frames and heap of the dashboard; needs a quiet machine, takes 15 minutes
 	@clients/dashboard/scripts/install_chromium.sh
