@@ -33,8 +33,8 @@ def request(method: str, url: str, path: str, body: bytes | None, ca_file: Path 
         connection, prefix = connection_to(url, ca_file)
         try:
             connection.request(method, prefix + path, body, headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read(MAX_ANSWER_BYTES), answer.getheader("Date"))
+            with connection.getresponse() as answer:
+                return Answer(answer.status, answer.read(MAX_ANSWER_BYTES), answer.getheader("Date"))
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

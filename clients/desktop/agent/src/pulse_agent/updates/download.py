@@ -128,6 +128,7 @@ class FileDownload:
                 digest.update(chunk)
         finally:
             progress.reading_from(None)
+            answer.close()  # it may hold the socket longer than the connection does
             connection.close()
         if progress.received < size:
             raise UpdateError(Problem.UNREACHABLE, f"the connection ended after {progress.received} of {size} bytes")
@@ -145,6 +146,7 @@ class FileDownload:
         wanted = http.client.PARTIAL_CONTENT if had else http.client.OK
         if answer.status in {wanted, http.client.OK}:
             return answer, connection
+        answer.close()
         connection.close()
         if answer.status == http.client.NOT_FOUND:
             raise UpdateError(Problem.NOT_OFFERED, f"the server has no {self._file.name}")
