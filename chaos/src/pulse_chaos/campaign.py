@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -100,7 +101,7 @@ class Campaign:
             while not self._is_over:
                 worker = self._crew.get(place)
                 if worker is None or not worker.is_there:
-                    worker = self._crew[place] = await hire(self.folder / f"worker-{place}", shrinks=self.shrinks)
+                    worker = self._crew[place] = await hire(self._new_folder(), shrinks=self.shrinks)
                     if self.is_interrupted:  # While it was being hired.
                         break
                 one = self._left.popleft()
@@ -114,6 +115,12 @@ class Campaign:
                     await self._dismiss(place)
         finally:
             await self._dismiss(place)
+
+    def _new_folder(self) -> Path:
+        """Return a folder that no worker had: what an earlier one kept, in this sitting or before, stays."""
+        folder = next(f for n in count(1) if not (f := self.folder / f"worker-{n}").exists())
+        folder.mkdir(parents=True)
+        return folder
 
     async def _dismiss(self, place: int) -> None:
         worker = self._crew.get(place)

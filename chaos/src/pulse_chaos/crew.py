@@ -82,7 +82,6 @@ class Worker:
 
 async def hire(folder: Path, *, shrinks: bool) -> Worker:
     """Start a worker whose stacks are in this folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     log = folder / "worker.log"
     command = [sys.executable, "-m", "pulse_chaos.worker", str(folder), *(["shrink"] if shrinks else [])]
     with log.open("ab") as errors:
