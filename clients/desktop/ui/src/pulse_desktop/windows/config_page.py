@@ -145,7 +145,7 @@ class ConfigEditor(QDialog):
         spec = BUILT_IN_KEYS.get(key)
         value = from_text(spec, text) if spec is not None else _json(text)
         self.save.setEnabled(False)
-        self._context.bridge.ask(self, "config.set", KeyValueParams(key=key, value=value), self.kept, self._refused)
+        self._context.bridge.ask(self, "config.set", KeyValueParams(key=key, value=value), self._kept, self._refused)
 
     def _kept(self, _: Done) -> None:
         self.accept()
