@@ -28,7 +28,8 @@ from pulse_chassis.mqtt import (
 from pulse_contracts.topics import heartbeat as heartbeat_topic
 
 CONNECT_SECONDS: Final = 5.0
-KEEPALIVE_SECONDS: Final = 10
+KEEPALIVE_SECONDS: Final = 7
+"""A network that swallows everything is noticed within 5/4 of it (`mqtt_link.py`): the window says so within 10 s."""
 STABLE_SECONDS: Final = 60.0
 """A connection that was held so long ends the suspicion that another agent fights over our name."""
 MAX_DETAIL_CHARS: Final = 300
