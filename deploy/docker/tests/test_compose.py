@@ -10,8 +10,8 @@ import yaml
 from pydantic import SecretStr
 
 from pulse_chassis.settings import ServiceSettings
+from pulse_contracts.broker_accounts import SERVICE_READS
 from pulse_local.compose_secrets import write_secrets
-from pulse_local.servers.broker_acl import SERVICE_READS
 from pulse_local.services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]

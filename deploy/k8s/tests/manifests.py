@@ -18,6 +18,7 @@ SIZES = ("laptop", "small", "large")
 # Everything that can be switched on, so that every conditional variable, secret and arrow is rendered.
 EVERYTHING = (
     "mqtt.emqx.enabled=true",
+    "mqtt.emqx.apiUrl=http://emqx.broker:18083",
     "mail.host=mail.example.com",
     "tracing.endpoint=http://collector.monitoring:4318",
     "mail.username=pulse",

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 from manifests import CHART, EVERYTHING, ROOT, architecture, helm, of_kind, render, run_template
 from metric_names import family_of, made_by_the_code, names_in
+
+from pulse_identity.http import emqx_routes
+from pulse_local.servers import mosquitto
 
 OPEN = {"annotations", "labels", "resources", "env", "nodeSelector", "tolerations", "podAnnotations"}
 
@@ -94,6 +98,8 @@ def test_readme_names_every_secret_key_and_no_other() -> None:
         (["services.ingest.env.PATH=x"], "PATH"),
         (["services.ingest.resources.requests.memory=1TB"], "memory"),
         (["mail.host=mail.example.com"], "mail.from"),
+        (["mqtt.emqx.enabled=true"], "mqtt.emqx.apiUrl"),
+        (["mqtt.emqx.sharedSubscriptionStrategy=hash"], "sharedSubscriptionStrategy"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
@@ -160,8 +166,29 @@ def test_emqx_is_let_in_to_identity_only_where_it_is_the_broker() -> None:
         volumes = identity["spec"]["template"]["spec"]["volumes"]
         return {item["key"] for volume in volumes for item in volume.get("secret", {}).get("items", [])}
 
-    assert "identity-emqx-secret" in mounted(EVERYTHING)
-    assert "identity-emqx-secret" not in mounted(())
+    assert {"identity-emqx-secret", "identity-emqx-api-key", "ingest-mqtt-password"} <= mounted(EVERYTHING)
+    assert "identity-mqtt-password" not in mounted(EVERYTHING)
+    assert mounted(()) & {"identity-emqx-secret", "identity-emqx-api-key", "ingest-mqtt-password"} == set()
+    assert "identity-mqtt-password" in mounted(())
+
+
+def test_emqx_is_told_to_ask_what_identity_answers_with_the_limits_of_mosquitto() -> None:
+    (config,) = [one for one in of_kind(render("large", EVERYTHING), "ConfigMap") if "emqx.hocon" in one["data"]]
+    text = config["data"]["emqx.hocon"]
+    asked = re.findall(r'url = "http://pulse-precisionpulse-identity\.site:8000(/[^"]+)"', text)
+    routes = {route.path: route for route in emqx_routes.router.routes if isinstance(route, APIRoute)}
+    assert asked == ["/internal/emqx/authenticate", "/internal/emqx/authorize"]
+    for path, body in zip(asked, re.findall(r"body {(.*)}$", text, re.MULTILINE), strict=True):
+        sent = dict(re.findall(r'(\w+) = "\$\{(\w+)}"', body))
+        assert all(name == placeholder for name, placeholder in sent.items())
+        extra = routes[path].openapi_extra or {}
+        assert set(sent) == set(extra["requestBody"]["content"]["application/json"]["schema"]["required"])
+    assert text.count('x-broker-secret = "@BROKER_SECRET@"') == len(asked)
+    assert f"max_inflight = {mosquitto.MOST_IN_FLIGHT}\n" in text
+    assert f"max_mqueue_len = {mosquitto.MOST_QUEUED_MESSAGES}\n" in text
+    assert f"max_packet_size = {mosquitto.LARGEST_PACKET // 1024**2}MB\n" in text
+    assert "shared_subscription_strategy = hash_clientid\n" in text
+    assert "no_match = deny\n" in text
 
 
 def test_migrations_only_add() -> None:

@@ -5,6 +5,7 @@
 {{- $values := .root.Values -}}
 {{- if eq .when "always" }}true
 {{- else if eq .when "emqx" }}{{ if $values.mqtt.emqx.enabled }}true{{ end }}
+{{- else if eq .when "mosquitto" }}{{ if not $values.mqtt.emqx.enabled }}true{{ end }}
 {{- else if eq .when "signIn" }}{{ if $values.signIn.issuer }}true{{ end }}
 {{- else if eq .when "mailUser" }}{{ if and $values.mail.host $values.mail.username }}true{{ end }}
 {{- else }}{{ fail (printf "architecture.yaml names an unknown condition: %s" .when) }}
@@ -45,6 +46,10 @@
 {{- end -}}
 {{- if eq $service "identity" -}}
   {{- $_ := set $plain "PULSE_IDENTITY_ADMIN_USERNAME" $values.admin.username -}}
+  {{- if $values.mqtt.emqx.enabled -}}
+    {{- $_ := set $plain "PULSE_IDENTITY_BROKER" "emqx" -}}
+    {{- $_ := set $plain "PULSE_IDENTITY_EMQX_URL" (required "mqtt.emqx.apiUrl: EMQX's management API" $values.mqtt.emqx.apiUrl) -}}
+  {{- end -}}
   {{- $public := $values.mqtt.public -}}
   {{- with $public.host }}{{ $_ := set $plain "PULSE_IDENTITY_MQTT_PUBLIC_HOST" . }}{{ end -}}
   {{- with $public.port }}{{ $_ := set $plain "PULSE_IDENTITY_MQTT_PUBLIC_PORT" (toString .) }}{{ end -}}

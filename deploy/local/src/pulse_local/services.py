@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pulse_local.data_directory import DataDirectory
-from pulse_local.ports import LOOPBACK
-from pulse_local.processes import ProcessSpec
-from pulse_local.servers.broker_acl import (
+from pulse_contracts.broker_accounts import (
     ALERTS_ACCOUNT,
     COMMANDS_ACCOUNT,
     IDENTITY_ACCOUNT,
     INGEST_ACCOUNT,
     SYNC_ACCOUNT,
 )
+from pulse_local.data_directory import DataDirectory
+from pulse_local.ports import LOOPBACK
+from pulse_local.processes import ProcessSpec
 from pulse_local.servers.mosquitto import MosquittoServer
 from pulse_local.servers.postgres import PostgresServer
 from pulse_local.servers.valkey import ValkeyServer

@@ -146,14 +146,14 @@ class TestBroker(_Handle):
     __test__ = False
 
     def __init__(self, running: RunningServer, server: MosquittoServer) -> None:
-        from pulse_local.ports import LOOPBACK
-        from pulse_local.servers.broker_acl import (
+        from pulse_contracts.broker_accounts import (
             ALERTS_ACCOUNT,
             COMMANDS_ACCOUNT,
             IDENTITY_ACCOUNT,
             INGEST_ACCOUNT,
             SYNC_ACCOUNT,
         )
+        from pulse_local.ports import LOOPBACK
         from pulse_local.servers.broker_control import BrokerControl
 
         super().__init__(running)

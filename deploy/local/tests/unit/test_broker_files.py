@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 
 from pulse_contracts import topics
@@ -15,6 +17,7 @@ from pulse_local.servers.broker_accounts import (
     refreshed_security,
 )
 from pulse_local.servers.broker_acl import render_acl
+from pulse_local.servers.kept_accounts import keep_accounts, kept_copy
 
 PASSWORDS = {"svc-ingest": "i", "svc-identity": "a"}
 
@@ -53,6 +56,34 @@ def test_a_restart_keeps_the_devices_and_renews_our_own_accounts(tmp_path: Path)
     assert [client["username"] for client in fresh["clients"]].count("svc-ingest") == 1
     assert "dev-1" in [client["username"] for client in fresh["clients"]]
     assert DEVICE_ROLE in [role["rolename"] for role in fresh["roles"]]
+
+
+def test_a_file_cut_short_by_a_crash_is_replaced_by_its_copy_and_a_torn_file_is_never_copied(tmp_path: Path) -> None:
+    path = tmp_path / "dynamic-security.json"
+    held = fresh_security(PASSWORDS)
+    held["clients"].append(account("dev-1", "key", DEVICE_ROLE))
+    path.write_text(json.dumps(held))
+    keep_accounts(path, None)
+    torn = json.dumps(held)[:300]
+    for text in ("", torn):
+        path.write_text(text)
+        keep_accounts(path, None)
+        assert "dev-1" in [client["username"] for client in refreshed_security(path, PASSWORDS)["clients"]]
+    path.write_text(json.dumps(fresh_security(PASSWORDS)))
+    assert "dev-1" not in [client["username"] for client in refreshed_security(path, PASSWORDS)["clients"]]
+
+
+def test_a_copy_follows_what_the_broker_changes(tmp_path: Path) -> None:
+    path = tmp_path / "dynamic-security.json"
+    path.write_text(json.dumps(fresh_security(PASSWORDS)))
+    keep_accounts(path, None)
+    held = fresh_security(PASSWORDS)
+    held["clients"].append(account("dev-2", "key", DEVICE_ROLE))
+    path.write_text(json.dumps(held))
+    os.utime(path, ns=(time.time_ns(), kept_copy(path).stat().st_mtime_ns + 1))
+    keep_accounts(path, None)
+    assert json.loads(kept_copy(path).read_text()) == held
+    assert kept_copy(path).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_cut_short_by_a_crash_is_replaced(tmp_path: Path) -> None:

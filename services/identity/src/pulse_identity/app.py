@@ -39,6 +39,7 @@ from pulse_identity.http.metrics import CounterName, counters, gauges
 from pulse_identity.http.routed_app import routed_app
 from pulse_identity.http.use_case_set import SignInMethods, UseCases
 from pulse_identity.messaging.audit_feed import AuditFeed
+from pulse_identity.messaging.emqx_accounts import EmqxAccounts
 from pulse_identity.messaging.mosquitto_accounts import MosquittoAccounts
 from pulse_identity.messaging.oidc_provider import OidcProvider
 from pulse_identity.settings import IdentitySettings
@@ -48,6 +49,7 @@ from pulse_identity.storage.audit_signer import AuditSigner
 from pulse_identity.storage.device_credentials import PostgresDeviceCredentials
 from pulse_identity.storage.password_box import SealedPasswordBox, ensure_password_box
 from pulse_identity.storage.redis_limits import Bucket, RedisLimits
+from pulse_identity.storage.registered_accounts import PostgresRegisteredAccounts
 from pulse_identity.storage.secret_box import KeyedSecretBox
 from pulse_identity.storage.signing import SigningKeys, ensure_signing_key, make_signing_key
 from pulse_identity.storage.tables import SCHEMA, outbox
@@ -109,7 +111,7 @@ class Parts:
     database: Database
     redis: Redis
     revoked: RevokedSessions
-    broker: MosquittoAccounts
+    broker: MosquittoAccounts | EmqxAccounts
     hasher: Argon2Passwords
     box: KeyedSecretBox
     keys: SigningKeys
@@ -156,9 +158,15 @@ async def _open_parts(settings: IdentitySettings) -> AsyncIterator[Parts]:
     try:
         yield parts
     finally:
-        parts.hasher.close()
-        await parts.redis.aclose()
-        await parts.database.dispose()
+        await close_parts(parts)
+
+
+async def close_parts(parts: Parts) -> None:
+    """Close the adapters."""
+    parts.hasher.close()
+    await parts.broker.close()
+    await parts.redis.aclose()
+    await parts.database.dispose()
 
 
 @asynccontextmanager
@@ -186,7 +194,7 @@ def make_parts(settings: IdentitySettings, clock: Clock | None = None) -> Parts:
         database=database,
         redis=redis,
         revoked=RevokedSessions(redis),
-        broker=MosquittoAccounts(settings.broker_admin),
+        broker=_broker_of(settings, clock),
         hasher=Argon2Passwords(
             Argon2Cost(
                 settings.identity_argon2_memory_kib,
@@ -329,7 +337,7 @@ def _use_cases(parts: Parts) -> UseCases:
         apply_operations=ApplyOperations(work, parts.hasher, SealedPasswordBox(work, parts.box), clock, parts.count),
         restore_edit=RestoreEdit(work, clock),
         issue_verifiers=IssueVerifiers(work, parts.box),
-        admit_to_broker=AdmitToBroker(PostgresDeviceCredentials(parts.database), clock),
+        admit_to_broker=AdmitToBroker(PostgresDeviceCredentials(parts.database), clock, settings.emqx_services),
         broker_secret=settings.emqx_secret,
         read_audit=ReadAudit(work, parts.audit_log),
         published_keys=parts.keys.published,
@@ -342,6 +350,13 @@ def _use_cases(parts: Parts) -> UseCases:
         ),
         count=parts.count,
     )
+
+
+def _broker_of(settings: IdentitySettings, clock: Clock) -> MosquittoAccounts | EmqxAccounts:
+    if settings.emqx_api is None:
+        return MosquittoAccounts(settings.broker_admin)
+    registered = Database(settings.database_url, pool_size=2, application_name=f"{SERVICE}-accounts")
+    return EmqxAccounts(settings.emqx_api, PostgresRegisteredAccounts(registered), clock)
 
 
 def _external_door(parts: Parts, times: SessionTimes) -> SignInExternally | None:

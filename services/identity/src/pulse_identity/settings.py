@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pulse_chassis.mqtt import MqttEndpoint
 from pulse_chassis.settings import ServiceSettings
+from pulse_contracts.broker_accounts import ALERTS_ACCOUNT, COMMANDS_ACCOUNT, INGEST_ACCOUNT, SYNC_ACCOUNT
 from pulse_contracts.enrolment import BrokerAddress
+from pulse_identity.messaging.emqx_accounts import EmqxApi
 from pulse_identity.messaging.oidc_provider import OidcClient
 
 MIN_SECRET_CHARS = 24
+_OF_MOSQUITTO = ("identity_broker_admin_password",)
+_OF_EMQX = (
+    "identity_emqx_url",
+    "identity_emqx_api_key",
+    "identity_emqx_secret",
+    "identity_emqx_ingest_password",
+    "identity_emqx_sync_password",
+    "identity_emqx_commands_password",
+    "identity_emqx_alerts_password",
+)
 
 
 class IdentitySettings(ServiceSettings):
@@ -23,9 +36,22 @@ class IdentitySettings(ServiceSettings):
     identity_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{1,63}$")
     identity_admin_password: SecretStr | None = Field(default=None, description="unset: made up, printed once")
     identity_secret: SecretStr = Field(description="seals the signing keys; the same for all replicas, for ever")
-    identity_broker_admin_username: str = "svc-identity"
-    identity_broker_admin_password: SecretStr
-    identity_emqx_secret: SecretStr | None = Field(default=None, description="EMQX sends it; unset: nobody is let in")
+    identity_broker: Literal["mosquitto", "emqx"] = Field(default="mosquitto", description="whose accounts are kept")
+    identity_broker_admin_username: str = Field(default="svc-identity", description="Mosquitto's administrator")
+    identity_broker_admin_password: SecretStr | None = Field(default=None, description="needed with Mosquitto")
+    identity_emqx_url: str = Field(
+        default="", pattern=r"^(https?://[^/?#]+/?)?$", description="of EMQX's management API; needed with EMQX"
+    )
+    identity_emqx_api_key: SecretStr | None = Field(default=None, description="key:secret of that API")
+    identity_emqx_secret: SecretStr | None = Field(
+        default=None, description="EMQX sends it when it asks who may connect"
+    )
+    identity_emqx_ingest_password: SecretStr | None = Field(
+        default=None, description="of the account svc-ingest on EMQX"
+    )
+    identity_emqx_sync_password: SecretStr | None = None
+    identity_emqx_commands_password: SecretStr | None = None
+    identity_emqx_alerts_password: SecretStr | None = None
     internal_key: SecretStr | None = Field(
         default=None, description="services show it at /internal; unset: none gets in"
     )
@@ -68,22 +94,56 @@ class IdentitySettings(ServiceSettings):
             raise ValueError(message)
         return secret
 
+    @model_validator(mode="after")
+    def _knows_its_broker(self) -> Self:
+        needed = _OF_EMQX if self.identity_broker == "emqx" else _OF_MOSQUITTO
+        missing = [f"PULSE_{name}".upper() for name in needed if not getattr(self, name)]
+        if missing:
+            message = f"needed with {self.identity_broker}: {', '.join(missing)}"
+            raise ValueError(message)
+        api_key = self.identity_emqx_api_key
+        if api_key is not None and not all(api_key.get_secret_value().partition(":")):
+            message = "PULSE_IDENTITY_EMQX_API_KEY looks like key:secret"
+            raise ValueError(message)
+        return self
+
+    @property
+    def emqx_api(self) -> EmqxApi | None:
+        """EMQX's management API; None when Mosquitto is the broker."""
+        if self.identity_broker != "emqx" or self.identity_emqx_api_key is None:
+            return None
+        return EmqxApi(self.identity_emqx_url, self.identity_emqx_api_key.get_secret_value())
+
+    @property
+    def emqx_services(self) -> Mapping[str, str]:
+        """Account → password of the services, for EMQX to ask about; none when Mosquitto keeps them."""
+        given = {
+            INGEST_ACCOUNT: self.identity_emqx_ingest_password,
+            SYNC_ACCOUNT: self.identity_emqx_sync_password,
+            COMMANDS_ACCOUNT: self.identity_emqx_commands_password,
+            ALERTS_ACCOUNT: self.identity_emqx_alerts_password,
+        }
+        if self.identity_broker != "emqx":
+            return {}
+        return {account: secret.get_secret_value() for account, secret in given.items() if secret is not None}
+
     @property
     def broker_admin(self) -> MqttEndpoint:
-        """The broker, as its administrator."""
+        """Mosquitto, as its administrator."""
+        password = self.identity_broker_admin_password
         return MqttEndpoint(
             host=self.mqtt_host,
             port=self.mqtt_port,
             username=self.identity_broker_admin_username,
-            password=self.identity_broker_admin_password.get_secret_value(),
+            password="" if password is None else password.get_secret_value(),
             ca_file=self.mqtt_ca_file,
         )
 
     @property
     def emqx_secret(self) -> str | None:
-        """What EMQX shows that it is our broker."""
+        """What EMQX shows that it is our broker; None when it is not."""
         secret = self.identity_emqx_secret
-        return None if secret is None else secret.get_secret_value()
+        return None if secret is None or self.identity_broker != "emqx" else secret.get_secret_value()
 
     @property
     def internal_service_key(self) -> str | None:

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import contextlib
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,10 @@ from pulse_contracts.streams import CHANGES_STREAM, RowChanged
 from pulse_identity import app as identity
 from pulse_identity.settings import IdentitySettings
 from pulse_identity.storage.tables import outbox
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emqx_peer import API_KEY, API_SECRET, BROKER_SECRET, EmqxPeer, serving_emqx
 
 ADMIN_PASSWORD = "correct horse battery"
 INTERNAL_KEY = "between-services-in-tests-only"
@@ -185,9 +191,7 @@ def started_database(postgres_server, valkey_server, mosquitto_broker) -> dict[s
         await identity.migrate(settings)
         parts = identity.make_parts(settings)
         await identity.prepare(parts)
-        parts.hasher.close()
-        await parts.redis.aclose()
-        await parts.database.dispose()
+        await identity.close_parts(parts)
 
     asyncio.run(start())
     return database
@@ -205,6 +209,31 @@ def postgres_database(postgres_server, started_database) -> Iterator[dict[str, s
 def identity_settings(postgres_database, valkey_server, mosquitto_broker) -> IdentitySettings:
     """Settings over a database after the first start."""
     return make_settings(postgres_database, valkey_server.new_database(), mosquitto_broker)
+
+
+@pytest.fixture
+async def emqx_peer() -> AsyncIterator[EmqxPeer]:
+    async with serving_emqx() as peer:
+        yield peer
+
+
+@pytest.fixture
+def emqx_settings(postgres_database, valkey_server, mosquitto_broker, emqx_peer) -> IdentitySettings:
+    """Settings over a database after the first start, with EMQX as the broker."""
+    settings = make_settings(postgres_database, valkey_server.new_database(), mosquitto_broker)
+    given: dict[str, Any] = {name: getattr(settings, name) for name in settings.model_fields_set}
+    passwords = {
+        f"identity_emqx_{name}_password": f"the password of svc-{name}, long"
+        for name in ("ingest", "sync", "commands", "alerts")
+    }
+    given |= {
+        "identity_broker": "emqx",
+        "identity_broker_admin_password": None,
+        "identity_emqx_url": emqx_peer.url,
+        "identity_emqx_api_key": f"{API_KEY}:{API_SECRET}:administrator",
+        "identity_emqx_secret": BROKER_SECRET,
+    }
+    return IdentitySettings(**(given | passwords))
 
 
 @pytest.fixture
@@ -227,9 +256,7 @@ async def service(identity_settings) -> AsyncIterator[Service]:
         httpx.AsyncClient(transport=transport, base_url="http://identity.test") as http,
     ):
         yield Service(parts, http)
-    parts.hasher.close()
-    await parts.redis.aclose()
-    await parts.database.dispose()
+    await identity.close_parts(parts)
 
 
 @pytest.fixture

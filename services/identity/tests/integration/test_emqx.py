@@ -2,82 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
+from emqx_peer import BROKER_SECRET, EmqxPeer, covers, real_topic
 
 from pulse_chassis.errors import UnavailableError
 
-SECRET = "what only our broker knows, really"
-URL = "/internal/emqx/authenticate"
-
-
-def matches(topic_filter: str, topic: str) -> bool:
-    """Whether a filter covers a topic, or covers another filter (how EMQX checks a subscription)."""
-    wanted, given = topic_filter.split("/"), topic.split("/")
-    if given[0].startswith("$") and wanted[0] in {"#", "+"}:
-        return False
-    for place, part in enumerate(wanted):
-        if part == "#":
-            return True
-        if place >= len(given) or given[place] == "#" or (part != "+" and part != given[place]):
-            return False
-    return len(wanted) == len(given)
-
-
-@dataclass
-class Emqx:
-    """The part of EMQX that asks: authenticator `http`, then the client's rules, `no_match = deny`."""
-
-    http: httpx.AsyncClient
-    secret: str | None = SECRET
-
-    async def ask(self, body: Any) -> tuple[str, list[dict[str, Any]]]:
-        headers = [(b"content-type", b"application/json")]
-        if self.secret is not None:
-            headers.append((b"x-broker-secret", self.secret.encode()))
-        answer = await self.http.post(
-            URL, headers=headers, **({"json": body} if isinstance(body, dict) else {"content": body})
-        )
-        if answer.status_code not in {200, 204} or answer.headers["content-type"] != "application/json":
-            return "ignore", []
-        said = answer.json()
-        assert said["result"] in {"allow", "deny", "ignore"}
-        assert said["is_superuser"] is False
-        for rule in said["acl"]:
-            assert rule["permission"] in {"allow", "deny"}
-            assert rule["action"] in {"publish", "subscribe", "all"}
-        return said["result"], said["acl"]
-
-    async def connect(self, client_id: str, username: str, password: str) -> tuple[str, list[dict[str, Any]]]:
-        return await self.ask({"clientid": client_id, "username": username, "password": password})
-
 
 def may(acl: list[dict[str, Any]], action: str, topic: str) -> bool:
-    # EMQX checks a shared subscription by the filter behind `$share/<group>/`.
-    topic = topic.split("/", 2)[2] if topic.startswith("$share/") else topic
+    topic = real_topic(topic)
     for rule in acl:
-        if rule["action"] in {action, "all"} and matches(rule["topic"], topic):
+        if rule["action"] in {action, "all"} and covers(rule["topic"], topic):
             return rule["permission"] == "allow"
     pytest.fail(f"no rule decides about {action} {topic}")
 
 
 @pytest.fixture
-def identity_settings(identity_settings):
-    return identity_settings.model_copy(update={"identity_emqx_secret": SecretStr(SECRET)})
+def identity_settings(emqx_settings):
+    return emqx_settings
 
 
 @pytest.fixture
 def emqx(service):
-    return Emqx(service.http)
+    return EmqxPeer(http=service.http)
 
 
 async def test_a_device_is_let_in_with_its_key_and_may_do_only_what_is_its_own(emqx, admin):
     key = (await admin.call("POST", "/api/devices", {"id": "edge-1"}, status=201))["api_key"]
-    result, acl = await emqx.connect("edge-1", "edge-1", key)
+    result, acl = await emqx.question("edge-1", "edge-1", key)
     assert result == "allow"
     for topic in ("telemetry/edge-1/live", "telemetry/edge-1/buffer", "heartbeat/edge-1", "devices/edge-1/data"):
         assert may(acl, "publish", topic), topic
@@ -113,7 +66,7 @@ async def test_everything_else_is_denied_and_never_ignored(emqx, admin):
         ("edge-1", "edge-1", "\x00" * 20),
     ]
     for question in wrong:
-        assert await emqx.connect(*question) == ("deny", []), question
+        assert await emqx.question(*question) == ("deny", []), question
     bodies = [
         b"",
         b"[]",
@@ -126,30 +79,34 @@ async def test_everything_else_is_denied_and_never_ignored(emqx, admin):
         {"username": "edge-1"},
     ]
     for body in bodies:
-        assert await emqx.ask(body) == ("deny", []), body
+        assert await emqx.ask("authenticate", body) == ("deny", []), body
 
 
 async def test_only_our_broker_is_told(emqx, admin):
     key = (await admin.call("POST", "/api/devices", {"id": "edge-1"}, status=201))["api_key"]
-    for secret in (None, "", "wrong", SECRET[:-1], SECRET + "x", "é" * 30, "x" * 5000):
-        stranger = Emqx(emqx.http, secret)
-        assert await stranger.connect("edge-1", "edge-1", key) == ("deny", [])
+    for secret in (None, "", "wrong", BROKER_SECRET[:-1], BROKER_SECRET + "x", "x" * 5000):
+        stranger = EmqxPeer(http=emqx.http, secret=secret)
+        assert await stranger.question("edge-1", "edge-1", key) == ("deny", [])
 
 
 async def test_a_disabled_or_deleted_device_is_denied_and_an_enabled_one_let_in_again(emqx, admin):
     key = (await admin.call("POST", "/api/devices", {"id": "edge-1"}, status=201))["api_key"]
     await admin.call("POST", "/api/devices/edge-1/disable", status=200)
-    assert (await emqx.connect("edge-1", "edge-1", key))[0] == "deny"
+    assert (await emqx.question("edge-1", "edge-1", key))[0] == "deny"
     await admin.call("POST", "/api/devices/edge-1/enable", status=200)
-    assert (await emqx.connect("edge-1", "edge-1", key))[0] == "allow"
+    assert (await emqx.question("edge-1", "edge-1", key))[0] == "allow"
 
 
 async def test_both_keys_are_good_during_a_rotations_overlap(emqx, admin):
     old = (await admin.call("POST", "/api/devices", {"id": "edge-1"}, status=201))["api_key"]
     new = (await admin.call("POST", "/api/devices/edge-1/rotate-key", {"overlap_seconds": 60}, status=200))["api_key"]
-    assert [(await emqx.connect("edge-1", "edge-1", key))[0] for key in (old, new)] == ["allow", "allow"]
+    assert [(await emqx.question("edge-1", "edge-1", key))[0] for key in (old, new)] == ["allow", "allow"]
     newest = (await admin.call("POST", "/api/devices/edge-1/rotate-key", {}, status=200))["api_key"]
-    assert [(await emqx.connect("edge-1", "edge-1", key))[0] for key in (old, new, newest)] == ["deny", "deny", "allow"]
+    assert [(await emqx.question("edge-1", "edge-1", key))[0] for key in (old, new, newest)] == [
+        "deny",
+        "deny",
+        "allow",
+    ]
 
 
 async def test_without_its_database_nobody_is_let_in(emqx, admin):
@@ -161,4 +118,4 @@ async def test_without_its_database_nobody_is_let_in(emqx, admin):
 
     use_cases = emqx.http._transport.app.state.use_cases
     use_cases.admit_to_broker._credentials = Away()
-    assert await emqx.connect("edge-1", "edge-1", key) == ("deny", [])
+    assert await emqx.question("edge-1", "edge-1", key) == ("deny", [])

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
+from emqx_peer import BROKER_SECRET, EmqxPeer
 
 from pulse_chassis.errors import UnavailableError
 
-SECRET = "what only our broker knows, really"
 OWN = {
     "publish": (
         "telemetry/edge-1/live",
@@ -34,25 +32,14 @@ OWN = {
 
 
 @dataclass
-class Emqx:
-    """The part of EMQX that asks for each topic: `result` of a 200 in JSON decides, all else means ignore."""
+class Asking:
+    """An EMQX that asks about topics."""
 
-    http: httpx.AsyncClient
-    secret: str | None = SECRET
+    peer: EmqxPeer
 
     async def ask(self, body: Any) -> str:
-        headers = {"content-type": "application/json"}
-        if self.secret is not None:
-            headers["x-broker-secret"] = self.secret
-        content = {"json": body} if isinstance(body, dict) else {"content": body}
-        answer = await self.http.post("/internal/emqx/authorize", headers=headers, **content)
-        if answer.status_code == 204:
-            return "allow"
-        if answer.status_code != 200 or answer.headers["content-type"] != "application/json":
-            return "ignore"
-        said = answer.json()
-        assert set(said) == {"result"}
-        return said["result"] if said["result"] in {"allow", "deny"} else "ignore"
+        result, _ = await self.peer.ask("authorize", body)
+        return result
 
     async def may(self, action: str, topic: str, client_id: str = "edge-1", username: str | None = None) -> str:
         return await self.ask(
@@ -67,15 +54,15 @@ class Emqx:
 
 
 @pytest.fixture
-def identity_settings(identity_settings):
-    return identity_settings.model_copy(update={"identity_emqx_secret": SecretStr(SECRET)})
+def identity_settings(emqx_settings):
+    return emqx_settings
 
 
 @pytest.fixture
 async def emqx(service, admin):
     for name in ("edge-1", "edge-2"):
         await admin.call("POST", "/api/devices", {"id": name}, status=201)
-    return Emqx(service.http)
+    return Asking(EmqxPeer(http=service.http))
 
 
 async def test_a_device_may_use_its_own_topics_and_only_in_their_direction(emqx):
@@ -120,8 +107,10 @@ async def test_who_is_not_an_enabled_device_is_denied_and_never_ignored(emqx, ad
 
 
 async def test_only_our_broker_is_told(emqx):
-    for secret in (None, "", "wrong", SECRET + "x"):
-        assert await Emqx(emqx.http, secret).may("publish", "telemetry/edge-1/live") == "deny"
+    for secret in (None, "", "wrong", BROKER_SECRET + "x"):
+        assert (
+            await Asking(EmqxPeer(http=emqx.peer.http, secret=secret)).may("publish", "telemetry/edge-1/live") == "deny"
+        )
 
 
 async def test_without_the_database_nothing_is_allowed(emqx, service):
@@ -129,5 +118,5 @@ async def test_without_the_database_nothing_is_allowed(emqx, service):
         async def is_active(self, device_id):
             raise UnavailableError("the database is away")
 
-    emqx.http._transport.app.state.use_cases.admit_to_broker._credentials = Away()
+    emqx.peer.http._transport.app.state.use_cases.admit_to_broker._credentials = Away()
     assert await emqx.may("publish", "telemetry/edge-1/live") == "deny"

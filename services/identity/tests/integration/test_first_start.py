@@ -29,9 +29,7 @@ async def make_parts(unstarted_settings):
 
     yield make
     for parts in made:
-        parts.hasher.close()
-        await parts.redis.aclose()
-        await parts.database.dispose()
+        await identity.close_parts(parts)
 
 
 async def _count(parts, table):

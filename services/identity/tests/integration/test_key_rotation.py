@@ -45,9 +45,7 @@ async def ring(unstarted_settings):
 async def _open(settings, clock):
     parts = identity.make_parts(settings, clock)
     yield parts
-    parts.hasher.close()
-    await parts.redis.aclose()
-    await parts.database.dispose()
+    await identity.close_parts(parts)
 
 
 async def _token(parts, clock) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -24,6 +25,7 @@ async def _migrate(database, direction, revision):
         await connection.commit()
 
 
+@pytest.mark.own_schema
 async def test_rows_of_before_get_a_stamp_of_when_they_were_changed(service, admin, row_of):
     database = service.parts.database
     user = await admin.call("POST", "/api/users", {"username": "old", "password": "correct horse battery"}, status=201)

@@ -21,6 +21,7 @@ VIEWS = {
 }
 
 
+@pytest.mark.own_schema
 async def test_the_migrations_make_what_the_tables_say(service):
     def differences(connection):
         options = {
@@ -39,6 +40,7 @@ async def test_the_migrations_make_what_the_tables_say(service):
         assert await connection.run_sync(differences) == []
 
 
+@pytest.mark.own_schema
 async def test_the_published_views_have_the_columns_of_the_contract(reader):
     for view, columns in VIEWS.items():
         rows = await reader.fetch(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pulse_local.servers.broker_acl import DEVICE_SHARED_READS, IDENTITY_ACCOUNT
+from pulse_contracts.broker_accounts import IDENTITY_ACCOUNT
+from pulse_local.servers.broker_acl import DEVICE_SHARED_READS
+from pulse_local.servers.kept_accounts import held_accounts
 
 DEVICE_ROLE: Final = "device"
 _ADMIN_ROLE: Final = "dynsec-admin"
@@ -89,15 +90,12 @@ def fresh_security(passwords: Mapping[str, str]) -> dict[str, Any]:
 def refreshed_security(path: Path, passwords: Mapping[str, str]) -> dict[str, Any]:
     """Return the content for a start: what the broker had, with our roles and service accounts as they must be.
 
-    A file that cannot be read is replaced by a fresh one. Its devices' accounts are gone then: identity keeps digests of
-    keys only, so it reports them as missing, and each device needs a new key.
+    A file that cannot be read is replaced by its copy, and without one by a fresh file. What was in neither is gone then:
+    identity keeps digests of keys only, so it reports such devices as missing, and each needs a new key.
     """
     fresh = fresh_security(passwords)
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return fresh
-    if not isinstance(held, dict) or not isinstance(held.get("clients"), list):
+    held = held_accounts(path)
+    if held is None:
         return fresh
     own_roles = {role["rolename"] for role in fresh["roles"]}
     clients = [entry for entry in held["clients"] if entry.get("username") not in passwords]

@@ -7,33 +7,15 @@ device is its id. Rewriting a role for each device would stall the broker for lo
 from __future__ import annotations
 
 from pulse_contracts import topics
+from pulse_contracts.broker_accounts import SERVICE_READS, SERVICE_WRITES
 from pulse_contracts.ids import ClientId
 
-INGEST_ACCOUNT = "svc-ingest"
-IDENTITY_ACCOUNT = "svc-identity"
-SYNC_ACCOUNT = "svc-sync"
-COMMANDS_ACCOUNT = "svc-commands"
-ALERTS_ACCOUNT = "svc-alerts"
 _OWN = ClientId("%u")  # Mosquitto puts the account's name here.
-_ANY = ClientId("+")
 
 DEVICE_WRITES = topics.device_writes(_OWN)
 DEVICE_READS = topics.device_reads(_OWN)
 # For every device alike, so it stands in their shared role: a pattern without the account's name draws a warning.
 DEVICE_SHARED_READS = (topics.SYNC_UPDATE_FILTER,)
-SERVICE_READS = {
-    INGEST_ACCOUNT: (*topics.UPLINK_FILTERS, topics.BROKER_NOTICES),
-    SYNC_ACCOUNT: (topics.SYNC_UP_FILTER,),
-    COMMANDS_ACCOUNT: (topics.COMMAND_STATUS_FILTER,),
-    ALERTS_ACCOUNT: (),
-}
-SERVICE_WRITES = {
-    INGEST_ACCOUNT: (topics.ack(_ANY),),
-    SYNC_ACCOUNT: (topics.sync_down(_ANY), topics.SYNC_UPDATE_FILTER),
-    COMMANDS_ACCOUNT: (topics.command(_ANY),),
-    ALERTS_ACCOUNT: (topics.alert(_ANY),),
-}
-"""Identity's account administers accounts and touches no other topic: see `broker_accounts`."""
 
 
 def render_acl() -> str:

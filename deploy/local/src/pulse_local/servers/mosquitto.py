@@ -15,19 +15,20 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulse_local.certificates import CertificateFiles, ensure_certificates
-from pulse_local.errors import MissingPartError
-from pulse_local.ports import LOOPBACK
-from pulse_local.processes import ProcessSpec
-from pulse_local.servers.broker_accounts import refreshed_security
-from pulse_local.servers.broker_acl import (
+from pulse_contracts.broker_accounts import (
     ALERTS_ACCOUNT,
     COMMANDS_ACCOUNT,
     IDENTITY_ACCOUNT,
     INGEST_ACCOUNT,
     SYNC_ACCOUNT,
-    render_acl,
 )
+from pulse_local.certificates import CertificateFiles, ensure_certificates
+from pulse_local.errors import MissingPartError
+from pulse_local.ports import LOOPBACK
+from pulse_local.processes import ProcessSpec
+from pulse_local.servers.broker_accounts import refreshed_security
+from pulse_local.servers.broker_acl import render_acl
+from pulse_local.servers.kept_accounts import keep_accounts
 from pulse_local.system_user import SERVER_USER, SystemUser, find_user, give, let_traverse, make_directory, server_user
 
 _PLUGIN = "mosquitto_dynamic_security.so"
@@ -131,10 +132,15 @@ class MosquittoServer:
         make_directory(self.security_file.parent, self.run_as, 0o700)
         make_directory(self.data / "store", self.run_as, 0o700)
         certificates = ensure_certificates(make_directory(self.ca_file.parent, self.run_as, 0o755), self.run_as)
+        self.keep_accounts()
         security = refreshed_security(self.security_file, self.passwords.by_account())
         self._write(self.security_file, json.dumps(security, indent=1))
         self._write(self.data / "acl.conf", render_acl())
         self._write(self.data / "mosquitto.conf", self._configuration(installation, certificates))
+
+    def keep_accounts(self) -> None:
+        """Copy the accounts, if the broker has changed them: its own file is torn by a kill at the wrong moment."""
+        keep_accounts(self.security_file, self.run_as)
 
     def _write(self, path: Path, text: str) -> None:
         draft = path.with_name(path.name + ".new")

@@ -188,6 +188,7 @@ class Supervisor:
             for child in self._all_children():
                 child.raise_if_broken()
             await asyncio.to_thread(rotate_all, self.directory.logs)
+            await asyncio.to_thread(self._require_plan().mosquitto.keep_accounts)
 
     async def _stop_all(self) -> None:
         self.directory.stack_file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a device may do on a broker that asks us about each connection (EMQX), as an ordered list of rules.
+"""What a device or a service may do on a broker that asks us about each connection (EMQX), as ordered rules.
 
 The first rule that matches decides, the last ones deny everything: also what a broker leaves open when no rule matches.
 A `#` does not match topics that begin with `$` (MQTT 5, 4.7.2), so those have a denial of their own.
@@ -6,11 +6,12 @@ A `#` does not match topics that begin with `$` (MQTT 5, 4.7.2), so those have a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pulse_contracts import topics
+from pulse_contracts.broker_accounts import SERVICE_READS, SERVICE_WRITES
 from pulse_contracts.ids import ClientId
 
 
@@ -25,11 +26,21 @@ class BrokerRule:
 
 def rules_of(device_id: ClientId) -> tuple[BrokerRule, ...]:
     """Return a device's rules, the denial of everything last."""
-    writes = tuple(BrokerRule(True, "publish", topic) for topic in topics.device_writes(device_id))
-    reads = tuple(
-        BrokerRule(True, "subscribe", topic) for topic in (*topics.device_reads(device_id), topics.SYNC_UPDATE_FILTER)
+    return _rules(topics.device_writes(device_id), (*topics.device_reads(device_id), topics.SYNC_UPDATE_FILTER))
+
+
+def rules_of_service(account: str) -> tuple[BrokerRule, ...]:
+    """Return the rules of a service's account, the denial of everything last."""
+    return _rules(SERVICE_WRITES[account], SERVICE_READS[account])
+
+
+def _rules(writes: Iterable[str], reads: Iterable[str]) -> tuple[BrokerRule, ...]:
+    return (
+        *(BrokerRule(True, "publish", topic) for topic in writes),
+        *(BrokerRule(True, "subscribe", topic) for topic in reads),
+        BrokerRule(False, "all", "$SYS/#"),
+        BrokerRule(False, "all", "#"),
     )
-    return (*writes, *reads, BrokerRule(False, "all", "$SYS/#"), BrokerRule(False, "all", "#"))
 
 
 def is_allowed(rules: Sequence[BrokerRule], action: str, topic: str) -> bool:

@@ -15,12 +15,11 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from pulse_contracts.broker_accounts import SERVICE_ACCOUNT_PREFIX
 from pulse_contracts.ids import is_client_id
 from pulse_identity.domain.credentials import ApiKey
 from pulse_identity.domain.refusal import Refusal, conflict, forbidden, invalid
 
-SERVICE_ACCOUNT_PREFIX: Final = "svc-"
-"""Broker accounts of our own services; a device of that name would be one of them."""
 DEFAULT_KIND: Final = "generic"
 _SLUG: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _SLUG_CHARS: Final = 40

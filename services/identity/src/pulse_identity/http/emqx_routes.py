@@ -1,16 +1,17 @@
-"""EMQX asks who may connect (its HTTP authenticator) and, if it is told to, who may use a topic (its HTTP authorizer).
+"""EMQX asks who may connect (its HTTP authenticator) and who may use a topic (its HTTP authorizer).
 
 To EMQX a 4xx or 5xx means "ignore, ask the next one", so every question, a malformed one too, is answered with 200 and
 `allow` or `deny`. Only a broker that sends the shared secret in `X-Broker-Secret` is told anything but `deny`. The
-paths are none of those that the gateway forwards. In EMQX, for both: the built-in database first (accounts of
-services), then these, and `authorization.no_match = deny`. The bodies:
+paths are none of those that the gateway forwards. In EMQX these are the only authenticator and the only source of
+authorization, with `authorization.no_match = deny`: `files/emqx.hocon` of the Helm chart. The bodies:
 
     authenticate  {"clientid": "${clientid}", "username": "${username}", "password": "${password}"}
     authorize     {"clientid": "${clientid}", "username": "${username}", "peerhost": "${peerhost}",
                    "action": "${action}", "topic": "${topic}"}
 
 EMQX from 5.8 takes the rules from the first answer and need not ask the second question; asked, the answer is the same,
-and a device that was disabled is refused as soon as EMQX's authorization cache forgets it.
+and a device that was disabled is refused as soon as EMQX's authorization cache forgets it. Of a shared subscription EMQX
+checks and asks about the filter behind `$share/<group>/`.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ _DENIED: Final = AdmissionAnswer(result="deny", acl=[])
 
 
 @router.post(
-    "/internal/emqx/authenticate", summary="EMQX asks whether a device may connect", openapi_extra=_body(_ADMISSION)
+    "/internal/emqx/authenticate", summary="EMQX asks whether a client may connect", openapi_extra=_body(_ADMISSION)
 )
 @declares_access("the broker's shared secret in X-Broker-Secret")
 async def authenticate(
@@ -93,7 +94,7 @@ async def authenticate(
     given: Given,
     x_broker_secret: Annotated[str | None, Header()] = None,
 ) -> AdmissionAnswer:
-    """Say allow with the device's rules, or deny; never ignore."""
+    """Say allow with the client's rules, or deny; never ignore."""
     if not _is_broker(given, x_broker_secret):
         return _DENIED
     question = _question(await request.body(), _ADMISSION)
@@ -112,7 +113,7 @@ async def authenticate(
 
 
 @router.post(
-    "/internal/emqx/authorize", summary="EMQX asks whether a device may use a topic", openapi_extra=_body(_TOPIC_USE)
+    "/internal/emqx/authorize", summary="EMQX asks whether a client may use a topic", openapi_extra=_body(_TOPIC_USE)
 )
 @declares_access("the broker's shared secret in X-Broker-Secret")
 async def authorize(
@@ -120,7 +121,7 @@ async def authorize(
     given: Given,
     x_broker_secret: Annotated[str | None, Header()] = None,
 ) -> TopicAnswer:
-    """Say allow or deny; never ignore. What is not a device's own is denied, accounts of services included."""
+    """Say allow or deny; never ignore."""
     question = _question(await request.body(), _TOPIC_USE) if _is_broker(given, x_broker_secret) else None
     if question is None:
         return TopicAnswer(result="deny")

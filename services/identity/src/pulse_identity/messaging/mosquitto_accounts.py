@@ -49,6 +49,9 @@ class MosquittoAccounts:
         """Return the worker that keeps the connection."""
         return self._link.worker()
 
+    async def close(self) -> None:
+        """Nothing is left: the worker ended the connection."""
+
     async def check(self) -> None:
         """Raise UnavailableError unless the broker answers: a check for `HealthRegistry`."""
         await self._link.check()
