@@ -187,6 +187,15 @@ def agent(
 
 
 @app.command()
+def desktop(
+    readings: Annotated[int, typer.Option(min=10, max=1_000_000, help="Readings; a day at 1 Hz has 86,400.")] = 86_400,
+    report: Report = None,
+) -> None:
+    """Memory of a real window's process over a day at 1 Hz, whose seconds are hurried: minutes."""
+    _measure("desktop", report, readings=readings)
+
+
+@app.command()
 def outbox(
     seconds: Annotated[float, typer.Option(min=0.5, max=600, help="Measured seconds of each way.")] = 5,
     runs: Runs = 3,

@@ -28,6 +28,8 @@ SENT: Final = re.compile(r'"sent_at",\d+,([0-9.]+)')
 """The row that says when the frame's content was made, by this machine's clock."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0
+_GROWTH: Final = 1.4
+"""As the dashboard's own client (clients/dashboard: shared/live/src/backoff.ts)."""
 _MEND_SECONDS: Final = 1.0
 
 
@@ -160,7 +162,7 @@ class Dashboard:
             if self.is_subscribed.is_set():
                 self.is_subscribed.clear()
                 self._crowd.since_cut()
-            bound = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._attempt)
+            bound = min(_LONGEST_PAUSE, _FIRST_PAUSE * _GROWTH ** min(self._attempt, 20))
             self._attempt += 1
             await asyncio.sleep(max(self._not_before, random.random() * bound))  # noqa: S311 -- a pause, no secret
             self._not_before = 0.0

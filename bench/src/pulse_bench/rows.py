@@ -243,6 +243,13 @@ def _agent(found: Figures) -> list[Row]:
     ]
 
 
+def _desktop(found: Figures) -> list[Row]:
+    what = f"a window open for {found[0]['readings']:,} readings: memory grows by"
+    beside = f"{found[0]['before_mib'] * 1.048576:.0f} MB before"
+    grown = tuple(run["growth_mib"] * 1.048576 for run in found)
+    return [Row("desktop growth", what, grown, 20, "MB", beside=beside)]
+
+
 def _auth(found: Figures) -> list[Row]:
     rows = []
     for figure in found["sign_ins"]:
@@ -306,6 +313,7 @@ SECTIONS: Final[Mapping[str, Callable[[Figures], list[Row]]]] = {
     "history": _history,
     "sync": _sync,
     "agent": _agent,
+    "desktop": _desktop,
     "outbox": _outbox,
     "growth": _growth,
     "alerts": _alerts,

@@ -32,6 +32,7 @@ from pulse_bench.raw_limit import measure_raw_limit
 from pulse_bench.stack import fresh_stack
 from pulse_bench.storm_load import measure_storms
 from pulse_bench.synced_agents import measure_agents
+from pulse_bench.window_day import measure_day
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.logging import configure_logging
 
@@ -170,6 +171,14 @@ async def agent(say: Say, *, seconds: float, runs: int) -> list[dict[str, Any]]:
     return figures
 
 
+async def desktop(say: Say, *, readings: int) -> list[dict[str, Any]]:
+    """Memory of an open window over a day."""
+    async with fresh_stack() as stack:
+        figure = await measure_day(stack, readings=readings)
+    say(f"{figure.shown:,} readings shown: {figure.before_mib:.1f} → {figure.after_mib:.1f} MiB")
+    return [figure.as_dict()]
+
+
 async def outbox(say: Say, *, seconds: float, runs: int) -> list[dict[str, Any]]:
     """Readings a second into an agent's outbox."""
     figures = await measure_outbox(seconds=seconds, runs=runs)
@@ -249,6 +258,7 @@ SECTIONS: Final = (
         {"desktops": 100, "agents": 10, "changes": 2, "rows": 2000}, 6, 1,
     ),
     Section("agent", agent, {"seconds": 30.0, "runs": 3}, {"seconds": 5.0, "runs": 1}, 3),
+    Section("desktop", desktop, {"readings": 86_400}, {"readings": 600}, 10, 1),
     Section("outbox", outbox, {"seconds": 5.0, "runs": 3}, {"seconds": 1.0, "runs": 1}, 1, 0.1),
     Section(
         "growth", growth, {"devices": (10, 100, 1000, 10_000), "rows": 100_000_000, "seconds": 20.0},
