@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 from pulse_chaos import server_clocks
 from pulse_chaos.database_steps import as_superuser
 from pulse_chaos.scene import Scene
@@ -24,9 +26,10 @@ SERVICES: Final = ("identity", "ingest", "sync", "commands", "alerts", "gateway"
 READY_SECONDS: Final = 60.0
 STEPPED_SECONDS: Final = 3.0
 """A clock is wrong for so long at least: the library sees a step within a second, and then something must happen."""
-_NEWEST_OF_INGEST: Final = "0090"
-"""The migration that is taken back and made again under load; code that is older or newer works without it."""
-_BEFORE_IT: Final = "0080"
+_LEAP_SECONDS: Final = 30 * 86_400.0
+"""A clock that is wrong by more than this was wrong at the start, as after a dead battery."""
+_EXPANDED: Final = ("telemetry.sample", "telemetry.stream", "commands.command", "identity.users", "sync.membership")
+"""Tables that the running code reads and writes while they get a column that it does not know."""
 
 
 # -- clocks --------------------------------------------------------------------------------------------------------
@@ -42,6 +45,9 @@ async def step_clock(scene: Scene, step: Step) -> None:
     """Set the clocks of the target's services wrong; one that does not look at a clock of ours is restarted first."""
     services, seconds = _parts(step)
     clocks = scene.site.clocks
+    if abs(seconds) > _LEAP_SECONDS:
+        await _start_with_wrong_clock(scene, services, seconds)
+        return
     for name in services:
         pid = await scene.site.stack.running_pid(name)
         if not server_clocks.looks(pid):
@@ -51,6 +57,20 @@ async def step_clock(scene: Scene, step: Step) -> None:
         await asyncio.to_thread(server_clocks.set_clock, clocks, name, seconds)
     # With faults of others at the same time a part may have died meanwhile: it comes back with the wrong clock.
     await asyncio.sleep(server_clocks.REREAD_SECONDS + STEPPED_SECONDS)
+
+
+async def _start_with_wrong_clock(scene: Scene, services: tuple[str, ...], seconds: float) -> None:
+    """What a service does at its start, retention among it, it does by the wrong clock; a rule says what is old."""
+    await as_superuser(scene, "insert into telemetry.retention_rule (raw_days) values (2) on conflict do nothing")
+
+    async def no_rule() -> None:
+        await as_superuser(scene, "delete from telemetry.retention_rule")
+
+    scene.at_the_end.append(no_rule)
+    for name in services:
+        await asyncio.to_thread(server_clocks.set_clock, scene.site.clocks, name, seconds)
+        await restart(scene, name)
+    await asyncio.sleep(STEPPED_SECONDS)
 
 
 async def mend_clock(scene: Scene, step: Step) -> None:
@@ -139,23 +159,27 @@ async def show_partitions(scene: Scene, _step: Step) -> None:
 
 
 async def migrate(scene: Scene, _step: Step) -> None:
-    """Take the newest migration of ingest back and make it again while readings flow; then every other service's."""
-    version = (await scene.site.stack.fetch("select version_num from telemetry.alembic_version"))[0][0]
-    if version != _NEWEST_OF_INGEST:
-        raise SiteError(f"ingest's newest migration is {version}: say here how that one is taken back")
-    await as_superuser(
-        scene,
-        "drop index telemetry.sample_received",
-        f"update telemetry.alembic_version set version_num = '{_BEFORE_IT}'",  # noqa: S608 - a constant
-    )
-    for name in SERVICES:
-        if name == "gateway":
-            continue  # Its tables belong to the service that is restarted below.
-        await asyncio.to_thread(_migrate, scene, name)
+    """Expand the schema under the running code, run every service's migrations, restart it, contract: as an upgrade does."""
+    for table in _EXPANDED:
+        await _altered(scene, f"alter table {table} add column chaos_expanded bigint")
+    await asyncio.gather(*(asyncio.to_thread(_migrate, scene, name) for name in SERVICES))
     await restart(scene, "ingest")
-    version = (await scene.site.stack.fetch("select version_num from telemetry.alembic_version"))[0][0]
-    if version != _NEWEST_OF_INGEST:
-        raise SiteError(f"the migration ended at {version}")
+    for table in _EXPANDED:
+        await _altered(scene, f"alter table {table} drop column chaos_expanded")
+
+
+async def _altered(scene: Scene, statement: str) -> None:
+    """Change a table as migrations do: whoever cannot have the lock at once lets the others go on, and tries again."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            with suppress(asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                connection = await asyncpg.connect(scene.site.superuser_url)
+                try:
+                    await connection.execute(f"set lock_timeout = '500ms'; {statement}")
+                    return
+                finally:
+                    connection.terminate()
+            await asyncio.sleep(0.2)
 
 
 def _migrate(scene: Scene, name: str) -> None:

@@ -26,6 +26,8 @@ from pulse_simulator.tcp_proxy import Direction, TcpProxy
 
 _CONNECTING_AT_ONCE: Final = 64
 _OPENING_AT_ONCE: Final = 16
+_CLOSING_AT_ONCE: Final = 6
+"""An outbox writes all it has to the disk when it is closed, and has ten seconds for it."""
 _LOOK_S: Final = 0.1
 _FOR_EVER: Final = float("inf")
 
@@ -200,8 +202,7 @@ class Fleet:
     async def _close(self) -> None:
         _cancel(self._tasks)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # A few at a time, as they were opened: each writes its database to the disk, and has ten seconds for it.
-        gate = asyncio.Semaphore(_OPENING_AT_ONCE)
+        gate = asyncio.Semaphore(_CLOSING_AT_ONCE)
 
         async def close_one(client: AgentDevice | PlainDevice) -> None:
             async with gate:
