@@ -7,6 +7,7 @@ reached is an `UnavailableError` (503), everything else keeps its own type. URLs
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from pulse_chassis.backoff import Backoff
 from pulse_chassis.errors import UnavailableError
+from pulse_chassis.logging import get_logger
 
 STATEMENT_SECONDS: Final = 30.0
 """No statement of a service takes longer on purpose; a lock that is held for ever must not hold a request with it."""
@@ -32,6 +35,8 @@ NETWORK_SECONDS: Final = 5.0
 """The server ends a long statement itself; only a link that went silent is given up on our side, this much later."""
 CONNECT_SECONDS: Final = 5.0
 _POOL_WAIT_SECONDS: Final = 5.0
+MIGRATION_PATIENCE_SECONDS: Final = 300.0
+"""How long a migration waits for its database: a server that recovers after a crash takes minutes."""
 TRUSTED_SECONDS: Final = 5.0
 """A connection that was used so recently is not asked whether it lives, unless it knows that it does not."""
 _USED_AT_KEY: Final = "used_at"
@@ -39,6 +44,7 @@ OUTBOX_KEY: Final = "outbox_table"
 """Where a session keeps the table that `pulse_chassis.outbox.append` writes to."""
 OUTBOX_WRITTEN_KEY: Final = "outbox_written"
 
+_log = get_logger("database")
 _UNREACHABLE: Final = (
     ConnectionError,
     TimeoutError,
@@ -191,19 +197,37 @@ async def _leave_as_it_is(_connection: object) -> None:
     """Clean nothing."""
 
 
-async def upgrade(url: str | SecretStr, script_location: str | Path, version_schema: str) -> None:
+async def upgrade(
+    url: str | SecretStr,
+    script_location: str | Path,
+    version_schema: str,
+    *,
+    patience: float = MIGRATION_PATIENCE_SECONDS,
+) -> None:
     """Migrate a schema to its newest revision; processes that start together take turns (advisory lock).
 
     `script_location` is a folder with `versions/` and an `env.py` that calls `run_migrations()` (below) and nothing
-    else. The version table `alembic_version` lives in `version_schema`.
+    else. The version table `alembic_version` lives in `version_schema`. A migration may take as long as it needs. A
+    database that is not there, not ready, or goes away in between is waited for, `patience` seconds each time; a migration
+    that was cut off is made again from its beginning. Raises UnavailableError after that.
     """
     engine = create_engine(url, pool_size=2, application_name=f"migrate-{version_schema}", statement_seconds=None)
+    backoff = Backoff(0.5, 5.0)
+    gives_up_at = time.monotonic() + patience
     try:
-        async with outages_as_unavailable(), engine.connect() as guard, engine.connect() as connection:
-            await guard.execution_options(isolation_level="AUTOCOMMIT")
-            await guard.execute(_LOCK, {"name": f"migrate:{version_schema}"})
-            await _upgrade_on(connection, str(script_location), version_schema)
-            await guard.execute(_UNLOCK, {"name": f"migrate:{version_schema}"})
+        while True:
+            try:
+                async with _not_ready_as_unavailable(), engine.connect() as guard, engine.connect() as connection:
+                    gives_up_at = time.monotonic() + patience
+                    await _upgrade_in_turn(guard, connection, str(script_location), version_schema)
+                    return
+            except UnavailableError as error:
+                if time.monotonic() >= gives_up_at:
+                    message = f"{error.message}; waited {patience:g} s for it, nothing of schema {version_schema} is half done"
+                    raise UnavailableError(message, code="database_unavailable") from error
+                left = round(gives_up_at - time.monotonic())
+                _log.warning("migration_waits", schema=version_schema, reason=error.message, gives_up_in_seconds=left)
+                await asyncio.sleep(backoff.next_delay())
     finally:
         await engine.dispose()
 
@@ -226,6 +250,32 @@ def run_migrations(target_metadata: sqlalchemy.MetaData | None = None) -> None:
 
 _LOCK: Final = sqlalchemy.text("select pg_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK: Final = sqlalchemy.text("select pg_advisory_unlock(hashtextextended(:name, 0))")
+
+
+@asynccontextmanager
+async def _not_ready_as_unavailable() -> AsyncIterator[None]:
+    """Turn also what a database says that is only being set up into UnavailableError, with the words for it."""
+    try:
+        async with outages_as_unavailable():
+            yield
+    except (asyncpg.PostgresError, DBAPIError) as error:
+        cause = _driver_error(error) if isinstance(error, DBAPIError) else error
+        if isinstance(cause, asyncpg.InvalidCatalogNameError):
+            message = "the database server runs, but has no such database (yet)"
+            raise UnavailableError(message, code="database_missing") from error
+        if isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
+            message = "the database server runs, but refuses our role or its password"
+            raise UnavailableError(message, code="database_refuses") from error
+        raise
+
+
+async def _upgrade_in_turn(
+    guard: AsyncConnection, connection: AsyncConnection, script_location: str, version_schema: str
+) -> None:
+    await guard.execution_options(isolation_level="AUTOCOMMIT")
+    await guard.execute(_LOCK, {"name": f"migrate:{version_schema}"})
+    await _upgrade_on(connection, script_location, version_schema)
+    await guard.execute(_UNLOCK, {"name": f"migrate:{version_schema}"})
 
 
 async def _upgrade_on(connection: AsyncConnection, script_location: str, version_schema: str) -> None:

@@ -6,6 +6,8 @@ after Redis has it. A crash in between publishes it again: consumers dedupe. Not
 What Redis has it may lose, and nobody would notice that an audit event is missing. So the row of one stays until the
 audit log has it (identity's view `audit_stored` says so), and is published again every few minutes until then.
 Whoever may not read that view, or reads it before identity was migrated, keeps its rows.
+
+A row that a recorded trace made carries its `traceparent` to the stream; where there is none nothing is written for it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from pulse_chassis.errors import UnavailableError
 from pulse_chassis.logging import get_logger
 from pulse_chassis.run import Worker
 from pulse_chassis.streams import StreamWriter
+from pulse_chassis.tracing import current_traceparent, is_sampled
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.streams import STREAM_MAXLEN
 
@@ -55,6 +58,7 @@ def outbox_table(metadata: sa.MetaData, schema: str) -> sa.Table:
         # Of audit events: what the log knows them by, and when they were published last.
         sa.Column("event_id", sa.Uuid),
         sa.Column("published_at", sa.DateTime(timezone=True)),
+        sa.Column("traceparent", sa.Text),
         schema=schema,
     )
 
@@ -65,6 +69,11 @@ def add_confirmation(schema: str) -> str:
         f"alter table {schema}.outbox"
         " add column if not exists event_id uuid, add column if not exists published_at timestamptz"
     )
+
+
+def add_trace(schema: str) -> str:
+    """Return the SQL that gives a table of before 2026-12 the column of traces."""
+    return f"alter table {schema}.outbox add column if not exists traceparent text"
 
 
 async def append(session: AsyncSession, stream: str, event: BaseModel) -> None:
@@ -83,11 +92,14 @@ async def append_many(session: AsyncSession, stream: str, events: Sequence[BaseM
         raise RuntimeError(message)
     if not events:
         return
+    traceparent = current_traceparent()
+    trace = {"traceparent": traceparent} if traceparent is not None and is_sampled(traceparent) else {}
     rows = [
         {
             "stream": stream,
             "entry": event.model_dump_json().encode(),
             "event_id": event.id if isinstance(event, AuditEvent) else None,
+            **trace,
         }
         for event in events
     ]
@@ -129,9 +141,11 @@ class OutboxRelay:
             due = sa.or_(table.c.published_at.is_(None), table.c.published_at < again)
             oldest = sa.select(table).where(due).order_by(table.c.id).limit(BATCH_ROWS)
             rows = (await session.execute(oldest)).all()
-            for stream, entries in _runs([(row.stream, row.entry) for row in rows]):
+            for (stream, traceparent), run in itertools.groupby(rows, key=lambda row: (row.stream, row.traceparent)):
                 writer = StreamWriter(self._redis, stream, self._maxlen.get(stream, DEFAULT_MAXLEN))
-                await writer.append_many(entries)
+                traces = () if traceparent is None else (traceparent,)
+                # Neighbours of one stream: order within a stream stays, and so does order between streams.
+                await writer.append_many([row.entry for row in run], traces)
             done = [row.id for row in rows if row.event_id is None]
             kept = [row.id for row in rows if row.event_id is not None]
             if done:
@@ -200,8 +214,3 @@ class OutboxRelay:
         elif self._is_down and not is_down:
             _log.info("outbox_publishing_resumed")
         self._is_down = is_down
-
-
-def _runs(rows: list[tuple[str, bytes]]) -> list[tuple[str, list[bytes]]]:
-    """Group neighbours of one stream: order within a stream stays, and so does order between streams."""
-    return [(stream, [entry for _, entry in run]) for stream, run in itertools.groupby(rows, key=lambda row: row[0])]

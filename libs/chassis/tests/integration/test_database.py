@@ -1,6 +1,8 @@
 """One commit, read-only reads, an unreachable server told apart, migrations that take turns."""
 
 import asyncio
+import re
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from structlog.testing import capture_logs
 
 from pulse_chassis import database
 from pulse_chassis.database import Database, asyncpg_pool, outages_as_unavailable, upgrade
@@ -243,3 +246,66 @@ async def test_a_migration_that_fails_changes_nothing_and_frees_the_lock(url: st
             await upgrade(url, folder, "identity")
     _migrations(tmp_path, second=SECOND)
     await upgrade(url, folder, "identity")
+
+
+async def test_a_migration_waits_for_a_database_that_is_not_ready(
+    url: str, tmp_path: Path, postgres_server: Any
+) -> None:
+    folder = _migrations(tmp_path, first=FIRST)
+    await asyncio.to_thread(postgres_server.stop)
+    try:
+        with capture_logs() as lines:
+            waiting = asyncio.create_task(upgrade(url, folder, "identity"))
+            async with asyncio.timeout(60):
+                while not lines:
+                    await asyncio.sleep(0.01)
+    finally:
+        await asyncio.to_thread(postgres_server.start)
+    async with asyncio.timeout(60):
+        await waiting
+    assert lines[0]["event"] == "migration_waits"
+    assert lines[0]["schema"] == "identity"
+    pool = await asyncpg_pool(url, application_name="test")
+    assert await pool.fetchval("select count(*) from identity.made") == 1
+    await pool.close()
+
+
+async def test_a_migration_waits_for_a_database_that_is_only_being_made(
+    url: str, tmp_path: Path, postgres_server: Any
+) -> None:
+    later = url.replace("/test_", "/later_")
+    for wrong, said in ((later, "has no such database"), (re.sub(r":[^:@/]+@", ":wrong@", url), "refuses our role")):
+        with pytest.raises(UnavailableError, match=said):
+            await upgrade(wrong, _migrations(tmp_path, first=FIRST), "identity", patience=0.0)
+
+
+async def test_a_migration_gives_up_in_words_on_a_server_that_never_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.1)
+    # The system takes connections for it, and nobody answers them.
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    silent, folder = f"postgresql://role:password@127.0.0.1:{port}/database", _migrations(tmp_path, first=FIRST)
+    with pytest.raises(UnavailableError, match=r"cannot be reached or is too slow; waited 0.3 s for it") as raised:
+        await upgrade(silent, folder, "identity", patience=0.3)
+    assert "nothing of schema identity is half done" in raised.value.message
+    server.close()
+
+
+async def test_a_migration_that_is_cut_off_is_made_again(url: str, tmp_path: Path, postgres_server: Any) -> None:
+    slow = SECOND.replace("op.execute(", 'op.execute("select pg_sleep(0.5)")\n    op.execute(', 1)
+    folder = _migrations(tmp_path, first=FIRST, second=slow)
+    pool = await asyncpg_pool(postgres_server.superuser_url(url), application_name="test")
+    with capture_logs() as lines:
+        waiting = asyncio.create_task(upgrade(url, folder, "identity"))
+        async with asyncio.timeout(60):
+            while not await pool.fetchval(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where application_name = 'migrate-identity' and query like '%pg_sleep%'"
+            ):
+                await asyncio.sleep(0.01)
+            await waiting
+    assert [line["event"] for line in lines] == ["migration_waits"]
+    assert await pool.fetchval("select count(*) from identity.made") == 2
+    await pool.close()

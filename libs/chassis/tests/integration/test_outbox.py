@@ -1,6 +1,7 @@
 """What is committed is published, in order, and nothing else; whatever dies in between."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pulse_chassis import outbox as outbox_module
 from pulse_chassis.database import Database
 from pulse_chassis.outbox import OutboxRelay, append, outbox_table
 from pulse_chassis.streams import START, StreamReader, connect_redis
+from pulse_chassis.tracing import Tracing, traced_request
 from pulse_contracts.streams import ACCESS_STREAM, DEVICES_STREAM
 
 Eventually = Callable[..., Awaitable[None]]
@@ -180,3 +182,24 @@ async def test_a_session_without_an_outbox_is_told_so(postgres_database: dict[st
     with pytest.raises(RuntimeError, match="outbox="):
         await _append(db, 1)
     await db.dispose()
+
+
+async def test_a_recorded_trace_goes_with_its_row_to_the_stream_and_no_other_does(db: Database, redis: Redis) -> None:
+    told: list[dict[str, Any]] = []
+    recorded = Tracing(lambda body: told.append(json.loads(body)), "identity", ratio=1.0)
+    unrecorded = Tracing(lambda _body: None, "identity", ratio=0.0)
+    await _append(db, 1)
+    with traced_request(recorded, None) as span:
+        await _append(db, 2, 3)
+    with traced_request(unrecorded, None):
+        await _append(db, 4)
+    async with db.read() as session:
+        kept = list(await session.scalars(sa.select(TABLE.c.traceparent).order_by(TABLE.c.id)))
+    assert span is not None
+    assert kept == [None, span.traceparent, span.traceparent, None]
+    assert await OutboxRelay(db, TABLE, redis).publish_pending() == 4
+    seen: list[tuple[str, list[str]]] = []
+    reader = StreamReader(redis, ACCESS_STREAM, lambda entry_id, traces: seen.append((entry_id, traces)))
+    entries = await reader.read(START)
+    assert [Counted.model_validate_json(entry).number for _, entry in entries] == [1, 2, 3, 4]
+    assert seen == [(entries[1][0], [span.traceparent]), (entries[2][0], [span.traceparent])]

@@ -45,10 +45,10 @@ def live_feeds(
     """Return the feeds by name; each is to be run by a worker of its own."""
     return {
         "telemetry": _telemetry_feed(redis, desk, published, tracing),
-        "devices": _devices_feed(redis, desk, published),
-        "sync": _sync_feed(redis, desk, published),
-        "config": _config_feed(redis, desk, published),
-        **{name.value: _log_feed(redis, desk, published, name) for name in LOGS},
+        "devices": _devices_feed(redis, desk, published, tracing),
+        "sync": _sync_feed(redis, desk, published, tracing),
+        "config": _config_feed(redis, desk, published, tracing),
+        **{name.value: _log_feed(redis, desk, published, tracing, name) for name in LOGS},
         "access": _access_feed(redis, desk),
     }
 
@@ -60,11 +60,10 @@ def _telemetry_feed(redis: Redis, desk: Desk, published: PublishedState, tracing
         state.latest.replace(await published.load_latest())
 
     handlers = FeedHandlers(decode_telemetry, state.take_telemetry, load, desk.hub.position_lost)
-    traces = None if tracing is None else EntryTraces(tracing, state.telemetry.name)
-    return StreamFeed(redis, state.telemetry, handlers, desk.stats, traces)
+    return StreamFeed(redis, state.telemetry, handlers, desk.stats, _traces(tracing, state.telemetry.name))
 
 
-def _devices_feed(redis: Redis, desk: Desk, published: PublishedState) -> StreamFeed[Any]:
+def _devices_feed(redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None) -> StreamFeed[Any]:
     state = desk.state
 
     async def load() -> None:
@@ -75,30 +74,32 @@ def _devices_feed(redis: Redis, desk: Desk, published: PublishedState) -> Stream
             desk.directory.note_registry(entry.id)
 
     handlers = FeedHandlers(decode_device, state.take_devices, load, desk.hub.position_lost, preload)
-    return StreamFeed(redis, state.devices, handlers, desk.stats)
+    return StreamFeed(redis, state.devices, handlers, desk.stats, _traces(tracing, state.devices.name))
 
 
-def _sync_feed(redis: Redis, desk: Desk, published: PublishedState) -> StreamFeed[Any]:
+def _sync_feed(redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None) -> StreamFeed[Any]:
     state = desk.state
 
     async def load() -> None:
         state.replace_desktops(await published.load_desktops())
 
     handlers = FeedHandlers(decode_desktop, state.take_desktops, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.desktops, handlers, desk.stats)
+    return StreamFeed(redis, state.desktops, handlers, desk.stats, _traces(tracing, state.desktops.name))
 
 
-def _config_feed(redis: Redis, desk: Desk, published: PublishedState) -> StreamFeed[Any]:
+def _config_feed(redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None) -> StreamFeed[Any]:
     state = desk.state
 
     async def load() -> None:
         state.replace_config(await published.load_config())
 
     handlers = FeedHandlers(decode_config, state.take_config, load, desk.hub.position_lost)
-    return StreamFeed(redis, state.config, handlers, desk.stats)
+    return StreamFeed(redis, state.config, handlers, desk.stats, _traces(tracing, state.config.name))
 
 
-def _log_feed(redis: Redis, desk: Desk, published: PublishedState, name: Topic) -> StreamFeed[Any]:
+def _log_feed(
+    redis: Redis, desk: Desk, published: PublishedState, tracing: Tracing | None, name: Topic
+) -> StreamFeed[Any]:
     topic = desk.state.topics[name]
     assert isinstance(topic, LogTopic)  # noqa: S101 -- narrows a type
     decode, schema, view = LOGS[name]
@@ -106,7 +107,8 @@ def _log_feed(redis: Redis, desk: Desk, published: PublishedState, name: Topic) 
     async def check() -> None:
         await published.check_view(schema, view)
 
-    return StreamFeed(redis, topic.stream, FeedHandlers(decode, topic.take, check, desk.hub.position_lost), desk.stats)
+    handlers = FeedHandlers(decode, topic.take, check, desk.hub.position_lost)
+    return StreamFeed(redis, topic.stream, handlers, desk.stats, _traces(tracing, topic.stream.name))
 
 
 def _access_feed(redis: Redis, desk: Desk) -> StreamFeed[Any]:
@@ -129,3 +131,7 @@ def _access_feed(redis: Redis, desk: Desk) -> StreamFeed[Any]:
         preload=lambda entry: directory.note(entry.id, entry.change),
     )
     return StreamFeed(redis, view, handlers, desk.stats)
+
+
+def _traces(tracing: Tracing | None, stream: str) -> EntryTraces | None:
+    return None if tracing is None else EntryTraces(tracing, stream)
