@@ -166,6 +166,25 @@ def leave(window: MainWindow) -> QWidget:
     return found
 
 
+def update_after(*buttons: str) -> Scene:
+    """Return a scene of the updates after the agent looked, and after each of these buttons."""
+
+    def show(window: MainWindow) -> QWidget:
+        dialog = dialog_of("update")(window)
+        for name in ("check", *buttons):
+            getattr(dialog, name).click()
+            settle()
+        return dialog
+
+    return show
+
+
+def update_told(window: MainWindow) -> QWidget:
+    """Show the main window after the agent told of a release."""
+    update_after()(window).close()
+    return window
+
+
 def pictures() -> list[Picture]:
     """Return all pictures."""
     usual = world.answers()
@@ -177,6 +196,8 @@ def pictures() -> list[Picture]:
     bad = world.answers(enrol__check=world.enrol_failed())
     soon = {"lease_until_ms": world.NOW_MS + 5 * 3_600_000, "is_online": False}
     ending = world.answers(sign_in=world.session(**soon))
+    there = world.updates(path="/srv/downloads/precisionpulse_0.2.0_amd64.deb")
+    changed = world.updates(problem="wrong_hash")
     address = "https://pulse.example.org"
     return [
         Picture("assistant", main_window, world.unenrolled(), usual, is_signed_in=False),
@@ -205,13 +226,27 @@ def pictures() -> list[Picture]:
         Picture("records-quarantine-none", dialog_of("records"), online, nothing),
         Picture("records-losses", losses, online, usual),
         Picture("logs", dialog_of("logs"), online, usual),
+        Picture("updates", update_after(), online, usual),
+        Picture("updates-none", update_after(), online, world.answers(updates__check=world.updates(available=None))),
+        Picture("updates-downloading", update_after("download"), online, usual),
+        Picture("updates-downloaded", update_after("download"), online, world.answers(updates__download=there)),
+        Picture("updates-changed", update_after("download"), online, world.answers(updates__download=changed)),
+        Picture("home-update", update_told, online, usual),
         Picture("about", dialog_of("about"), online, usual),
         Picture("exit", leave, online, usual),
     ]
 
 
 IN_GERMAN: Final = frozenset(
-    {"assistant-failed", "home-offline", "administration-users", "settings", "records-quarantine", "home-draining"}
+    {
+        "assistant-failed",
+        "home-offline",
+        "administration-users",
+        "settings",
+        "records-quarantine",
+        "home-draining",
+        "updates-downloaded",
+    }
 )
 
 

@@ -22,6 +22,7 @@ from pulse_contracts.local_enrolment import StepEvent
 from pulse_contracts.local_people import Session, WhoAmI
 from pulse_contracts.local_protocol import Changed, ErrorBody, LogEvent, Notice
 from pulse_contracts.local_status import Backlog, Latest, LatestValue, NoParams, Status
+from pulse_contracts.local_updates import UpdateStatus
 from pulse_desktop.link.keeper import AgentKeeper
 from pulse_desktop.link.link import Intent, Link
 from pulse_desktop.link.mailbox import Answer, Mailbox, Told
@@ -42,6 +43,7 @@ class Bridge(QObject):
     notice_came = Signal(object)
     log_came = Signal(object)
     step_came = Signal(object)
+    update_changed = Signal(object)
     _woken = Signal()
 
     def __init__(self, data: Path, agent_command: Sequence[str], version: str) -> None:
@@ -49,6 +51,7 @@ class Bridge(QObject):
         self.data = data
         self.link = LinkState(LinkPhase.STARTING, time.time())
         self.status: Status | None = None
+        self.update: UpdateStatus | None = None
         self.session: Session | None = None
         self.latest: dict[str, LatestValue] = {}
         self._tickets = count(1)
@@ -118,6 +121,8 @@ class Bridge(QObject):
             return
         if isinstance(answer.outcome, Session):
             self._take_session(WhoAmI(session=answer.outcome))
+        elif isinstance(answer.outcome, UpdateStatus):
+            self._take_update(answer.outcome)
         on_result(answer.outcome)
 
     def _take_event(self, told: Told) -> None:
@@ -141,6 +146,12 @@ class Bridge(QObject):
                 self.step_came.emit(step)
             case WhoAmI() as who:
                 self._take_session(who)
+            case UpdateStatus() as update:
+                self._take_update(update)
+
+    def _take_update(self, update: UpdateStatus) -> None:
+        self.update = update
+        self.update_changed.emit(update)
 
     def _take_session(self, who: WhoAmI) -> None:
         self.session = who.session

@@ -28,7 +28,7 @@ from pulse_desktop.texts.language import Language
 
 PROTOCOL = Path(__file__).parents[5] / "docs" / "protocols" / "desktop.md"
 AGENT = Path(pulse_agent.__file__).parent
-AREAS = ("general", "home", "assistant", "administration", "records", "settings")
+AREAS = ("general", "home", "assistant", "administration", "records", "settings", "updates")
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """What waits for the window's thread: bounded, so that a window that hangs costs no memory.
 
-Overflow: states, progress and sessions, newest wins; readings and changes, merged; notices, log records and steps,
+Overflow: states, progress, sessions and updates, newest wins; readings and changes, merged; notices, log records and steps,
 drop oldest (256); the line's states, drop oldest (16), each phase kept, as a line that was lost for a moment has lost its
 session; answers are at most as many as there may be open requests.
 """
@@ -21,7 +21,7 @@ from pulse_desktop.link.state import LinkState
 
 MAX_WAITING: Final = 256
 MAX_LINK_STATES: Final = 16
-_NEWEST_WINS: Final = frozenset({EventName.STATE, EventName.PROGRESS, EventName.SESSION})
+_NEWEST_WINS: Final = frozenset({EventName.STATE, EventName.PROGRESS, EventName.SESSION, EventName.UPDATE})
 
 
 @dataclass(frozen=True, slots=True)

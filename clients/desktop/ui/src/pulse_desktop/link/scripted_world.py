@@ -37,6 +37,7 @@ from pulse_contracts.local_status import (
     SyncStatus,
     Versions,
 )
+from pulse_contracts.local_updates import Update, UpdateDownload, UpdateMode, UpdateStatus
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link.scripted_agent import Answers
 from pulse_desktop.link.scripted_people import (
@@ -175,6 +176,26 @@ def logs() -> LogRecords:
     )
 
 
+def updates(**changes: Any) -> UpdateStatus:
+    """Return a newer release; `received`, `path` and `problem` are of its download, what else is given of the status."""
+    name, size = "precisionpulse_0.2.0_amd64.deb", 76_123_456
+    given = {key: changes.pop(key) for key in ("received", "path", "problem") if key in changes}
+    download = None
+    if given:
+        is_running = "path" not in given and "problem" not in given
+        download = UpdateDownload(name=name, size=size, **{"received": size, "is_running": is_running, **given})
+    found = Update(
+        version="0.2.0", released_ms=NOW_MS - 26 * 60 * MINUTE_MS, platform="linux-deb", name=name, size=size,
+        notes={
+            "en": "- Updates are offered, and believed only if they are signed.\n- The log is kept for longer.",
+            "de": "- Aktualisierungen werden angeboten, geglaubt nur, wenn sie signiert sind.\n- Das Protokoll bleibt länger.",
+        },
+        download=download,
+    )  # fmt: skip
+    fields: dict[str, Any] = {"mode": UpdateMode.DOWNLOAD, "checked_ms": NOW_MS - 4 * MINUTE_MS, "available": found}
+    return UpdateStatus(**{**fields, **changes})
+
+
 def wave(at_ms: int) -> float:
     """Return a reading that looks like one."""
     seconds = at_ms / 1000
@@ -274,6 +295,9 @@ def answers(**changes: Any) -> Answers:
         "quarantine.clear": Cleared(count=3),
         "losses.list": losses(),
         "logs.tail": logs(),
+        "updates.check": updates(),
+        "updates.download": updates(received=31_400_000),
+        "updates.cancel": updates(),
         "enrol.check": enrol_checked(),
         "enrol.enrol": enrolled(),
     }

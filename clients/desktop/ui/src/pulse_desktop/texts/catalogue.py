@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pulse_desktop.texts import administration, assistant, general, home, problems, records, settings
+from pulse_desktop.texts import administration, assistant, general, home, problems, records, settings, updates
 from pulse_desktop.texts.format import Format
 from pulse_desktop.texts.language import Language
 
@@ -22,6 +22,7 @@ class Texts:
     administration: administration.AdministrationTexts
     records: records.RecordTexts
     settings: settings.SettingsTexts
+    updates: updates.UpdateTexts
     problems: dict[str, str]
     found: dict[str, str]
     step_advice: dict[str, str]
@@ -48,6 +49,7 @@ TEXTS: Final[dict[Language, Texts]] = {
         administration.ENGLISH,
         records.ENGLISH,
         settings.ENGLISH,
+        updates.ENGLISH,
         problems.ENGLISH,
         {},
         {},
@@ -61,6 +63,7 @@ TEXTS: Final[dict[Language, Texts]] = {
         administration.GERMAN,
         records.GERMAN,
         settings.GERMAN,
+        updates.GERMAN,
         problems.GERMAN,
         problems.FOUND_GERMAN,
         problems.ADVICE_GERMAN,

@@ -33,6 +33,7 @@ ENGLISH: Final = {
     "unknown_role": "This role is not here any more.",
     "password_too_short": "A password has at least 8 characters.",
     "password_is_username": "The password must not be the name.",
+    "managed": "Whoever administers this computer installs its updates.",
 }
 
 GERMAN: Final = {
@@ -68,7 +69,7 @@ GERMAN: Final = {
     "already_enrolled": "Dieser Rechner ist schon eingerichtet.",
     "not_found": "Das gibt es nicht mehr.",
     "too_large": "Das ist zu groß.",
-    "managed": "Das regelt, wer diesen Rechner verwaltet.",
+    "managed": "Wer diesen Rechner verwaltet, installiert seine Aktualisierungen.",
     "internal": "Der Agent hatte einen Fehler. Das Protokoll sagt mehr.",
     "not_reachable": "Der Server ist nicht erreicht.",
     "offline": "Der Server ist nicht erreicht.",

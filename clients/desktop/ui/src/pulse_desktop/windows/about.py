@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 
 import PySide6
 from PySide6.QtCore import Qt
@@ -18,7 +19,7 @@ _WIDTH = 540
 class AboutDialog(QDialog):
     """What runs here, in which version, and under which licences."""
 
-    def __init__(self, context: Context, parent: QWidget) -> None:
+    def __init__(self, context: Context, parent: QWidget, open_updates: Callable[[], object]) -> None:
         super().__init__(parent)
         self._texts = context.texts
         general = self._texts.general
@@ -43,6 +44,7 @@ class AboutDialog(QDialog):
             )
             shown.setAccessibleName(f"{name}: {text}")
             versions.addRow(label(name, "soft"), shown)
+        self.updates = button(self._texts.updates.menu, open_updates)
         card = Card()
         card.column.addLayout(versions)
         layout = QVBoxLayout(self)
@@ -55,7 +57,7 @@ class AboutDialog(QDialog):
         licences.setFixedSize(_WIDTH - 48, licences.heightForWidth(_WIDTH - 48))
         layout.addWidget(licences)
         layout.addStretch(1)
-        layout.addLayout(row(button(general.copy, self._copy), None, button(general.close, self.close)))
+        layout.addLayout(row(button(general.copy, self._copy), self.updates, None, button(general.close, self.close)))
 
     def _copy(self) -> None:
         QApplication.clipboard().setText("\n".join(f"{name}: {text}" for name, text in self.lines))

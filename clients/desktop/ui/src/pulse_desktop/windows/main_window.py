@@ -28,6 +28,7 @@ from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.access import session_view
 from pulse_desktop.model.connection import agent_death, connection_view
 from pulse_desktop.model.notices import notice_sentence
+from pulse_desktop.model.update import update_view
 from pulse_desktop.theme.tokens import PAD, Tone
 from pulse_desktop.widgets.basics import allow, button, label
 from pulse_desktop.widgets.logo import Logo
@@ -76,6 +77,7 @@ class MainWindow(QMainWindow):
         self.notice = Note(action=button(self._texts.home.look, self._look_at_notice))
         self.lease_note = Note()
         self._notice_target = "administration"
+        self.update_line = button("", self.open_update, "link")
         self._buttons: dict[str, QPushButton] = {}
         self.setWindowTitle(self._texts.general.product)
         self.setMinimumWidth(720)
@@ -87,11 +89,13 @@ class MainWindow(QMainWindow):
         bridge.status_changed.connect(self._take_status)
         bridge.session_changed.connect(self._take_session)
         bridge.notice_came.connect(self._take_notice)
+        bridge.update_changed.connect(lambda _: self._show_update())
         self._clock = QTimer(self, interval=TICK_MS)
         self._clock.timeout.connect(self._tick)
         self._clock.start()
         self._mended = QTimer(self, singleShot=True, interval=MENDED_MS)
         self._mended.timeout.connect(self._tick)
+        self._show_update()
         self._choose_page()
         self._tick()
 
@@ -125,7 +129,13 @@ class MainWindow(QMainWindow):
         """Show versions and licences."""
         from pulse_desktop.windows.about import AboutDialog
 
-        return self._open("about", lambda: AboutDialog(self._context, self))
+        return self._open("about", lambda: AboutDialog(self._context, self, self.open_update))
+
+    def open_update(self) -> QDialog:
+        """Show whether there is a newer version."""
+        from pulse_desktop.windows.update import UpdateDialog
+
+        return self._open("update", lambda: UpdateDialog(self._context, self))
 
     def _open(self, name: str, make: Callable[[], QDialog]) -> QDialog:
         found = self._dialogs.get(name)
@@ -175,6 +185,13 @@ class MainWindow(QMainWindow):
     def _take_notice(self, notice: Notice) -> None:
         self._notice_target = "administration" if notice.kind == "edit_undone" else "records"
         self.notice.say(_TONES.get(notice.level, Tone.INFO), notice_sentence(notice, self._texts))
+
+    def _show_update(self) -> None:
+        bridge = self._context.bridge
+        line = update_view(bridge.update, "", self._context.now(), self._texts).line
+        self.update_line.setText(line)
+        self.update_line.setAccessibleName(line)
+        self.update_line.setVisible(bool(line))
 
     def _look_at_notice(self) -> None:
         self.notice.say(Tone.INFO, "")
@@ -324,6 +341,7 @@ class MainWindow(QMainWindow):
             self._buttons[name] = button(text, act)
             bottom.addWidget(self._buttons[name])
         bottom.addStretch(1)
+        bottom.addWidget(self.update_line)
         self.exit = button(general.exit, self._windows.quit, "quiet")
         bottom.addWidget(self.exit)
         middle = QWidget()
@@ -351,6 +369,7 @@ class MainWindow(QMainWindow):
             ("administration", tools, home.administration, self.open_administration, "Ctrl+U"),
             ("records", tools, home.records, self.open_records, "Ctrl+R"),
             ("logs", tools, home.logs, self.open_logs, "Ctrl+L"),
+            ("update", about, self._texts.updates.menu, self.open_update, ""),
             ("about", about, general.about, self.open_about, "F1"),
         ):
             action = QAction(text, self)
