@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -125,13 +126,16 @@ async def command_fates(scene: Scene) -> list[CommandFate]:
     """Return what became of the run's commands, and of those that the workstation did without the server's knowing."""
     site = scene.site
     rows = await site.stack.fetch(
-        "select id::text, state, extract(epoch from expires_at)::float8 as expires_at from commands.command_view"
-        " where device_id = $1",
-        site.workstation.device_id,
+        "select id::text, state from commands.command_view where device_id = $1", site.workstation.device_id
     )
-    noted, last = site.workstation.noted(), site.workstation.noted_last()
+    noted, last, good = site.workstation.noted(), site.workstation.noted_last(), scene.requests.good_until
     fates = [
-        CommandFate(row["id"], row["state"], noted[row["id"]], max(0.0, last.get(row["id"], 0.0) - row["expires_at"]))
+        CommandFate(
+            row["id"],
+            row["state"],
+            noted[row["id"]],
+            max(0.0, last.get(row["id"], 0.0) - good.get(row["id"], math.inf)),
+        )
         for row in rows
         # Not by when they were made: that is the service's clock, which may be what the run sets wrong.
         if row["id"] not in scene.requests.earlier_commands

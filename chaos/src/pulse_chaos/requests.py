@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import subprocess
+import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pulse_chaos.site import Site
@@ -40,6 +41,8 @@ class Requests:
     unanswered: int = 0
     web_edits: int = 0
     desk_edits: int = 0
+    good_until: dict[str, float] = field(default_factory=dict)
+    """Until when each command that was answered is good, by this machine's clock: a server's may be wrong."""
     earlier_commands: frozenset[str] = frozenset()
     """Those of runs before this one."""
 
@@ -83,7 +86,9 @@ class Requests:
             }
             self.sent += 1
             try:
-                await self.site.session.request("POST", "/api/commands", json=body)
+                made = await self.site.session.request("POST", "/api/commands", json=body)
+                until = time.time() + COMMAND_SECONDS
+                self.good_until.update({str(command["id"]): until for command in made["commands"]})
             except GatewayError:
                 self.unanswered += 1
             await asyncio.sleep(_COMMAND_PERIOD)

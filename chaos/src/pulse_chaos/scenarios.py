@@ -189,7 +189,7 @@ def _clocks() -> list[Scenario]:
             "clock-late-commands",
             "ingest, which devices ask for the time, is behind, and a workstation comes back after commands expired",
             lambda chance: (
-                Step(1.0, "server-clock", f"ingest {-chance.choice(hours):+d}", 34.0),
+                Step(1.0, "server-clock", f"ingest {-chance.choice(hours):+d}", 48.0),
                 Step(7.0, "cut-workstation", "", 28.0),
             ),
         ),
