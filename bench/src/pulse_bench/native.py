@@ -145,7 +145,7 @@ def find_native_pair(cache: Path) -> NativePair:
     """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
-        raise BenchError("no C compiler found")
+        raise BenchError("no C compiler found: install one, and libmosquitto-dev")
     cache.mkdir(parents=True, exist_ok=True)
     programs = {}
     for name in ("publisher", "subscriber"):
