@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,4 +142,5 @@ async def test_a_killed_agent_is_told_and_started_again_by_the_window_and_its_dr
             nothing_is_missing(await settled(desk, stack, eventually), desk)
         finally:
             for child in {*children, *psutil.Process(window.pid).children()}:
-                child.kill()
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()

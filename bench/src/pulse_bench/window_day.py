@@ -19,6 +19,8 @@ from pulse_simulator.hurried_desk import WindowFigure, measure_window
 from pulse_simulator.real_agent import RealAgent
 
 PATIENCE_SECONDS: Final = 60.0
+AHEAD: Final = 40
+"""Two processes that wait for each other at each reading would take half an hour."""
 LOOK_SECONDS: Final = 0.5
 
 
@@ -39,7 +41,7 @@ async def measure_day(stack: Stack, *, readings: int) -> WindowFigure:
         account = (str(admin["username"]), str(admin["password"]))
         await _sync_people(desk, account)
         try:
-            return await measure_window(desk.data, account, readings=readings)
+            return await measure_window(desk.data, account, readings=readings, ahead=AHEAD)
         except TimeoutError as error:
             raise BenchError(f"the window: {error}") from error
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_records import AfterParams, Losses, Quarantine
 from pulse_contracts.local_status import MAX_PAGE
-from pulse_desktop.bridge import Bridge
+from pulse_desktop.windows.context import Context
 
 Finished = Callable[[int, Path, str], None]
 _TYPES: Final = "JSON Lines (*.jsonl)"
@@ -25,9 +25,10 @@ class Export(QObject):
 
     _written = Signal(int, str)
 
-    def __init__(self, bridge: Bridge, method: str, path: Path, on_finished: Finished) -> None:
+    def __init__(self, context: Context, method: str, path: Path, on_finished: Finished) -> None:
         super().__init__()
-        self._bridge = bridge
+        self._bridge = context.bridge
+        self._texts = context.texts
         self._method = method
         self._path = path
         self._beside = path.with_name(f"{path.name}.part")

@@ -81,7 +81,7 @@ class _Paged(ListPage, Generic[Item]):
     def save_to(self, path: Path) -> None:
         """Write the whole list to a file, page by page."""
         self.export.setEnabled(False)
-        self._running = Export(self.context.bridge, self._method, path, self._exported)
+        self._running = Export(self.context, self._method, path, self._exported)
         self._running.start()
 
     @abstractmethod
