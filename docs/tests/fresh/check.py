@@ -178,7 +178,7 @@ def main() -> int:
         try:
             with FreshMachine(KEPT, options.person) as machine:
                 say(f"a fresh machine for {options.person}")
-                bundle = ["git", "bundle", "create", "--quiet", machine.inside(SOURCE), "HEAD"]
+                bundle = ["git", "bundle", "create", "--quiet", machine.inside(SOURCE), "HEAD", "--branches"]
                 subprocess.run(bundle, cwd=ROOT, check=True)
                 machine.log = log
                 asyncio.run(walk(Stranger(machine, say), say, with_tests=options.tests))

@@ -2,12 +2,13 @@
 
 It has what the smallest Debian has (`mmdebstrap --variant=minbase`), `sudo`, and a person. Of this machine it gets the way to
 the package registries (name servers, certificates, the settings of apt and pip), and nothing else: no cache, no checkout.
-Needs root, mmdebstrap and slirp4netns. All of it is gone after `close()`, also what was left running.
+Needs root, mmdebstrap, slirp4netns, and memory for its files. All of it is gone after `close()`, also what was left running.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,11 +24,14 @@ WITH = "ca-certificates,sudo,iproute2"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 TRUSTED_BY = ("SSL_CERT_FILE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-READY_SECONDS = 30
-MOUNTED = """
-mount --make-rprivate / && mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount --rbind /sys "$0/sys" &&
-mount --rbind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/dev/shm" &&
-mount -t tmpfs tmpfs "$0/tmp" && mount -t tmpfs tmpfs "$0/run" &&
+READY_SECONDS = 120
+NAME = "fresh"
+FILES_GIB = 7
+LEFT_FOR_PROGRAMS_GIB = 2
+STARTED = f"""
+mount --make-rprivate / && mount -t tmpfs -o size={FILES_GIB}G,mode=755 tmpfs "$0" && tar -C "$0" -xf "$1" &&
+mount -t proc proc "$0/proc" && mount --rbind /sys "$0/sys" && mount --rbind /dev "$0/dev" &&
+mount -t tmpfs tmpfs "$0/dev/shm" && mount -t tmpfs tmpfs "$0/run" && echo {NAME} >/proc/sys/kernel/hostname &&
 ip link set lo up && exec chroot "$0" sleep infinity
 """
 
@@ -41,6 +45,9 @@ def require() -> None:
     if os.geteuid() != 0:
         raise ImpossibleError("A fresh machine needs root: it is a chroot with namespaces of its own.")
     lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
+    memory = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+    if memory is None or int(memory[1]) < (FILES_GIB + LEFT_FOR_PROGRAMS_GIB) * 1024**2:
+        raise ImpossibleError(f"A fresh machine needs {FILES_GIB + LEFT_FOR_PROGRAMS_GIB} GiB of free memory.")
     if lacking:
         raise ImpossibleError(f"Not installed: {', '.join(lacking)}. On Debian: apt-get install mmdebstrap slirp4netns")
 
@@ -52,17 +59,16 @@ class FreshMachine:
         require()
         self._kept = kept
         self.person = person
-        self.files = Path(tempfile.mkdtemp(prefix="pulse-fresh-"))
-        self.files.chmod(0o755)
+        self._root = Path(tempfile.mkdtemp(prefix="pulse-fresh-"))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pid = 0
         self.log: TextIO | None = None
 
     def __enter__(self) -> FreshMachine:
         try:
-            self._unpack()
+            self._start(self._archive())
             self._introduce()
-            self._start()
+            self._connect()
         except BaseException:
             self.close()
             raise
@@ -79,7 +85,7 @@ class FreshMachine:
             process.kill()
             process.wait()
         self._processes.clear()
-        shutil.rmtree(self.files, ignore_errors=True)
+        self._root.rmdir()
 
     @property
     def home(self) -> str:
@@ -88,7 +94,7 @@ class FreshMachine:
 
     def inside(self, path: str) -> Path:
         """Return where a path of the machine is on this one."""
-        return self.files / path.lstrip("/")
+        return Path(f"/proc/{self._pid}/root", path.lstrip("/"))
 
     def command(
         self, arguments: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
@@ -102,20 +108,20 @@ class FreshMachine:
             "env", "-i", "-C", cwd or self.home, *(f"{name}={value}" for name, value in variables.items()), *arguments,
         ]  # fmt: skip
 
-    def _unpack(self) -> None:
+    def _archive(self) -> Path:
+        """Return the smallest Debian, made at the first time."""
         archive = self._kept / f"{SUITE}.tar"
         if not archive.exists():
             self._kept.mkdir(parents=True, exist_ok=True)
             made = self._kept / f"{SUITE}.new.tar"
             subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={WITH}", SUITE, made], check=True)
             made.rename(archive)
-        subprocess.run(["tar", "-C", self.files, "-xf", archive], check=True)
+        return archive
 
     def _introduce(self) -> None:
         """Give it a name, the way to the registries, and its person."""
-        name = "fresh"
-        self.inside("/etc/hostname").write_text(f"{name}\n", encoding="utf-8")
-        self.inside("/etc/hosts").write_text(f"127.0.0.1 localhost {name}\n", encoding="utf-8")
+        self.inside("/etc/hostname").write_text(f"{NAME}\n", encoding="utf-8")
+        self.inside("/etc/hosts").write_text(f"127.0.0.1 localhost {NAME}\n", encoding="utf-8")
         shutil.copy("/etc/resolv.conf", self.inside("/etc/resolv.conf"))
         shutil.copy(CERTIFICATES, self.inside(CERTIFICATES))
         for settings in Path("/etc/apt/apt.conf.d").iterdir():
@@ -124,16 +130,18 @@ class FreshMachine:
         if Path("/etc/pip.conf").exists():
             shutil.copy("/etc/pip.conf", self.inside("/etc/pip.conf"))
         if self.person != "root":
-            subprocess.run(["chroot", self.files, "useradd", "-m", "-s", "/bin/bash", self.person], check=True)
+            subprocess.run(["chroot", self.inside("/"), "useradd", "-m", "-s", "/bin/bash", self.person], check=True)
             rule = f"{self.person} ALL=(ALL) NOPASSWD: ALL\n"
             self.inside(f"/etc/sudoers.d/{self.person}").write_text(rule, encoding="utf-8")
         self.inside(f"{self.home}/.npmrc").write_text(f"cafile={CERTIFICATES}\n", encoding="utf-8")
 
-    def _start(self) -> None:
+    def _start(self, archive: Path) -> None:
         own = ["unshare", "--net", "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c"]
-        first = subprocess.Popen([*own, MOUNTED, str(self.files)])
+        first = subprocess.Popen([*own, STARTED, self._root, archive])
         self._processes.append(first)
         self._pid = self._first_process(first)
+
+    def _connect(self) -> None:
         network = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=1"]
         slirp = subprocess.Popen([*network, str(self._pid), "tap0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._processes.append(slirp)
@@ -149,6 +157,6 @@ class FreshMachine:
             if first.poll() is not None or time.monotonic() > deadline:
                 raise ImpossibleError("This system allows no namespaces, or no mounts in them.")
             for child in children.read_text(encoding="ascii").split():
-                if Path(f"/proc/{child}/root").resolve() == self.files:
+                if Path(f"/proc/{child}/root").resolve() == self._root:
                     return int(child)
             time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -30,6 +31,7 @@ class Terminal:
         self._directory = directory
         self._shown = ""
         self._steps = 0
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self) -> Terminal:
         self._ours, theirs = pty.openpty()
@@ -87,10 +89,10 @@ class Terminal:
         if not ready:
             return False
         try:
-            piece = os.read(self._ours, 65_536).decode("utf-8", "replace")
+            piece = os.read(self._ours, 65_536)
         except OSError:  # Linux's way to say that the last program in the window has gone.
             return False
-        plain = CONTROLS.sub("", piece)
+        plain = CONTROLS.sub("", self._text.decode(piece))
         self._shown += plain
         if self._machine.log is not None:
             self._machine.log.write(plain)

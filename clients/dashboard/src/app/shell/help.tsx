@@ -1,9 +1,10 @@
 import { useText } from "@/shared/i18n/messages";
 import { Dialog } from "@/shared/ui/dialog";
 import { appTexts } from "../texts";
+import { PALETTE_KEYS } from "./use-shell-keys";
 
 const KEYS = [
-  ["⌘K", "helpPalette"],
+  [PALETTE_KEYS, "helpPalette"],
   ["/", "helpSearch"],
   ["keySpace", "helpPause"],
   ["w", "helpWall"],

@@ -12,7 +12,7 @@ import { ConnectionBanner, ConnectionMark } from "./connection";
 import { Logo } from "./logo";
 import { NavigationList } from "./navigation-list";
 import { SessionNotices } from "./session-notices";
-import { useShellKeys } from "./use-shell-keys";
+import { PALETTE_KEYS, useShellKeys } from "./use-shell-keys";
 
 const SignIn = lazy(() => import("@/features/sign-in/ui/sign-in-screen").then((module) => ({ default: module.Screen })));
 const AccountMenu = lazy(() => import("./account-menu").then((module) => ({ default: module.AccountMenu })));
@@ -79,7 +79,7 @@ function Frame() {
             onClick={() => { setOpen("palette"); }}
           >
             <span className="grow text-left">{t("commands")}</span>
-            <kbd className="figures rounded-sm border border-line px-1.5 text-xs">{"⌘K"}</kbd>
+            <kbd className="figures rounded-sm border border-line px-1.5 text-xs">{PALETTE_KEYS}</kbd>
           </Button>
           <ConnectionBanner />
         </div>

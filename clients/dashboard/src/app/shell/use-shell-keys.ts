@@ -2,6 +2,9 @@ import { useEffect, useRef } from "react";
 import { isPausedNow, setPaused } from "@/shared/charts/paused";
 import { setPreferences, usePreferences } from "@/shared/preferences/preferences";
 
+/** The keys of the palette, as they are written on this person's keyboard. */
+export const PALETTE_KEYS = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
+
 interface ShellKeys {
   readonly palette: () => void;
   readonly help: () => void;
