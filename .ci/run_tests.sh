@@ -13,11 +13,14 @@ paths = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["pytest"]["ini
 print(*(path for path in paths if path not in sys.argv[1:]), sep="\n")
 PYTHON
 )
-said=$(mktemp)
-trap 'kill $(jobs -p) 2>/dev/null; rm -f "$said"' EXIT
-"$bin/pytest" -q -p no:cacheprovider "$@" "${first[@]}" >"$said" 2>&1 &
+# A directory for each half: pytest closes the one that both would share to the user that PostgreSQL runs as.
+ours=$(mktemp -d)
+chmod 755 "$ours"
+said=$ours/said
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$ours"' EXIT
+"$bin/pytest" -q -p no:cacheprovider --basetemp "$ours/1" "$@" "${first[@]}" >"$said" 2>&1 &
 half=$!
-"$bin/pytest" -q -p no:cacheprovider "$@" "${second[@]}"
+"$bin/pytest" -q -p no:cacheprovider --basetemp "$ours/2" "$@" "${second[@]}"
 second_code=$?
 wait "$half"
 first_code=$?
