@@ -29,6 +29,10 @@ test: build ## Install what is missing and run every test
 	@deploy/observability/install_prometheus.sh
 	@BIN=$(BIN) .ci/run_tests.sh
 
+.PHONY: check-upgrade
+check-upgrade: $(VENV)/.members mosquitto ## The tests of the previous release (PREVIOUS=…) against today's migrations; minutes
+	@$(BIN)/python .ci/check_upgrade.py "$(PREVIOUS)" $(TESTS)
+
 .PHONY: test-fast
 test-fast: build ## Only the tests that need no server: seconds
 	@$(BIN)/pytest -q -m "not slow" --ignore-glob='*/integration/*' --ignore-glob='*/e2e/*'
@@ -89,6 +93,11 @@ docs: $(VENV)/.members ## Build the documentation into site/, every link checked
 check: check-docs
 check-docs: $(VENV)/.members ## Every link and anchor of the pages
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && docs/scripts/build.sh "$$directory/site"
+
+.PHONY: check-migrations
+check: check-migrations
+check-migrations: $(VENV)/.members
+	@$(BIN)/python .ci/check_migrations.py
 
 .PHONY: check-workflows
 check: check-workflows

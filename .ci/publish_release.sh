@@ -3,4 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-exec gh release create "${PULSE_VERSION:?the tag}" dist/* --verify-tag --title "PrecisionPulse $PULSE_VERSION" --notes-file CHANGELOG.md
+# A version such as 1.2.0-rc1 is not what people are led to as the latest.
+kind=--latest
+case ${PULSE_VERSION:?the tag} in *-*) kind=--prerelease ;; esac
+exec gh release create "$PULSE_VERSION" dist/* "$kind" --verify-tag --title "PrecisionPulse $PULSE_VERSION" --notes-file CHANGELOG.md

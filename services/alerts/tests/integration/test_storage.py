@@ -18,6 +18,7 @@ from pulse_chassis.clock import SystemClock
 OTHERS_READ = {"alarm_view"}
 
 
+@pytest.mark.own_schema
 async def test_the_migrations_make_what_the_tables_say(world) -> None:
     def differences(connection):
         options = {
