@@ -124,6 +124,7 @@ def _drawn(caption: str, web: Path, window: Path) -> Any:
     picture = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
     picture.fill(QColor(PAPER))
     painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     caption_pixels, name_pixels = PIXELS
     font = QFont(painter.font())
     font.setPixelSize(caption_pixels)

@@ -53,6 +53,7 @@ async def test_record(stack, enrol, eventually, program, tmp_path) -> None:
             await asyncio.sleep(2)
         with film.scene("Nothing waits any more, and the server has every single reading: 100 % complete."):
             await complete(stack, web, eventually, DEVICE)
+            await web.do("show", where={"text": "100% complete"})
             await asyncio.sleep(6)
         await web.do("go", path="/alerts")
         with film.scene("A rule: temperature above a limit. The alarm is on the screen as soon as it is true."):

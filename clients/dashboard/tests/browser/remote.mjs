@@ -5,7 +5,7 @@
  * {"do":"go","path":…}                           go to a screen, without loading the page again
  * {"do":"see","where":…,"within_ms":…}           wait until it is to be seen; answers with its text
  * {"do":"read","where":…}                        the text that stands there now
- * {"do":"click","where":…}
+ * {"do":"click"|"show","where":…}                show: bring it into sight
  * {"do":"fill"|"choose"|"check","where":…,"value":…}
  * {"do":"open","path":…}                         load a page, as somebody who is not signed in yet
  * {"do":"film","folder":…}                       from now on, each picture that the window shows, named by its Unix milliseconds
@@ -42,6 +42,7 @@ const DEEDS = {
     return find(where).innerText();
   },
   read: ({ where }) => find(where).innerText(),
+  show: ({ where }) => find(where).scrollIntoViewIfNeeded(),
   click: ({ where }) => find(where).click(),
   fill: ({ where, value }) => find(where).fill(value),
   choose: async ({ where, value }) => { await find(where).selectOption(value); },
