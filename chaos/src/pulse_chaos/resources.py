@@ -115,8 +115,9 @@ class ResourceWatch:
                 if name == "postgres":
                     self._look_at_postgres(process)
                     continue
+                kind = Kind.LOAD if name == "valkey" else Kind.MEMORY
                 with process.oneshot():
-                    self._note(f"{name}: memory", Kind.MEMORY, "MiB", process.memory_info().rss / 2**20, life=pid)
+                    self._note(f"{name}: memory", kind, "MiB", process.memory_info().rss / 2**20, life=pid)
                     self._note(f"{name}: files", Kind.FILES, "files", process.num_fds(), life=pid)
 
     def _look_at_postgres(self, process: psutil.Process) -> None:
@@ -144,10 +145,15 @@ class ResourceWatch:
     async def _look_at_valkey(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
             life = self._site.stack.pid("valkey") or 0
+            in_streams = 0
             for stream, most in STREAM_MAXLEN.items():
                 length = await self._redis.xlen(stream)
                 self._note(f"stream: {stream}", Kind.STREAM, "entries", length, life=life, bound=float(most))
-            info = await self._redis.info("clients")
+                in_streams += await self._redis.memory_usage(stream) or 0
+            info = await self._redis.info()
+            # A stream has its own bound and fills up to it for minutes; the rest must be flat.
+            beside = float(info["used_memory"]) - in_streams
+            self._note("valkey: memory beside the streams", Kind.MEMORY, "MiB", beside / 2**20, life=life)
             connected = float(info["connected_clients"])
             self._note("valkey: connections", Kind.CONNECTIONS, "connections", connected, life=life)
             keys = float(await self._redis.dbsize())
