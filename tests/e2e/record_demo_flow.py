@@ -59,7 +59,7 @@ async def test_record(stack, enrol, eventually, program, tmp_path) -> None:
         with film.scene("A rule: temperature above a limit. The alarm is on the screen as soon as it is true."):
             await asyncio.sleep(2)
             await raise_an_alarm(http)
-            await web.see(text="Too warm")
+            await web.see(text=f"{DEVICE}: temperature is")
             await asyncio.sleep(7)
         taking.cancel()
         await taking
