@@ -126,6 +126,7 @@ class Parts:
 
 async def migrate(settings: IdentitySettings) -> None:
     """Bring schema `identity` to the newest revision."""
+    configure_logging(SERVICE, settings.log_level, settings.log_format)
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 
