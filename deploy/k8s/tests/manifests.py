@@ -31,6 +31,7 @@ EVERYTHING = (
     "allowedOrigins=https://other.example.com",
     "backup.enabled=true",
     "backup.claim=backups",
+    "releases.claim=releases",
 )
 
 # The C one where it was built: ten times as fast.

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.parametrize(
     [pytest.param(each, id=f"{each[0] or 'defaults'}{'-everything' if each[1] else ''}") for each in RENDERED],
     indirect=True,
 )
-SHARED = {"scratch", "secrets", "mqtt-ca"}
+SHARED = {"scratch", "secrets", "mqtt-ca", "releases"}
 
 
 @pytest.fixture
@@ -101,6 +101,7 @@ def test_the_settings_accept_what_a_pod_is_told(
 def test_nothing_that_the_local_stack_tells_a_service_is_forgotten(manifests: tuple[Manifest, ...]) -> None:
     # The image has the dashboard, the database's volume is not in the pod, and no other origin is let in unasked.
     other = {"PULSE_GATEWAY_DASHBOARD_DIR", "PULSE_INGEST_STORAGE_PATH", "PYTHONUNBUFFERED", "PULSE_ALLOWED_ORIGINS"}
+    other |= {"PULSE_GATEWAY_RELEASES_DIR"}  # Releases are offered where somebody chose a claim with them.
     # Not with every broker; the account's name is the default there.
     optional = {"PULSE_IDENTITY_MQTT_PUBLIC_PORT", "PULSE_IDENTITY_MQTT_TLS_PORT", "PULSE_IDENTITY_MQTT_CA_FILE"}
     optional |= {"PULSE_IDENTITY_BROKER_ADMIN_USERNAME", "PULSE_IDENTITY_BROKER_ADMIN_PASSWORD"}
@@ -112,6 +113,18 @@ def test_nothing_that_the_local_stack_tells_a_service_is_forgotten(manifests: tu
         wanted = source - other - optional - (broker if service.name in {"identity", "gateway"} else set())
         for environment in told:
             assert {variable for variable in wanted if not {variable, f"{variable}_FILE"} & set(environment)} == set()
+
+
+def test_a_claim_with_releases_is_mounted_by_the_gateway_alone_and_read_only(manifests: tuple[Manifest, ...]) -> None:
+    for _, _, pod in service_pods(manifests):
+        mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+        claims = [volume["persistentVolumeClaim"] for volume in pod["volumes"] if volume["name"] == "releases"]
+        assert ("releases" in mounts) == bool(claims)
+        if claims:
+            assert service_of(pod) == "gateway"
+            assert claims == [{"claimName": "releases", "readOnly": True}]
+            assert variables(pod)["PULSE_GATEWAY_RELEASES_DIR"] == mounts["releases"]["mountPath"]
+            assert mounts["releases"]["readOnly"]
 
 
 def _source_of(service: local.Service) -> str:

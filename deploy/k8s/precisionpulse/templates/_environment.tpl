@@ -66,6 +66,7 @@
   {{- end -}}
 {{- end -}}
 {{- if eq $service "gateway" -}}
+  {{- if $values.releases.claim }}{{ $_ := set $plain "PULSE_GATEWAY_RELEASES_DIR" "/opt/pulse/releases" }}{{ end -}}
   {{- range $other := $facts.calls -}}
     {{- $_ := set $plain (printf "PULSE_GATEWAY_%s_URL" (upper $other)) (printf "http://%s-%s:8000" $fullname $other) -}}
   {{- end -}}
@@ -92,6 +93,9 @@
 {{- if and (has "mqtt" .facts.uses) .root.Values.mqtt.tls.enabled }}
 - {name: mqtt-ca, mountPath: /etc/precisionpulse/mqtt, readOnly: true}
 {{- end }}
+{{- if and (eq (default "" .service) "gateway") .root.Values.releases.claim }}
+- {name: releases, mountPath: /opt/pulse/releases, readOnly: true}
+{{- end }}
 - {name: scratch, mountPath: /tmp}
 {{- end -}}
 
@@ -113,6 +117,10 @@
     name: {{ required "mqtt.tls.caConfigMap: a ConfigMap with the broker's authority under ca.crt" $root.Values.mqtt.tls.caConfigMap }}
     items:
       - {key: ca.crt, path: ca.crt}
+{{- end }}
+{{- if and (eq (default "" .service) "gateway") $root.Values.releases.claim }}
+- name: releases
+  persistentVolumeClaim: {claimName: {{ $root.Values.releases.claim }}, readOnly: true}
 {{- end }}
 - name: scratch
   emptyDir: {sizeLimit: 64Mi}
