@@ -87,7 +87,7 @@ def ingest(
 
 @app.command()
 def peers(
-    messages: Annotated[int, typer.Option(min=10, help="Messages of each of 50 clients in a run.")] = 400,
+    messages: Annotated[int, typer.Option(min=10, help="Messages of each of 50 clients, to the slowest.")] = 100,
     runs: Runs = 3,
     with_node_red: Annotated[
         bool, typer.Option("--node-red/--no-node-red", help="Install Node-RED through npm.")

@@ -75,7 +75,7 @@ async def _rate(put: Callable[[int], Awaitable[int]], tasks: int, seconds: float
     began = time.perf_counter()
 
     async def one(first: int) -> int:
-        stored = 0
+        stored = await put(first)
         while time.perf_counter() - began < seconds:
             stored += await put(first + stored)
         return stored
@@ -89,7 +89,7 @@ def _fill_bare(seconds: float) -> float:
         connection = sqlite3.connect(Path(folder) / "bare.db")
         connection.executescript(_BARE)
         began, stored = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
+        while not stored or time.perf_counter() - began < seconds:
             now = time.time_ns() // 1000
             encoded = [encode_reading(make_reading(stored + n, now + n)) for n in range(GROUP)]
             with connection:

@@ -232,8 +232,8 @@ async def auth(say: Say, *, sign_ins: int, rounds: int) -> dict[str, Any]:
 SECTIONS: Final = (
     Section("ingest", ingest, {"clients": 50, "messages": 4000, "runs": 3}, {"clients": 20, "messages": 400, "runs": 2}, 2),
     Section(
-        "peers", peers, {"messages": 400, "runs": 3, "with_node_red": True},
-        {"messages": 40, "runs": 1, "with_node_red": False}, 4,
+        "peers", peers, {"messages": 100, "runs": 3, "with_node_red": True},
+        {"messages": 10, "runs": 1, "with_node_red": False}, 4,
     ),
     Section(
         "drain", drain, {"agents": 100, "messages": 40, "queued": 200_000, "runs": 3},

@@ -16,10 +16,13 @@ import aiomqtt
 import asyncpg
 
 CLIENT_ID = "naive-consumer"
-TABLE = (
-    "create table reading (client_id text, recorded_at timestamptz, temperature float, pressure float, is_active bool)"
+SCHEMA = "bench_peer"
+TABLE = """
+create table bench_peer.reading (
+    client_id text, recorded_at timestamptz, temperature float, pressure float, is_active bool
 )
-INSERT = "insert into reading values ($1, $2, $3, $4, $5)"
+"""
+INSERT = "insert into bench_peer.reading values ($1, $2, $3, $4, $5)"
 
 
 async def consume(port: int, database_url: str) -> None:

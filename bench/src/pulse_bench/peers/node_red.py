@@ -26,7 +26,7 @@ _SINGLE: Final = """
 const pool = global.get("pool");
 const run = msg.payload, id = msg.topic.split("/")[1];
 for (const [at, m] of run.rows) {
-  await pool.query("insert into reading values ($1, $2, $3, $4, $5)",
+  await pool.query("insert into bench_peer.reading values ($1, $2, $3, $4, $5)",
     [id, new Date(at / 1000), m.temperature, m.pressure, m.is_active]);
 }
 """
@@ -40,8 +40,8 @@ const flush = () => {
   if (!rows.length) return;
   context.set("waiting", []);
   const columns = [0, 1, 2, 3, 4].map((n) => rows.map((row) => row[n]));
-  pool.query("insert into reading select * from unnest($1::text[], $2::timestamptz[], $3::float[], $4::float[], $5::bool[])",
-    columns).catch((error) => node.error(error));
+  pool.query("insert into bench_peer.reading select * from " +
+    "unnest($1::text[], $2::timestamptz[], $3::float[], $4::float[], $5::bool[])", columns).catch((error) => node.error(error));
 };
 context.set("waiting", waiting);
 if (!context.get("timer")) context.set("timer", setInterval(flush, 50));
