@@ -61,7 +61,7 @@ class Peer:
 async def measure_peers(
     stack: Stack, pair: LoadPair, *, messages: int, runs: int, say: Callable[[str], None], with_node_red: bool = True
 ) -> list[Peer]:
-    """Measure each peer beside the raw limit, by turns; the slowest gets `messages` of each of 50 clients. Raises BenchError."""
+    """Measure each peer beside the raw limit, by turns; the slowest gets `messages` of 50 clients. Raises BenchError."""
     with tempfile.TemporaryDirectory(prefix="pulse-bench-peers-") as folder:
         peers = [
             Peer("naive", "naive consumer (aiomqtt, one INSERT a message)", naive_consumer.CLIENT_ID, 1, _naive),
