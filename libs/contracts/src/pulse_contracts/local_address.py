@@ -13,6 +13,11 @@ PIPE_PREFIX: Final = "\\\\.\\pipe\\precisionpulse-agent-"
 MAX_REQUEST_BYTES: Final = 64 * 1024
 """A line of the window, its end included; a longer one ends the connection (`line_too_long`)."""
 MAX_WINDOWS: Final = 16
+OUTPUT_FILE: Final = "agent-output.log"
+"""What an agent that a window started says on its standard output and error; it appends."""
+OUTPUT_FILE_BEFORE: Final = "agent-output.log.1"
+"""What it said before that, once there was too much."""
+MAX_OUTPUT_BYTES: Final = 1024 * 1024
 
 
 def local_address(data: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, cast
 
 from pulse_agent.app import Agent
+from pulse_agent.command_line.own_output import OwnOutput
 from pulse_agent.command_line.restart import Restart
 from pulse_agent.command_line.state_file import STATE_FILE, StateFile
 from pulse_agent.commands.built_in import AgentControl, built_in_commands
@@ -125,7 +126,10 @@ async def _compose_awaiting(
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with OutboxLock(lock_path(options.data)):
         _log.info("awaiting_enrolment", reason=note)
-        yield [Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run)]
+        yield [
+            Worker("windows", LocalServer(local_address(options.data), make_hall, clock).run),
+            Worker("output", OwnOutput(options.data).run),
+        ]
 
 
 @asynccontextmanager
@@ -185,6 +189,7 @@ async def _compose(plan: _Plan, sources: Mapping[str, Source]) -> AsyncIterator[
             Worker("updates", updater.run),
             Worker("commands", executor.run),
             Worker("state file", state_file.run),
+            Worker("output", OwnOutput(options.data).run),
             Worker("windows", LocalServer(local_address(options.data), partial(_hall_of, parts), clock).run),
             *([] if replica is None else [Worker("replica", replica.run)]),
         ]

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from pulse_contracts.local_address import MAX_OUTPUT_BYTES, OUTPUT_FILE, OUTPUT_FILE_BEFORE
+
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 60.0
 STEADY_SECONDS: Final = 60.0
 """An agent that ran so long was well: its next start does not wait."""
-OUTPUT_FILE: Final = "agent-output.log"
-MAX_OUTPUT_BYTES: Final = 1024 * 1024
-"""What an earlier run wrote is put aside above this, so that at most two such files are kept."""
 _TAIL_BYTES: Final = 2048
 _FRAME: Final = " \t│╭╮╰╯─"
 DETACHED: Final = 0x00000008 | 0x00000200
@@ -93,7 +92,7 @@ class AgentKeeper:
         self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._data / OUTPUT_FILE
         if path.exists() and path.stat().st_size > MAX_OUTPUT_BYTES:
-            path.replace(path.with_suffix(".log.1"))
+            path.replace(self._data / OUTPUT_FILE_BEFORE)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         is_windows = os.name == "nt"
         try:
