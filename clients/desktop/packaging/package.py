@@ -1,13 +1,17 @@
-"""Package the desktop client: a folder that runs without Python, and on Linux a .deb of it.
+"""Package the desktop client: a folder that runs without Python, and what people install on this system.
 
-`package.py [--out DIR] [--check]`, on the system that the package is for. `--check` installs the .deb into a scratch root,
-runs its self-test there as a user who never used it, and removes it again. Raises SystemExit with a sentence.
+`package.py [--out DIR] [--check]`, on the system that the package is for. Linux: an archive of the folder and a .deb;
+Windows: an archive and an installer (NSIS); macOS: a disk image. `--check` (Linux) installs the .deb into a scratch root, runs
+its self-test there as a user who never used it, removes it again, and compiles the Windows installer where NSIS is.
+PULSE_RELEASE_KEYS is the set of public keys whose releases the packaged agent believes. Raises SystemExit with a sentence.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,9 +21,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from macos_image import ImagePlan
+from windows_setup import makensis, setup_command
+
+from pulse_chassis.signatures import TrustedKeys
+
 HERE: Final = Path(__file__).resolve().parent
 ICON: Final = HERE.parent / "ui" / "src" / "pulse_desktop" / "theme" / "icon.svg"
 NAME: Final = "precisionpulse"
+TITLE: Final = "PrecisionPulse"
+_SYSTEMS: Final = {"win32": "windows", "darwin": "macos"}
 PROGRAMS: Final = ("pulse-desktop", "pulse-agent")
 # Qt's own libraries are in the folder; these belong to the system's display, and every desktop has them.
 DEPENDS: Final = (
@@ -45,20 +56,70 @@ def main() -> None:
     given = parser.parse_args()
     folder = build_folder(given.out.resolve())
     print(f"{folder}  {_megabytes(folder)} MB")
-    if not sys.platform.startswith("linux"):
-        archive = shutil.make_archive(str(folder.with_name(f"{NAME}-{version('pulse-desktop')}")), "zip", folder)
-        print(archive)
-        return
-    package = build_deb(folder)
-    print(f"{package}  {package.stat().st_size // 10**6} MB")
-    if given.check:
-        check(package)
+    for package in packages(folder, sys.platform):
+        print(f"{package}  {package.stat().st_size // 10**6} MB")
+        if given.check and package.suffix == ".deb":
+            check(package)
+    if given.check and shutil.which("makensis"):
+        with tempfile.TemporaryDirectory(prefix="pulse-setup-") as scratch:
+            setup = build_setup(folder, Path(scratch) / f"{NAME}-setup.exe")
+            print(f"the Windows installer compiles, of this system's folder: {setup.stat().st_size // 10**6} MB")
+
+
+def packages(folder: Path, system: str) -> list[Path]:
+    """Make what people of a system install, and return it; `system` as `sys.platform` names it."""
+    named = folder.with_name(f"{NAME}-{version('pulse-desktop')}-{_SYSTEMS.get(system, 'linux')}-{machine()}")
+    if system == "win32":
+        archive = Path(shutil.make_archive(str(named), "zip", folder))
+        return [archive, build_setup(folder, named.with_name(f"{named.name}-setup.exe"))]
+    if system == "darwin":
+        return [build_image(folder.with_name(f"{TITLE}.app"), named.with_name(f"{named.name}.dmg"))]
+    archive = Path(shutil.make_archive(str(named), "gztar", folder.parent, folder.name))
+    return [archive, build_deb(folder)] if shutil.which("dpkg-deb") else [archive]
+
+
+def machine() -> str:
+    """Return this machine's processor as releases name it."""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "aarch64": "arm64"}.get(name, name)
+
+
+def build_setup(folder: Path, setup: Path) -> Path:
+    """Return the Windows installer of the folder."""
+    _run(setup_command(makensis(), folder, setup, version("pulse-desktop")))
+    return setup
+
+
+def build_image(app: Path, image: Path) -> Path:
+    """Return the macOS disk image of the bundle."""
+    with tempfile.TemporaryDirectory(prefix="pulse-image-") as staging:
+        for command in ImagePlan(app, Path(staging), image).commands(os.environ):
+            _run(command)
+    return image
+
+
+def release_keys(work: Path) -> Path:
+    """Write the keys that the packaged agent believes to a file, and return it. Raises SystemExit for what are no keys."""
+    file = work / "release-keys.json"
+    text = os.environ.get("PULSE_RELEASE_KEYS") or '{"keys": []}'
+    try:
+        keys = json.loads(text)["keys"]
+        TrustedKeys(keys)
+        if any("d" in key for key in keys):
+            raise SystemExit("PULSE_RELEASE_KEYS holds a private key: give the public half only.")
+    except (ValueError, TypeError, KeyError) as error:
+        raise SystemExit(f"PULSE_RELEASE_KEYS is no set of public keys (`pulse releases key`): {error}") from error
+    if not keys:
+        print("PULSE_RELEASE_KEYS is not given: this package believes no release, and offers no updates")
+    file.write_text(json.dumps({"keys": keys}), encoding="utf-8")
+    return file
 
 
 def build_folder(out: Path) -> Path:
     """Run PyInstaller; return the folder with both programs."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pulse-package-") as work:
+        os.environ["PULSE_RELEASE_KEYS_FILE"] = str(release_keys(Path(work)))
         where = ["--distpath", str(out), "--workpath", work]
         _run(
             [
@@ -77,8 +138,8 @@ def build_folder(out: Path) -> Path:
 
 def build_deb(folder: Path) -> Path:
     """Return the .deb of the folder: /opt/precisionpulse, two commands, a menu entry and its icon."""
-    machine = _run(["dpkg", "--print-architecture"], capture=True).strip()
-    package = folder.with_name(f"{NAME}_{version('pulse-desktop')}_{machine}.deb")
+    architecture = _run(["dpkg", "--print-architecture"], capture=True).strip()
+    package = folder.with_name(f"{NAME}_{version('pulse-desktop')}_{architecture}.deb")
     with tempfile.TemporaryDirectory(prefix="pulse-deb-") as scratch:
         root = Path(scratch)
         root.chmod(0o755)
@@ -96,7 +157,7 @@ def build_deb(folder: Path) -> Path:
             shutil.copyfile(source, target)
         control = root / "DEBIAN" / "control"
         control.parent.mkdir()
-        control.write_text(_control(machine, _megabytes(folder) * 1000), encoding="utf-8")
+        control.write_text(_control(architecture, _megabytes(folder) * 1000), encoding="utf-8")
         _run(["dpkg-deb", "-Zxz", "-z1", "--root-owner-group", "--build", str(root), str(package)], capture=True)
     return package
 
