@@ -1,5 +1,6 @@
 """The decision whether a client can go on: by an entry that exists, never by trust."""
 
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -67,6 +68,18 @@ def test_the_limit_of_bytes_counts_as_well() -> None:
     assert len(ring) == 5
     assert isinstance(ring.resume("e", since("5-0")), Recovered)
     assert ring.resume("e", since("4-0")) == NotRecovered(GapReason.TRIMMED)
+
+
+def test_what_can_never_be_asked_for_again_does_not_stay_in_memory() -> None:
+    ring: Ring[Item] = Ring(max_entries=1_000)
+    alive: weakref.WeakSet[Item] = weakref.WeakSet()
+    for n in range(1, 10_001):
+        item = Item(StreamId(n, 0))
+        alive.add(item)
+        ring.append(item)
+        del item
+        assert len(alive) <= 1_000 + 100
+    assert len(ring) == 1_000
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=80), st.integers(1, 12), st.integers(5, 200))

@@ -10,10 +10,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from pulse_contracts.frames import RESUME_MAX_BYTES, RESUME_MAX_ENTRIES, GapReason, Position
 from pulse_gateway.domain.stream_id import START, StreamId, parse_stream_id
+
+
+_DROPPED_AT_ONCE: Final = 64
 
 
 class Entry(Protocol):
@@ -86,8 +89,8 @@ class Ring(Generic[EntryT]):
             self.base = oldest.id
             self._bytes -= oldest.size
             self._first += 1
-        if self._first > 1024 and self._first * 2 > len(self._entries):
-            # Amortised: deleting from a list's head costs as much as what is left.
+        if self._first > _DROPPED_AT_ONCE:
+            # Amortised: deleting from a list's head costs as much as what is left. Few, for they live until then.
             del self._entries[: self._first], self._ids[: self._first]
             self._first = 0
 
