@@ -15,7 +15,6 @@ from typing import Final, Generic, Protocol, TypeVar
 from pulse_contracts.frames import RESUME_MAX_BYTES, RESUME_MAX_ENTRIES, GapReason, Position
 from pulse_gateway.domain.stream_id import START, StreamId, parse_stream_id
 
-
 _DROPPED_AT_ONCE: Final = 64
 
 
