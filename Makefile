@@ -131,7 +131,7 @@ images: ## Build the container images of compose.yaml with Docker, Podman or Bui
 	@deploy/docker/build_images.sh
 
 .PHONY: desktop
-desktop: $(VENV)/.members ## Package the desktop client for this system: a folder, and on Debian and Ubuntu a .deb, in dist/desktop
+desktop: $(VENV)/.members ## Package the desktop client for this system into dist/desktop: a folder with .deb, Windows installer or macOS image
 	@$(BIN)/python clients/desktop/packaging/package.py
 
 .PHONY: check-desktop
@@ -140,7 +140,8 @@ check-desktop: $(VENV)/.members ## Package it, install that into a scratch root,
 
 .PHONY: release-manifest
 release-manifest: $(VENV)/.members ## Sign what is in dist/desktop as the release that a gateway offers (PULSE_RELEASE_KEY)
-	@$(BIN)/pulse releases sign dist/desktop --changelog CHANGELOG.md
+	@if [ -n "$${PULSE_RELEASE_KEY:-}" ]; then $(BIN)/pulse releases sign dist/desktop --changelog CHANGELOG.md; \
+		else echo "PULSE_RELEASE_KEY is not given: no manifest is made, and no agent is offered this release"; fi
 
 .PHONY: rehearsal
 rehearsal: build ## Build the images and run compose.yaml from them without Docker or a registry (Debian 12, root); minutes
