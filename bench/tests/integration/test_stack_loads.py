@@ -92,7 +92,7 @@ async def test_the_cost_of_a_reading_counts_ingest_and_the_database(stack: Stack
     first = await measure_cost(stack, native, accounts, seconds=1)
     second = await measure_cost(stack, native, next_accounts(accounts, first), seconds=1)
 
-    assert first.readings == second.readings == 2000
+    assert first.readings == second.readings == 5000
     assert min(first.ingest_us, first.database_us, second.total_us) > 0
 
 

@@ -39,7 +39,7 @@ static long long unix_us(void) {
 
 static void on_connect(struct mosquitto *mosq, void *self, int rc, int flags, const mosquitto_property *props) {
     (void)mosq; (void)flags; (void)props;
-    ((struct client *)self)->connected = rc == 0 ? 1 : -1;
+    ((struct client *)self)->connected = rc == 0 ? 1 : -rc;
 }
 
 static void on_publish(struct mosquitto *mosq, void *self, int mid, int reason, const mosquitto_property *props) {
@@ -114,8 +114,18 @@ int main(int argc, char **argv) {
             fprintf(stderr, "%s cannot connect\n", k->id);
             return 1;
         }
-        while (!k->connected) if (mosquitto_loop(k->mosq, 100, 1) != MOSQ_ERR_SUCCESS) break;
-        if (k->connected != 1) { fprintf(stderr, "%s was refused\n", k->id); return 1; }
+        int rc = MOSQ_ERR_SUCCESS;
+        /* Not mosquitto_loop: that one selects, which ends at 1,024 files. */
+        while (!k->connected && rc == MOSQ_ERR_SUCCESS) {
+            struct pollfd line = {mosquitto_socket(k->mosq), POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0), 0};
+            if (poll(&line, 1, 10000) <= 0) break;
+            if (line.revents & POLLOUT) rc = mosquitto_loop_write(k->mosq, 1);
+            if (rc == MOSQ_ERR_SUCCESS && line.revents & ~POLLOUT) rc = mosquitto_loop_read(k->mosq, 1);
+        }
+        if (k->connected != 1) {
+            fprintf(stderr, "%s was refused: reason %d, %s\n", k->id, -k->connected, mosquitto_strerror(rc));
+            return 1;
+        }
         if (uncommitted) {
             char topic[80];
             snprintf(topic, sizeof topic, "ack/%s", k->id);
