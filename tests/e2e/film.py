@@ -31,7 +31,7 @@ ENCODED = (
     "-c:v",
     "libvpx-vp9",
     "-crf",
-    "36",
+    "30",
     "-b:v",
     "0",
     "-row-mt",

@@ -43,24 +43,26 @@ async def test_record(stack, enrol, eventually, program, tmp_path) -> None:
             await asyncio.sleep(2)
             await signed_in_on_both(web, window, ADA, DEVICE)
         with film.scene("Live: each value is on the dashboard as soon as it is measured."):
-            await asyncio.sleep(9)
+            await web.do("choose", where={"label": "Chart"}, value="temperature")
+            await web.do("choose", where={"label": "Time span"}, value="1")
+            await asyncio.sleep(11)
         with film.scene("The network is cut. The desktop keeps every reading on its disk; the dashboard says offline."):
             await asyncio.sleep(1)
             await cut_off(web, window, agent, {})
-            await asyncio.sleep(6)
+            await asyncio.sleep(9)
         with film.scene("The network is back. What waited goes out, oldest first, beside the live values."):
             await drained(window, agent, {})
-            await asyncio.sleep(2)
+            await asyncio.sleep(4)
         with film.scene("Nothing waits any more, and the server has every single reading: 100 % complete."):
             await complete(stack, web, eventually, DEVICE)
             await web.do("show", where={"text": "100% complete"})
-            await asyncio.sleep(6)
+            await asyncio.sleep(8)
         await web.do("go", path="/alerts")
         with film.scene("A rule: temperature above a limit. The alarm is on the screen as soon as it is true."):
             await asyncio.sleep(2)
             await raise_an_alarm(http)
             await web.see(text=f"{DEVICE}: temperature is")
-            await asyncio.sleep(7)
+            await asyncio.sleep(9)
         taking.cancel()
         await taking
     await asyncio.to_thread(film.write, VIDEO, POSTER, POSTER_AT)

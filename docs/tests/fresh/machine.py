@@ -102,7 +102,7 @@ class FreshMachine:
         """Return what runs a command in it, as the person and with the person's environment."""
         own = {"PATH": PATH, "HOME": self.home, "USER": self.person, "LANG": "C.UTF-8", "COLUMNS": "120"}
         variables = own | dict.fromkeys(TRUSTED_BY, CERTIFICATES) | dict(env or {})
-        enter = ["nsenter", "-t", str(self._pid), "--net", "--mount", "--pid", "--root", "--wd=/"]
+        enter = ["nsenter", "-t", str(self._pid), "--net", "--mount", "--pid", "--uts", "--root", "--wd=/"]
         return [
             *enter, "setpriv", f"--reuid={self.person}", f"--regid={self.person}", "--init-groups",
             "env", "-i", "-C", cwd or self.home, *(f"{name}={value}" for name, value in variables.items()), *arguments,

@@ -57,8 +57,12 @@ export function LiveValue({ deviceId, metric, unit, className, isNoteBelow = fal
   const sample = useSample(deviceId, metric);
   const freshness = useFreshness(sample, deviceId);
   return (
-    <span className={cx("inline-flex min-w-0 gap-x-2", isNoteBelow ? "flex-col" : "flex-wrap items-baseline")}>
-      <span data-freshness={freshness} className={cx("figures truncate transition-[filter,opacity]", className)}>
+    <span className={cx("inline-flex min-w-0 max-w-full gap-x-2", isNoteBelow ? "flex-col" : "flex-wrap items-baseline")}>
+      <span
+        data-freshness={freshness}
+        title={typeof sample?.value === "string" ? sample.value : undefined}
+        className={cx("figures truncate transition-[filter,opacity]", className)}
+      >
         {sample === undefined || freshness === "offline" ? t("notShown") : reading(sample.value, sample.isFractional)}
         {unit !== undefined && sample !== undefined && freshness !== "offline" && (
           <span className="ml-1 text-[0.6em] font-medium text-ink-faint">{unit}</span>

@@ -16,6 +16,8 @@ export function Curve({ deviceId, metrics }: { deviceId: string; metrics: readon
   const [minutes, setMinutes] = useState<number>(5);
   const [chosen, setChosen] = useState<string | undefined>();
   const metric = chosen ?? metrics[0];
+  // A metric that comes later may stand before it, and takes nobody's chart away.
+  if (chosen === undefined && metric !== undefined) setChosen(metric);
   const sources = useMemo(() => (metric === undefined ? [] : [{ deviceId, metric }]), [deviceId, metric]);
   const series = useSeries(sources, minutes * MINUTE);
   const lines = useMemo(
