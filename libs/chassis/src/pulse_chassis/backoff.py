@@ -7,6 +7,9 @@ same moment; without it all of them come back together.
 from __future__ import annotations
 
 import random
+from typing import Final
+
+_SHARED: Final = random.Random()  # noqa: S311 -- spreads load, guards nothing; seeding one for each costs 15 µs
 
 
 class Backoff:
@@ -19,7 +22,7 @@ class Backoff:
         self._first = first
         self._ceiling = ceiling
         self._factor = factor
-        self._rng = rng or random.Random()  # noqa: S311 -- spreads load, guards nothing
+        self._rng = rng or _SHARED
         self._bound = first
 
     @property

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Final, Generic, TypeVar
+from collections.abc import Collection
+from typing import Generic, TypeVar
 
 from pulse_gateway.use_cases.channel import Channel
 
 ChannelT = TypeVar("ChannelT", bound=Channel)
-_NOBODY: Final[tuple[()]] = ()
 
 
 class Interest(Generic[ChannelT]):
@@ -41,7 +40,7 @@ class Interest(Generic[ChannelT]):
     def __bool__(self) -> bool:
         return bool(self._everything) or bool(self._by_device)
 
-    def of(self, device_id: str) -> Iterator[ChannelT]:
-        """Give the channels that may see this device."""
-        yield from self._everything
-        yield from self._by_device.get(device_id, _NOBODY)
+    def of(self, device_id: str) -> Collection[ChannelT]:
+        """Return the channels that may see this device; asked for each reading, so that nobody costs nothing."""
+        by_name = self._by_device.get(device_id)
+        return self._everything if by_name is None else (*self._everything, *by_name)

@@ -57,13 +57,17 @@ def encode_announcement(rows: AnnouncedRows, at_ms: int) -> list[bytes]:
 def _in_chunks(name: str, items: list[Any], at_ms: int) -> list[bytes]:
     if not items:
         return []
-    whole = _encode({"v": 1, "at": at_ms, name: items})
-    if len(whole) <= MAX_ENTRY_BYTES:
-        return [whole]
+    # Guessed from the first one, because encoding all only to learn that it is too much costs as much again.
+    length = len(items) * len(_encode(items[0]))
+    if length <= MAX_ENTRY_BYTES:
+        whole = _encode({"v": 1, "at": at_ms, name: items})
+        length = len(whole)
+        if length <= MAX_ENTRY_BYTES:
+            return [whole]
     if len(items) == 1:
         return [entry for part in _halves(items[0]) for entry in _in_chunks(name, [part], at_ms)]
     # Even pieces, each a little below the bound if rows are about equally long; one that is not is cut again.
-    pieces = min(len(items), len(whole) // (MAX_ENTRY_BYTES - 4096) + 1)
+    pieces = min(len(items), length // (MAX_ENTRY_BYTES - 4096) + 1)
     size = -(-len(items) // pieces)
     return [entry for low in range(0, len(items), size) for entry in _in_chunks(name, items[low : low + size], at_ms)]
 

@@ -26,6 +26,8 @@ from pulse_ingest.storage.sample_rows import (
     COLUMNS,
     EXACT_IN_DOUBLE,
     EncodedSamples,
+    NewRows,
+    SeriesRows,
     encode_samples,
     group_by_series,
     is_suspect,
@@ -138,20 +140,18 @@ class PostgresReadingStore:
     async def _store(self, batch: Batch, *, is_careful: bool) -> StoredBatch:
         marks = self._marks
         async with self._link.connection() as connection:
-            missing = self._series.missing(batch)
-            if missing:
-                await self._series.ensure(connection, missing)
+            # Before any row is locked, and as if everything were new: it nearly always is.
+            everything = [(claim.client_id, claim.epoch, claim.chunks) for claim in batch.claims.values()]
+            groups = await self._grouped(connection, batch, everything)
+            samples = encode_samples(groups)
             async with connection.transaction():
                 outcomes = await self._extend_ledgers(connection, batch, marks)
-                claims = [
-                    (claim.client_id, claim.epoch, outcomes[key].fresh)
-                    for key, claim in batch.claims.items()
-                    if key in outcomes
-                ]
-                groups = group_by_series(claims, batch.plain, self._series.by_client)
+                fresh = [(*key, outcomes[key].fresh) for key in batch.claims if key in outcomes]
+                if fresh != everything:
+                    groups = group_by_series(fresh, batch.plain, self._series.by_client)
+                    samples = encode_samples(groups)
                 if groups and not outcomes:
                     await marks.enter(connection)
-                samples = encode_samples(groups)
                 added = await self._insert(connection, samples, is_careful=is_careful)
                 await marks.mark(connection, groups)
                 if batch.rejected:
@@ -162,6 +162,13 @@ class PostgresReadingStore:
         marks.keep()
         self._careful_left = max(0, self._careful_left - 1)
         return StoredBatch(batch, outcomes, added, _duplicates(batch, outcomes))
+
+    async def _grouped(self, connection: Connection, batch: Batch, claims: Sequence[NewRows]) -> SeriesRows:
+        try:
+            return group_by_series(claims, batch.plain, self._series.by_client)
+        except KeyError:  # a series without a number: rare, and asking for each row beforehand is not
+            await self._series.ensure(connection, self._series.missing(batch))
+            return group_by_series(claims, batch.plain, self._series.by_client)
 
     async def _extend_ledgers(
         self, connection: Connection, batch: Batch, marks: RollupMarks

@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from pulse_contracts.rejections import RejectionCode
-from pulse_contracts.telemetry import MAX_HTTP_READINGS
+from pulse_contracts.telemetry import MAX_HTTP_READINGS, MAX_MESSAGE_BYTES
 from pulse_contracts.topics import UplinkKind
 from pulse_ingest.domain.acceptance import Refusal
 from pulse_ingest.domain.reading import Content
-from pulse_ingest.messaging.decoding.compact_run import decode_losses, decode_run
+from pulse_ingest.messaging.decoding.compact_run import decode_losses, decode_run, sound_run
 from pulse_ingest.messaging.decoding.json_document import Document, holds_unsound_text, read_document
 from pulse_ingest.messaging.decoding.object_forms import (
     Decoder,
@@ -26,16 +26,23 @@ _BY_TOPIC: Final[Mapping[str, Decoder]] = {
     UplinkKind.DEVICE_DATA.value: decode_flat,
     UplinkKind.APP_TELEMETRY.value: decode_app,
 }
+_ROWS: Final = b'"rows"'
 
 
 def decode_payload(form: str, payload: bytes, received_us: int) -> Content:
     """Decode what came on a topic of this kind (`UplinkKind`'s value)."""
+    by_topic = _BY_TOPIC.get(form)
+    if by_topic is None and _ROWS in payload and len(payload) <= MAX_MESSAGE_BYTES:
+        run = sound_run(payload)
+        if run is not None:
+            return run
     document = read_document(payload)
     if type(document) is not dict:
         return document  # type: ignore[return-value] # a Refusal, as the line above leaves nothing else
-    by_topic = _BY_TOPIC.get(form)
-    if by_topic is not None:
-        return by_topic(document, received_us)
+    return _decode_by_fields(document, received_us) if by_topic is None else by_topic(document, received_us)
+
+
+def _decode_by_fields(document: Document, received_us: int) -> Content:
     if "rows" in document:
         return decode_run(document)
     if "lost" in document:

@@ -27,7 +27,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _valid_keys: set[str] = set()
 
 
-def metrics_refusal(metrics: Any) -> Refusal | None:  # noqa: PLR0911, PLR0912 -- inlined: the hottest loop there is
+def are_known_keys(metrics: dict[str, Any]) -> bool:
+    """Tell whether each name was found valid before."""
+    return metrics.keys() <= _valid_keys
+
+
+def metrics_refusal(metrics: Any) -> Refusal | None:  # noqa: PLR0911, PLR0912 -- inlined: a hot loop
     """Return what is wrong with an object of metrics, None when nothing is."""
     if type(metrics) is not dict:
         return Refusal(RejectionCode.BAD_SHAPE, "metrics are not a JSON object")
