@@ -52,6 +52,7 @@ class Scene:
     caption: str
     began: float
     ended: float
+    is_poster: bool
 
 
 class Film:
@@ -64,11 +65,14 @@ class Film:
         self._scenes: list[Scene] = []
 
     @contextmanager
-    def scene(self, caption: str) -> Iterator[None]:
-        """Show what happens within under this caption; what happens between two scenes is not shown."""
+    def scene(self, caption: str, *, is_poster: bool = False) -> Iterator[None]:
+        """Show what happens within under this caption; what happens between two scenes is not shown.
+
+        The last picture of one scene is the film's poster.
+        """
         began = time.time()
         yield
-        self._scenes.append(Scene(caption, began, time.time()))
+        self._scenes.append(Scene(caption, began, time.time(), is_poster))
 
     @property
     def seconds(self) -> float:
@@ -83,19 +87,19 @@ class Film:
                 widget.grab().save(str(self.window / f"{time.time() * 1000:.0f}.png"), "PNG", 90)
                 await asyncio.sleep(max(0.01, 1 / FRAMES_PER_SECOND - (time.monotonic() - began)))
 
-    def write(self, video: Path, poster: Path, poster_at: float) -> None:
-        """Put the scenes together; the poster is the picture at that share of the film."""
-        shown = [(scene.caption, at) for scene in self._scenes for at in _ticks(scene)]
+    def write(self, video: Path, poster: Path) -> None:
+        """Put the scenes together."""
         web, window = _kept(self.web), _kept(self.window)
         size = ["-f", "rawvideo", "-pix_fmt", "bgra", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FRAMES_PER_SECOND)]
         encoder = subprocess.Popen(
             ["ffmpeg", "-y", "-loglevel", "error", *size, "-i", "-", *ENCODED, str(video)], stdin=subprocess.PIPE
         )
         assert encoder.stdin is not None
-        for number, (caption, at) in enumerate(shown):
-            picture = _drawn(caption, _at(web, at), _at(window, at))
-            encoder.stdin.write(picture.constBits())
-            if number == int(poster_at * len(shown)):
+        for scene in self._scenes:
+            for at in _ticks(scene):
+                picture = _drawn(scene.caption, _at(web, at), _at(window, at))
+                encoder.stdin.write(picture.constBits())
+            if scene.is_poster:
                 picture.save(str(poster), "PNG")
         encoder.stdin.close()
         assert encoder.wait() == 0

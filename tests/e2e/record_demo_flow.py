@@ -11,16 +11,28 @@ from pathlib import Path
 
 from .film import SCALE, VIEW, Film
 from .remote_page import SCRIPT, remote_page
-from .test_demo_flow import complete, cut_off, drained, person, program, signed_in_on_both, until
+from .test_demo_flow import (
+    LINES,
+    PROGRAMS,
+    complete,
+    cut_off,
+    drained,
+    hand_in,
+    person,
+    program,
+    signed_in_on_both,
+    until,
+)
 
 os.environ["QT_SCALE_FACTOR"] = str(SCALE)
 os.environ["PULSE_VISITOR"] = json.dumps({"width": VIEW, "height": VIEW, "scale": SCALE})
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
 VIDEO, POSTER = SCREENS / "demo-flow.webm", SCREENS / "demo-flow.png"
-POSTER_AT = 0.5
 LONGEST_SECONDS, MOST_BYTES = 90, 4_000_000
-DEVICE, ADA, CARLA = "press-4", "ada", "carla"
+DEVICE, ADA = "press-4", "ada"
+MORE = 5
+"""How often other programs hand in their lines once more, so that counting up and catching up can be watched."""
 
 __all__ = ["program"]
 
@@ -40,18 +52,22 @@ async def test_record(stack, enrol, eventually, program, tmp_path) -> None:
         taking = asyncio.create_task(film.take(window))
         await web.do("film", folder=str(film.web))
         with film.scene("One person signs in twice: at the dashboard and at the desktop program."):
-            await asyncio.sleep(2)
+            await asyncio.sleep(3)
             await signed_in_on_both(web, window, ADA, DEVICE)
         with film.scene("Live: each value is on the dashboard as soon as it is measured."):
             await web.do("choose", where={"label": "Chart"}, value="temperature")
             await web.do("choose", where={"label": "Time span"}, value="1")
             await asyncio.sleep(11)
-        with film.scene("The network is cut. The desktop keeps every reading on its disk; the dashboard says offline."):
+        with film.scene(
+            "The network is cut. The desktop keeps every reading on its disk; the dashboard says offline.",
+            is_poster=True,
+        ):
             await asyncio.sleep(1)
             await cut_off(web, window, agent, {})
-            await asyncio.sleep(9)
+            await others_go_on(agent)
+            await asyncio.sleep(3)
         with film.scene("The network is back. What waited goes out, oldest first, beside the live values."):
-            await drained(window, agent, {})
+            await drained(window, agent, {}, waiting=LINES * (1 + MORE))
             await asyncio.sleep(4)
         with film.scene("Nothing waits any more, and the server has every single reading: 100 % complete."):
             await complete(stack, web, eventually, DEVICE)
@@ -65,10 +81,16 @@ async def test_record(stack, enrol, eventually, program, tmp_path) -> None:
             await asyncio.sleep(9)
         taking.cancel()
         await taking
-    await asyncio.to_thread(film.write, VIDEO, POSTER, POSTER_AT)
+    await asyncio.to_thread(film.write, VIDEO, POSTER)
     print(f"{film.seconds:.0f} s, {VIDEO.stat().st_size / 1e6:.1f} MB")
     assert film.seconds < LONGEST_SECONDS
     assert VIDEO.stat().st_size < MOST_BYTES
+
+
+async def others_go_on(agent) -> None:
+    socket = str(agent.data / "lines.sock")
+    for _ in range(MORE):
+        await asyncio.gather(*(hand_in(socket, first) for first in range(PROGRAMS)))
 
 
 async def raise_an_alarm(http) -> None:

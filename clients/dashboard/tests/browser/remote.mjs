@@ -17,7 +17,7 @@
  */
 import { createInterface } from "node:readline";
 import { writeFile } from "node:fs/promises";
-import { BASE, launch, PATIENCE_MS, signIn, visitor } from "./stage.mjs";
+import { BASE, launch, PATIENCE_MS, signIn, signInHere, visitor } from "./stage.mjs";
 
 const browser = await launch();
 // Whoever asked is gone: no browser stays behind, whatever is being waited for.
@@ -35,7 +35,10 @@ function find({ role, name, label, text, css, has, within }) {
 }
 
 const DEEDS = {
-  sign_in: async ({ username, password }) => { await signIn(page, { username, password }); },
+  sign_in: async (who) => {
+    const isAsked = await page.locator("input[name=username]").isVisible();
+    await (isAsked ? signInHere(page, who) : signIn(page, who));
+  },
   go: async ({ path }) => { await page.evaluate((where) => { history.pushState({}, "", where); }, path); },
   see: async ({ where, within_ms: timeout = PATIENCE_MS }) => {
     await find(where).waitFor({ timeout });
@@ -52,6 +55,7 @@ const DEEDS = {
     await page.locator("input[name=username]").waitFor();
   },
   film: async ({ folder }) => {
+    await page.screenshot({ path: `${folder}/${String(Date.now())}.jpg`, type: "jpeg", quality: 95, scale: "css" });
     const inside = await page.context().newCDPSession(page);
     inside.on("Page.screencastFrame", ({ data, metadata, sessionId }) => {
       const name = `${folder}/${String(Math.round((metadata.timestamp ?? Date.now() / 1_000) * 1_000))}.jpg`;

@@ -32,8 +32,13 @@ export async function visitor(browser, { width = 1440, height = 900, scale = 1, 
   return { context, page, errors };
 }
 
-export async function signIn(page, { username, password } = ADMIN, path = "/") {
+export async function signIn(page, who = ADMIN, path = "/") {
   await page.goto(BASE + path);
+  await signInHere(page, who);
+}
+
+/** Sign in on the page that asks for it. */
+export async function signInHere(page, { username, password }) {
   await page.locator("input[name=username]").fill(username);
   await page.locator("input[name=password]").fill(password);
   await page.keyboard.press("Enter");
