@@ -22,7 +22,7 @@ from pulse_chassis.broker_link import BrokerLink, LinkOptions
 from pulse_chassis.clock import Clock, SystemClock
 from pulse_chassis.current_rights import CurrentRights, published_rights
 from pulse_chassis.database import Database, upgrade
-from pulse_chassis.garbage_collection import collect_rarely
+from pulse_chassis.garbage_collection import OF_REQUESTS, collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.idempotency import Idempotency, PlainAnswers
@@ -93,7 +93,7 @@ async def migrate(settings: CommandsSettings) -> None:
 @asynccontextmanager
 async def compose(settings: CommandsSettings) -> AsyncIterator[Sequence[Worker]]:
     """Give the workers of the process; close what they used when they have ended."""
-    collect_rarely()
+    collect_rarely(OF_REQUESTS)
     async with open_parts(settings) as parts:
         yield make_workers(parts)
 
