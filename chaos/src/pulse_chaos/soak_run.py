@@ -70,7 +70,7 @@ class SoakPlan:
     @property
     def warm_up(self) -> float:
         """How much of a process's life does not count: caches fill, code is loaded when it is first used."""
-        return min(120.0, self.seconds / 5)
+        return min(300.0, self.seconds / 4)
 
 
 @dataclass(frozen=True, slots=True)
