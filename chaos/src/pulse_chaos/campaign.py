@@ -61,7 +61,7 @@ class Campaign:
         return all(outcome.result is not None for outcome in self.outcomes)
 
     async def run(self, planned: Sequence[Planned]) -> None:
-        """Do the runs. SIGINT, SIGTERM and SIGHUP end it in order; a second one at once."""
+        """Do the runs. SIGINT, SIGTERM and SIGHUP end it in order; a second one at once, where that leaves nothing."""
         self.outcomes += [Outcome(one, why_not=one.skipped) for one in planned if one.skipped is not None]
         self._left.extend(one for one in planned if one.skipped is None)
         self._began = self._saved = time.monotonic()

@@ -21,8 +21,8 @@ from pulse_chaos.outcome import Outcome, Planned, parse_outcome, planned_as_json
 _LONGEST_LINE: Final = 2**26
 """An outcome has all samples of its run."""
 _LAST_WORDS: Final = 1500
-_END_SECONDS: Final = 180.0
-"""A stack that is stopped may take 90 s, one that is starting must first be heard out."""
+_END_SECONDS: Final = 480.0
+"""A stack that is starting is heard out, 300 s at most, and then stopped, 90 s at most."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,11 @@ class Worker:
             self.process.stdin.close()
 
     def kill(self) -> None:
-        """End it at once: in namespaces of its own everything that it started ends with it."""
+        """End it at once, where it has namespaces of its own: there everything that it started ends with it."""
+        if namespace.why_not() is None:
+            self._kill()
+
+    def _kill(self) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()
 
@@ -70,7 +74,7 @@ class Worker:
             async with asyncio.timeout(_END_SECONDS):
                 await self._read_out()
         except TimeoutError:
-            self.kill()
+            self._kill()
             await self.process.wait()
 
     async def _read_out(self) -> None:

@@ -19,7 +19,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def test_the_short_set_holds_and_a_verdict_is_seen_failing(tmp_path: Path) -> None:
     chosen = [part for name in (*FAULTS, SABOTAGE) for part in ("--scenario", name)]
     command = [
-        *(sys.executable, "-m", "pulse_local", "chaos", "--quick", "--no-shrink", "--jobs", "2", "--resume", *chosen),
+        *(sys.executable, "-m", "pulse_local", "chaos", "--quick", "--no-shrink", "--resume", *chosen),
         *("--report", str(tmp_path / "report"), "--keep", str(tmp_path / "kept")),
     ]
     done = run(command)
