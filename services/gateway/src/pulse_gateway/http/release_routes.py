@@ -15,7 +15,7 @@ from pulse_chassis.errors import NotFoundError, PulseError
 from pulse_contracts.releases import MANIFEST_PATH
 from pulse_gateway.domain.export_job import ByteRange, read_range
 from pulse_gateway.http.file_stream import FileStream
-from pulse_gateway.storage.release_directory import OpenedPackage, ReleaseDirectory
+from pulse_gateway.use_cases.release_ports import OpenedPackage, ReleaseShelf
 
 JOSE: Final = "application/jose"
 PACKAGE: Final = "application/octet-stream"
@@ -25,8 +25,8 @@ _ASK_AGAIN: Final = "no-cache"
 Tag = Annotated[str | None, Header(max_length=200)]
 
 
-def release_router(releases: ReleaseDirectory) -> APIRouter:
-    """Return the routes over this directory."""
+def release_router(releases: ReleaseShelf) -> APIRouter:
+    """Return the routes over what is offered."""
     router = APIRouter(
         prefix="/api/releases",
         tags=["releases"],
@@ -82,7 +82,7 @@ def _answer(package: OpenedPackage, name: str, range_: str | None) -> Response:
     try:
         part = read_range(range_, package.size)
     except ValueError:
-        package.file.close()
+        package.close()
         message = f"the file has {package.size} bytes"
         raise PulseError("range_not_satisfiable", message, 416) from None
     wanted = part or ByteRange(0, package.size - 1)
@@ -97,7 +97,7 @@ def _answer(package: OpenedPackage, name: str, range_: str | None) -> Response:
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{package.size}"
     return FileStream(
         package.chunks(wanted.first, wanted.last),
-        package.file.close,
+        package.close,
         status_code=200 if part is None else 206,
         media_type=PACKAGE,
         headers=headers,

@@ -182,8 +182,8 @@ def updates(**changes: Any) -> UpdateStatus:
     given = {key: changes.pop(key) for key in ("received", "path", "problem") if key in changes}
     download = None
     if given:
-        is_running = "path" not in given and "problem" not in given
-        download = UpdateDownload(name=name, size=size, **{"received": size, "is_running": is_running, **given})
+        given = {"received": size, "is_running": given.keys() == {"received"}, **given}
+        download = UpdateDownload(name=name, size=size, **given)
     found = Update(
         version="0.2.0", released_ms=NOW_MS - 26 * 60 * MINUTE_MS, platform="linux-deb", name=name, size=size,
         notes={

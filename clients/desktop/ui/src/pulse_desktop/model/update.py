@@ -34,8 +34,8 @@ def update_view(status: UpdateStatus | None, running: str, now: float, texts: Te
     """Return what is shown; `running` is the agent's version, `now` Unix seconds. Without a status nothing is known."""
     words = texts.updates
     if status is None or status.mode is UpdateMode.OFF:
-        facts = (words.running.format(version=running),)
-        return UpdateView(words.unknown if status is None else words.off, Tone.MUTE, facts, can_check=status is None)
+        headline = words.unknown if status is None else words.off
+        return UpdateView(headline, Tone.MUTE, (words.running.format(version=running),), can_check=status is None)
     problem = words.problems.get(status.problem or "", status.detail or "")
     facts = (words.running.format(version=running), *_when(status, now, texts), *([problem] if problem else []))
     can_check = not status.is_checking and status.problem != "no_keys"
