@@ -18,6 +18,8 @@ import asyncpg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
@@ -209,7 +211,8 @@ async def upgrade(
     `script_location` is a folder with `versions/` and an `env.py` that calls `run_migrations()` (below) and nothing
     else. The version table `alembic_version` lives in `version_schema`. A migration may take as long as it needs. A
     database that is not there, not ready, or goes away in between is waited for, `patience` seconds each time; a migration
-    that was cut off is made again from its beginning. Raises UnavailableError after that.
+    that was cut off is made again from its beginning. Raises UnavailableError after that. A schema that a newer release
+    migrated is left as it is.
     """
     engine = create_engine(url, pool_size=2, application_name=f"migrate-{version_schema}", statement_seconds=None)
     backoff = Backoff(0.5, 5.0)
@@ -284,6 +287,16 @@ async def _upgrade_on(connection: AsyncConnection, script_location: str, version
     config.attributes["version_schema"] = version_schema
 
     def migrate(sync_connection: sqlalchemy.Connection) -> None:
+        held = MigrationContext.configure(
+            sync_connection, opts={"version_table_schema": version_schema}
+        ).get_current_heads()
+        # Else alembic would take the transaction of the question for one of ours, and commit nothing by itself.
+        sync_connection.rollback()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if newer := sorted(set(held) - known):
+            # A release before the last one, after a rollback: newer schemas only add, so it works with this one.
+            _log.warning("schema_is_newer", schema=version_schema, revision=newer[0])
+            return
         config.attributes["connection"] = sync_connection
         command.upgrade(config, "head")
 

@@ -309,3 +309,17 @@ async def test_a_migration_that_is_cut_off_is_made_again(url: str, tmp_path: Pat
     assert [line["event"] for line in lines] == ["migration_waits"]
     assert await pool.fetchval("select count(*) from identity.made") == 2
     await pool.close()
+
+
+async def test_an_older_release_leaves_the_schema_of_a_newer_one_as_it_is(url: str, tmp_path: Path) -> None:
+    older, newer = tmp_path / "older", tmp_path / "newer"
+    older.mkdir()
+    newer.mkdir()
+    await upgrade(url, _migrations(newer, first=FIRST, second=SECOND), "identity")
+    with capture_logs() as lines:
+        await upgrade(url, _migrations(older, first=FIRST), "identity")
+    assert [(line["event"], line["revision"]) for line in lines] == [("schema_is_newer", "0002")]
+    pool = await asyncpg_pool(url, application_name="test")
+    assert await pool.fetchval("select count(*) from identity.made") == 2
+    assert await pool.fetchval("select version_num from identity.alembic_version") == "0002"
+    await pool.close()
