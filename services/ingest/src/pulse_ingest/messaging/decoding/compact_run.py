@@ -51,7 +51,8 @@ _read_sound_run: Final = msgspec.json.Decoder(_SoundRun).decode
 def sound_run(payload: bytes) -> Run | None:
     """Return a run of which everything is right and every metric's name known: parsed and checked in one go, in C.
 
-    None means nothing but that it has to be read rule by rule: measured here, 1.3 µs for a one-row run instead of 2.3.
+    None means nothing but that it has to be read rule by rule. Measured here, best of many: 0.22 µs a row in a run of 500
+    instead of 0.33, and 1.3 µs for a run of one row instead of 1.4.
     """
     try:
         run = _read_sound_run(payload)
