@@ -179,7 +179,7 @@ def logs() -> LogRecords:
 def updates(**changes: Any) -> UpdateStatus:
     """Return a newer release; `received`, `path` and `problem` are of its download, what else is given of the status."""
     name, size = "precisionpulse_0.2.0_amd64.deb", 76_123_456
-    given = {key: changes.pop(key) for key in ("received", "path", "problem") if key in changes}
+    given: dict[str, Any] = {key: changes.pop(key) for key in ("received", "path", "problem") if key in changes}
     download = None
     if given:
         given = {"received": size, "is_running": given.keys() == {"received"}, **given}

@@ -53,8 +53,7 @@ def conflict_view(conflict: ConflictRow, names: Mapping[str, str], texts: Texts)
         outcome=outcome_of(conflict.outcome, texts),
         tone=Tone.MUTE if conflict.resolution else Tone.WARN if is_undone else Tone.OK,
         sides=tuple(_side(name, value, conflict.server or {}, names, texts) for name, value in conflict.here.items()),
-        why=texts.problems.get(conflict.code or "")
-        or texts.agents_words(conflict.sentence, outcome_of(conflict.outcome, texts)),
+        why=texts.problems.get(conflict.code or "") or texts.agents_words(conflict.sentence, ""),
         resolution=resolutions.get(conflict.resolution or "", ""),
         can_decide=conflict.resolution is None,
     )

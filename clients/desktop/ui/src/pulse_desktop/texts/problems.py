@@ -117,7 +117,7 @@ FOUND_GERMAN: Final = {
     "code_malformed": "So sieht kein Code aus.",
     "no_enrolment": "Dort können keine Geräte eingerichtet werden.",
     "not_kept": "Die Einrichtung konnte hier nicht gespeichert werden.",
-    "not_authorized": "Der Nachrichtenserver lässt dieses Gerät noch nicht ein.",
+    "not_authorized": "Der Nachrichtenverteiler lässt dieses Gerät noch nicht ein.",
 }
 """What a step of the assistant found, by its code; filled in from the facts of its report."""
 

@@ -25,7 +25,7 @@ class ConflictsPage(ListPage):
 
     def __init__(self, context: Context, on_count: Callable[[int], None]) -> None:
         words = context.texts.administration
-        table = Table(words.conflicts, (words.what, words.state, words.who, words.made), (0,))
+        table = Table(words.conflicts, (words.what, words.state, words.who, words.made), (0, 1))
         super().__init__(context, table, frozenset({"conflicts"}))
         self._on_count = on_count
         self._names: dict[str, str] = {}
@@ -112,6 +112,7 @@ class ConflictsPage(ListPage):
             [Row(side.field, (Cell(side.field), Cell(side.here), Cell(side.server))) for side in view.sides]
         )
         self.resolution.setText(view.resolution or view.why)
+        self.resolution.setVisible(bool(self.resolution.text()))
         may, lacks = self.context.may(Permission.SYNC_RESOLVE), self.context.lacks(Permission.SYNC_RESOLVE)
         allow(self.take_mine, may and view.can_decide and conflict.can_restore, view.resolution if may else lacks)
         allow(self.leave, may and view.can_decide, view.resolution if may else lacks)

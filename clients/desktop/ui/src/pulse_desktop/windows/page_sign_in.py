@@ -11,7 +11,7 @@ from pulse_contracts.local_status import Connection, Status
 from pulse_desktop.link.state import LinkPhase
 from pulse_desktop.model.access import sign_in_problem
 from pulse_desktop.theme.tokens import Tone
-from pulse_desktop.widgets.basics import Card, Field, allow, button, label
+from pulse_desktop.widgets.basics import Card, Field, allow, button, label, row
 from pulse_desktop.widgets.status import Note
 from pulse_desktop.windows.context import Context
 
@@ -51,7 +51,9 @@ class SignInPage(QWidget):
             card.column.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.addStretch(2)
-        layout.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addLayout(
+            row(None, card, None)
+        )  # with an alignment, lines that wrap would take their room from the fields
         layout.addStretch(3)
         context.bridge.status_changed.connect(self._take_status)
         if context.bridge.status is not None:

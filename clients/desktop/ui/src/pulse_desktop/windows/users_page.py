@@ -26,7 +26,7 @@ class UsersPage(ListPage):
     def __init__(self, context: Context) -> None:
         words = context.texts.administration
         titles = (words.name, words.email, words.roles_of, words.state, words.sync_state)
-        table = Table(words.users, titles, (2,), self.edit)
+        table = Table(words.users, titles, (4,), self.edit)
         super().__init__(context, table, frozenset({"users", "roles", "pending"}))
         self.roles: dict[str, RoleRow] = {}
         self.search = QLineEdit()
