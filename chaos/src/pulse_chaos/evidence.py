@@ -19,6 +19,7 @@ from typing import Any, Final
 import asyncpg
 
 from pulse_chaos.invariants import CommandFate, Evidence
+from pulse_chaos.requests import conflicts_of
 from pulse_chaos.scene import Scene
 from pulse_local.readiness import unreadiness
 from pulse_simulator.embedded_stack import EmbeddedStackError, run_pulse
@@ -154,6 +155,8 @@ async def _edits(scene: Scene, evidence: Evidence, _since: float) -> None:
     evidence.lost_edits = [row[0] for row in await scene.site.stack.fetch(_LOST_EDITS, desk)]
     logged = await scene.site.stack.fetch("select op_id::text from sync.sync_conflict where desktop_id = $1", desk)
     evidence.logged_losers = [row[0] for row in logged]
+    evidence.conflicts = len(set(await conflicts_of(scene.site)) - scene.requests.earlier_edits)
+    evidence.wants_conflict = scene.wants_conflict
 
 
 async def differences(scene: Scene) -> tuple[int, list[str]]:

@@ -133,6 +133,9 @@ async def _cut_frame(scene: Scene, _step: Step) -> None:
 async def _cut_workstation(scene: Scene, _step: Step) -> None:
     if scene.site.workstation.proxy is not None:
         scene.site.workstation.proxy.cut()
+        # By us and not by chance: a short cut could fall between two edits of the load, and then would show nothing.
+        scene.wants_conflict = True
+        await scene.requests.disagree()
 
 
 async def _mend_workstation(scene: Scene, _step: Step) -> None:

@@ -92,6 +92,10 @@ class Evidence:
     """Operations that the server answered with `conflict_lost`."""
     logged_losers: Sequence[str] = ()
     """Operations in the conflict log, one entry for each row."""
+    conflicts: int = 0
+    """Of this run: operations that lost or that won against an edit of somebody else."""
+    wants_conflict: bool = False
+    """Two edits were made that exclude one another."""
     commands: Sequence[CommandFate] = ()
     audit_fault: str | None = None
     leaks: list[str] = field(default_factory=list)
@@ -162,10 +166,12 @@ def _converged(e: Evidence) -> tuple[bool, str]:
 
 
 def _losers(e: Evidence) -> tuple[bool, str]:
+    if e.wants_conflict and not e.conflicts:
+        return False, "two edits exclude one another and none lost: the run shows nothing"
     logged = Counter(e.logged_losers)
     wrong = [f"{op} unlogged" for op in e.lost_edits if not logged[op]]
     wrong += [f"{op} logged {times} times" for op, times in logged.items() if times > 1]
-    return _nothing(wrong, f"{len(e.lost_edits)} edits lost, {len(logged)} conflicts logged")
+    return _nothing(wrong, f"{len(e.lost_edits)} edits lost, {len(logged)} conflicts logged, {e.conflicts} in this run")
 
 
 def _once(e: Evidence) -> tuple[bool, str]:

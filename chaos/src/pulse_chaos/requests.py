@@ -26,8 +26,19 @@ _MOST_DESK_EDITS: Final = 2
 _READY_SECONDS: Final = 60.0
 
 
+_CONFLICTS: Final = """
+select op_id::text from sync.sync_conflict where desktop_id = $1 union
+select op_id::text from identity.applied_operations where desktop_id = $1 and outcome ->> 'outcome' = 'conflict_lost'
+"""
+
+
 class NotPreparedError(Exception):
     """What a run needs could not be prepared."""
+
+
+async def conflicts_of(site: Site) -> list[str]:
+    """Return the workstation's operations that lost or are in the conflict log, since the site began."""
+    return [row[0] for row in await site.stack.fetch(_CONFLICTS, site.workstation.device_id)]
 
 
 @dataclass(slots=True)
@@ -45,6 +56,8 @@ class Requests:
     """Until when each command that was answered is good, by this machine's clock: a server's may be wrong."""
     earlier_commands: frozenset[str] = frozenset()
     """Those of runs before this one."""
+    earlier_edits: frozenset[str] = frozenset()
+    """Operations of runs before this one that lost or were logged as conflicts."""
 
     async def prepare(self) -> None:
         """Make the person whom both sides will edit, and wait until the workstation has them."""
@@ -53,6 +66,7 @@ class Requests:
         self.user_id = str((await session.request("POST", "/api/users", json=body))["id"])
         rows = await self.site.stack.fetch("select id::text from commands.command_view")
         self.earlier_commands = frozenset(row[0] for row in rows)
+        self.earlier_edits = frozenset(await conflicts_of(self.site))
         share = {"user": self.name, "level": "control"}
         await session.request("POST", f"/api/devices/{device}/shares", json=share)
         try:
@@ -115,6 +129,15 @@ class Requests:
                 await saying
                 raise
             self.desk_edits += done.returncode == 0
+
+    async def disagree(self) -> None:
+        """Edit the same field at the desk and then on the web: while neither hears of the other, one of the two must lose."""
+        done = await self._say("users", "edit", self.name, "--email", f"{self.name}-alone@example.org")
+        self.desk_edits += done.returncode == 0
+        with suppress(GatewayError):  # Then none has lost, and the verdict says that the run shows nothing.
+            email = {"email": f"{self.name}-meanwhile@example.org"}
+            await self.site.session.request("PATCH", f"/api/users/{self.user_id}", json=email, if_match="*")
+            self.web_edits += 1
 
     async def _say(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         admin, password = self.site.admin

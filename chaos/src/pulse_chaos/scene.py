@@ -37,6 +37,8 @@ class Scene:
     """Set by faults after which one device's clock or copies contradict each other by nature."""
     is_late: bool = False
     """Set by a clock that stays back: its readings are late by nature, and a socket is told of their spans."""
+    wants_conflict: bool = False
+    """Set by a fault that had both sides edit the same while neither could hear of the other."""
     tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     before_evidence: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What sabotage does when the run is quiet."""

@@ -47,6 +47,7 @@ WRONG = [
     (Invariant.CONVERGED, changed(unanswered_edits=1)),
     (Invariant.LOSERS_LOGGED, changed(logged_losers=[])),
     (Invariant.LOSERS_LOGGED, changed(logged_losers=["op-1", "op-1"])),
+    (Invariant.LOSERS_LOGGED, changed(wants_conflict=True, conflicts=0)),
     (Invariant.AT_MOST_ONCE, changed(commands=[CommandFate("a", "succeeded", 2)])),
     (Invariant.AT_MOST_ONCE, changed(commands=[CommandFate("a", "expired", 1)])),
     (Invariant.AT_MOST_ONCE, changed(commands=[CommandFate("a", "unheard-of", 1)])),
