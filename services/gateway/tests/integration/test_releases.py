@@ -1,12 +1,20 @@
 """What an agent gets that asks for a release: the signed manifest and its files, and nothing else of the directory."""
 
+import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pulse_agent.configuration.device import EnrolledDevice
+from pulse_agent.updates.machine import this_machine
+from pulse_agent.updates.updater import Updater, UpdaterPlan
+from pulse_chassis.clock import SystemClock
+from pulse_chassis.signatures import SigningKey, TrustedKeys
 from pulse_contracts.releases import MANIFEST_FILE
+from pulse_local.releases import sign_release
 
 NAME = "precisionpulse_9.9.9_amd64.deb"
 CONTENT = bytes(range(256)) * 4096
@@ -85,3 +93,39 @@ async def test_nothing_else_of_the_disk_is_given(world: Any, releases: Path, nam
         assert answer.status_code in {404, 422}, answer.text
         assert "secret" not in answer.text
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_agent_finds_a_release_downloads_it_and_does_not_go_back(
+    world: Any, tmp_path: Path, wait_until: Any
+) -> None:
+    offered, key, day = tmp_path / "offered", SigningKey.generate(), timedelta(days=1)
+    offered.mkdir()
+    package = offered / f"precisionpulse-9.9.9-linux-{this_machine()}.tar.gz"
+    package.write_bytes(CONTENT)
+    async with world.gateway(gateway_releases_dir=offered) as gateway:
+        url = f"http://{gateway.address}"
+        device = EnrolledDevice("D-1", "Desk 1", url, "127.0.0.1", 1883, None, None, "file")
+        keys = TrustedKeys([key.public_jwk()])
+        plan = UpdaterPlan(
+            tmp_path / "agent", device, keys, SystemClock(), folder=tmp_path / "Downloads", version="0.1.0"
+        )
+        updater = Updater(plan)
+        await updater.check()
+        assert updater.problem == "not_offered"
+        await asyncio.to_thread(sign_release, offered, key, day)
+        await updater.check()
+        assert updater.newer is not None
+        assert updater.newer.version == "9.9.9"
+        assert updater.start_download()
+        await wait_until(lambda: updater.download is not None and not updater.download.is_running)
+        assert updater.download is not None
+        assert updater.download.path == tmp_path / "Downloads" / package.name
+        assert updater.download.path.read_bytes() == CONTENT
+
+        package.rename(offered / f"precisionpulse-9.9.8-linux-{this_machine()}.tar.gz")
+        await asyncio.to_thread(sign_release, offered, key, day)
+        await updater.check()
+        assert (updater.problem, updater.newer.version) == ("rolled_back", "9.9.9")
+        await asyncio.to_thread(sign_release, offered, SigningKey.generate(), day)
+        await updater.check()
+        assert updater.problem == "unknown_key"
