@@ -70,6 +70,21 @@ async def test_a_topic_is_unavailable_until_its_service_is_there_and_then_needs_
         assert (await client.subscribe(topic))["type"] == "ack"
 
 
+async def test_a_topic_that_is_about_to_be_loaded_is_asked_for_again_in_a_second_and_not_in_five(
+    world, wait_until
+) -> None:
+    """Found by `pulse bench storm`: who came back first after a restart waited the longest."""
+    user = await world.user("operator")
+    async with world.gateway() as gateway, gateway.socket(user) as client:
+        stream = gateway.gateway.desk.state.topics["commands"].stream
+        await wait_until(lambda: stream.is_ready)
+        stream.is_ready = False  # As it is before its feed looked the first time.
+        assert (await client.subscribe("commands"))["retry_after_ms"] == 1_000
+
+        stream.has_failed = True  # It looked, and the service's view is not there.
+        assert (await client.subscribe("commands"))["retry_after_ms"] == 5_000
+
+
 async def test_without_the_permission_none_of_them_is_to_be_had(world) -> None:
     nobody, viewer = await world.user("viewer"), await world.user("viewer")
     await world.db.execute("delete from identity.user_roles where user_id = $1", nobody.id)

@@ -99,6 +99,7 @@ class StreamFeed(Generic[EntryT]):
             except UnavailableError as error:
                 if self._stopping.is_set():
                     return
+                self._view.has_failed = True
                 if self._view.is_connected:
                     self._view.is_connected = False
                     _log.warning("stream_lost", stream=self._view.name, reason=str(error.__cause__ or error))

@@ -78,7 +78,8 @@ class Desk:
         topic = self.state.topics.get(known)
         if topic is None:
             raise RefusedError(ErrorCode.UNAVAILABLE, "this topic is not served here yet", retry_after_ms=60_000)
-        if not self.state.is_ready:
+        is_starting = not topic.stream.is_ready and not topic.stream.has_failed
+        if not self.state.is_ready or is_starting:
             raise RefusedError(ErrorCode.UNAVAILABLE, "the live state is being loaded", retry_after_ms=1_000)
         if not topic.stream.is_ready:
             message = "the service behind this topic is not part of this installation, or has not started yet"

@@ -24,6 +24,8 @@ class StreamView(Generic[EntryT]):
         self.is_ready = False
         """Whether the state at `position` is loaded. Once it is, it stays: an outage only stops the news."""
         self.is_connected = False
+        self.has_failed = False
+        """Whether it could not be loaded when that was tried: what is neither ready nor failed is about to be."""
         self._advanced = asyncio.Event()
 
     def advance(self, position: StreamId) -> None:
