@@ -2,7 +2,7 @@
 
 Real are the outbox (each reading is committed), the replica that people sign in by, the local server with its socket, all that
 it tells, and the window's process. Hurried are the seconds between readings, on both sides. The network is away, as on a day
-when only the window is there. Readings are held back so that the window is told of each of them.
+when only the window is there. Readings are held back so that the window keeps up with them.
 """
 
 from __future__ import annotations
