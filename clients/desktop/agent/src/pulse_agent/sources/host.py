@@ -64,7 +64,7 @@ class HostMetrics:
 
 
 def _battery() -> dict[str, Value]:
-    """Return what is known of the battery: nothing without one, or where the system does not tell (a container without /sys)."""
+    """Return what is known of the battery: nothing without one, or where the system tells nothing (as in some containers)."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except OSError:
