@@ -10,7 +10,6 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -70,7 +69,7 @@ def chaos(options: ChaosOptions) -> None:
     of_revision = revision()
     try:
         planned = _plan(options)
-        known = _known(options, planned, of_revision)
+        known = _known(options, of_revision)
     except (ValueError, OSError) as error:
         console.print(f"[bold red]error[/] {error}", markup=True)
         raise typer.Exit(_USAGE) from None
@@ -82,9 +81,11 @@ def chaos(options: ChaosOptions) -> None:
             write_report(options.report, campaign, of_revision)
 
     campaign.save = save
+    left = [one for one in planned if _key(one) not in known]
     if known:
-        console.print(f"{len(known)} of {len(planned)} runs have a verdict by revision {of_revision}")
-    asyncio.run(campaign.run([one for one in planned if _key(one) not in known]))
+        done = len(planned) - len(left)
+        console.print(f"{done} of {len(planned)} runs have a verdict by revision {of_revision}", soft_wrap=True)
+    asyncio.run(campaign.run(left))
     if campaign.is_interrupted:
         console.print("interrupted: what follows is what was done until then")
     Console(highlight=False).print(campaign.table())
@@ -103,15 +104,13 @@ def _key(planned: Planned) -> str:
     return json.dumps(planned_as_json(planned))
 
 
-def _known(options: ChaosOptions, planned: Sequence[Planned], of_revision: str) -> dict[str, Outcome]:
-    """Return what need not be run again: a verdict stays, whatever it is."""
+def _known(options: ChaosOptions, of_revision: str) -> dict[str, Outcome]:
+    """Return what need not be run again: a verdict stays, whatever it is, and in the report even if nobody asks for it now."""
     if not options.resume:
         return {}
     if options.report is None:
         raise ValueError("--resume goes on with a report: give its --report DIR")
-    wanted = {_key(one) for one in planned}
-    found = {_key(outcome.planned): outcome for outcome in read_verdicts(options.report, of_revision)}
-    return {key: outcome for key, outcome in found.items() if key in wanted}
+    return {_key(outcome.planned): outcome for outcome in read_verdicts(options.report, of_revision)}
 
 
 command = chaos
