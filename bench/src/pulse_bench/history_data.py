@@ -35,7 +35,7 @@ _FILL: Final = """
 insert into telemetry.{table} (recorded_at, received_at, seq, value, series_id, epoch, suspect)
 select at, at, n, 20 + (n * 7919 + s.id * 31) % 10007 / 1000.0, s.id, 1, false
 from (select n, timestamptz '{day}' + n * interval '{step} seconds' as at from generate_series(0, {readings} - 1) n) as t
-cross join telemetry.series s
+cross join telemetry.series s where s.client_id like 'bench-%'
 """
 _INDEX: Final = "create unique index on telemetry.{table} (series_id, recorded_at, seq)"
 _ATTACH: Final = """
