@@ -76,3 +76,4 @@ def test_no_stack_outlives_a_campaign_that_is_killed(tmp_path: Path) -> None:
     campaign.kill()
     campaign.wait()
     wait_until(lambda: not processes_about(tmp_path), "the end of every process")
+    assert processes_about(tmp_path) == []
