@@ -76,6 +76,8 @@ class Trend:
     most: float
     last: float
     points: int
+    rise: float = 0.0
+    """By how much the highest of the last third is above the highest of the first."""
 
     @property
     def growth(self) -> float:
@@ -123,6 +125,7 @@ def trend_of(points: Sequence[Point], warm_up: float) -> Trend | None:
         most=values[-1],
         last=every[-1].value,
         points=len(every),
+        rise=max(p.value for p in every[-(len(every) // 3 + 1) :]) - max(p.value for p in every[: len(every) // 3 + 1]),
     )
 
 
@@ -134,7 +137,9 @@ def _flat(allowed: float, share: float) -> Callable[[Curve, Trend], tuple[bool, 
             f"{per_hour:+.1f} {curve.unit}/h by least squares, {trend.growth:+.2f} {curve.unit} in {trend.seconds:.0f} s "
             f"(may {may:.1f}), median {trend.median:.1f}, most {trend.most:.1f}"
         )
-        return trend.growth <= may, told
+        # Connections that a fault cut early and that came back make a slope too.
+        was_cut = curve.kind in (Kind.FILES, Kind.CONNECTIONS) and trend.rise <= may / 2
+        return trend.growth <= may or was_cut, told
 
     return rule
 

@@ -54,6 +54,13 @@ def test_files_that_are_never_closed_are_found() -> None:
     assert judge_curve(curve(Kind.FILES, lambda at: 40 + at % 3), 120).holds
 
 
+def test_connections_that_a_fault_cut_and_that_came_back_are_no_growth() -> None:
+    verdict = judge_curve(curve(Kind.FILES, lambda at: 86 if at < 1_000 else 126), 300)
+    dipped = judge_curve(curve(Kind.FILES, lambda at: 126 if not 400 < at < 900 else 60), 300)
+    assert not verdict.holds
+    assert dipped.holds, dipped.detail
+
+
 def test_a_stream_is_held_to_its_bound_however_it_got_there() -> None:
     filling = curve(Kind.STREAM, lambda at: at * 5, bound=10_000)
     assert judge_curve(filling, 60).holds
