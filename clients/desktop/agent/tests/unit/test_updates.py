@@ -362,8 +362,7 @@ async def test_it_looks_at_the_start_and_daily_and_not_at_all_when_turned_off(
 
 
 async def test_nothing_is_asked_without_a_key(server: Server, make: Callable[..., Updater]) -> None:
-    one = make(keys=None)
-    await one.check()
+    await (one := make(keys=None)).check()
     assert (server.looks, one.problem) == (0, Problem.NO_KEYS)
 
 
