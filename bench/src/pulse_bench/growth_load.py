@@ -29,9 +29,10 @@ _CLIENTS_OF_A_PROCESS: Final = 5_000
 """Each takes three files of its process, which has 20,000 on most systems."""
 _AFTER_SECONDS: Final = 5.0
 _SAMPLE_SECONDS: Final = 0.1
-_ROWS: Final = (
-    "select coalesce(sum(reltuples), 0)::bigint from pg_class where relname like 'sample_day_%' and reltuples > 0"
-)
+_ROWS: Final = """
+select coalesce(sum(reltuples), 0)::bigint from pg_class
+where relname like 'sample_day_%' and relkind = 'r' and reltuples > 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
