@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 import aiomqtt
 import asyncpg
 
+from pulse_contracts.topics import TELEMETRY_BUFFER_FILTER
+
 CLIENT_ID = "naive-consumer"
 SCHEMA = "bench_peer"
 TABLE = """
@@ -29,7 +31,7 @@ async def consume(port: int, database_url: str) -> None:
     """Store messages until the process is ended."""
     database = await asyncpg.connect(database_url)
     async with aiomqtt.Client("127.0.0.1", port, identifier=CLIENT_ID) as client:
-        await client.subscribe("telemetry/+/buffer", qos=1)
+        await client.subscribe(TELEMETRY_BUFFER_FILTER, qos=1)
         async for message in client.messages:
             run = json.loads(bytes(message.payload))
             client_id = message.topic.value.split("/")[1]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pulse_bench.errors import BenchError
+from pulse_contracts.topics import TELEMETRY_BUFFER_FILTER
 
 CLIENT_ID: Final = "node-red"
 VERSIONS: Final = ("node-red@4", "pg@8")
@@ -110,7 +111,7 @@ def _flow(function: str, broker_port: int) -> list[dict[str, Any]]:
         "protocolVersion": "4", "keepalive": "60", "cleansession": True, "autoConnect": True,
     }  # fmt: skip
     source = {
-        "id": "in", "type": "mqtt in", "z": "flow", "topic": "telemetry/+/buffer", "qos": "1", "datatype": "json",
+        "id": "in", "type": "mqtt in", "z": "flow", "topic": TELEMETRY_BUFFER_FILTER, "qos": "1", "datatype": "json",
         "broker": "broker", "inputs": 0, "wires": [["store"]], "x": 100, "y": 100,
     }  # fmt: skip
     store = {
