@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = sorted(p for p in ROOT.glob("*/**/src/pulse_*") if p.is_dir() and ".venv" not in p.parts)
+PACKAGES = sorted(p for p in ROOT.glob("*/**/src/pulse_*") if p.is_dir() and not {".venv", "dist"} & {*p.parts})
 SOURCES = sorted(f for p in PACKAGES for f in p.rglob("*.py"))
 SERVICES = sorted(p for p in ROOT.glob("services/*/src/pulse_*") if p.is_dir())
 ROOMS = {"domain", "use_cases", "http", "messaging", "storage"}
