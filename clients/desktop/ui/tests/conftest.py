@@ -27,6 +27,7 @@ class Shown:
     window: Any
     agent: Any
     bot: Any
+    watchdog: Any
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Let the program work until something holds."""
@@ -52,11 +53,13 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def show(qtbot: Any, qapp: Any, data: Path) -> Iterator[Show]:
-    """Open the program over a scripted agent; everything is closed afterwards."""
+    """Open the program over a scripted agent; it is closed afterwards, and must never have worked long without a pause."""
     from pulse_desktop.app import Desktop
     from pulse_desktop.options import Options
     from pulse_desktop.preferences import PreferencesFile
     from pulse_desktop.texts.language import Language
+
+    from .integration.watchdog import BUSY_LIMIT_SECONDS, Watchdog
 
     qapp.setQuitOnLastWindowClosed(False)
 
@@ -69,13 +72,16 @@ def show(qtbot: Any, qapp: Any, data: Path) -> Iterator[Show]:
             desktop.context.now = lambda: world.NOW_MS / 1000
             desktop.context.has_tray = lambda: False
             desktop.start(Options(data, ()))
-            shown = Shown(desktop, desktop.windows[0], agent, qtbot)
+            watchdog = Watchdog()
+            shown = Shown(desktop, desktop.windows[0], agent, qtbot, watchdog)
             try:
                 shown.wait(lambda: desktop.bridge.status is not None)
                 if is_in:
                     shown.sign_in()
                 yield shown
+                assert watchdog.worst <= BUSY_LIMIT_SECONDS, watchdog.verdict
             finally:
+                watchdog.stop()
                 for widget in qapp.topLevelWidgets():
                     widget.close()
                 desktop.stop()

@@ -140,7 +140,8 @@ class Desktop(QObject):
     def _take_choices(self) -> None:
         """Dress anew; with another language, open the windows anew."""
         before, self._chosen = self._chosen, self._preferences.value
-        self._dress()
+        if before.appearance is not self._chosen.appearance:
+            self._dress()
         if before.language is not self._chosen.language:
             QTimer.singleShot(0, self._reopen)
 

@@ -6,6 +6,7 @@ import { useText } from "@/shared/i18n/messages";
 import { ActionButton, IconButton } from "@/shared/ui/button";
 import { Panel } from "@/shared/ui/panel";
 import { Await } from "@/shared/ui/states";
+import { ASK_AGAIN_MS } from "../model/refresh";
 import { byThing } from "../model/rights";
 import { userTexts } from "../texts";
 
@@ -19,7 +20,7 @@ const RoleEditor = lazy(async () => ({ default: (await import("./role-editor")).
 export function Roles() {
   const t = useText(userTexts);
   const [edited, setEdited] = useState<Role | "new" | undefined>();
-  const roles = query.useQuery("get", "/api/roles", { params: { query: { limit: LISTED } } });
+  const roles = query.useQuery("get", "/api/roles", { params: { query: { limit: LISTED } } }, { refetchInterval: ASK_AGAIN_MS });
   const rights = query.useQuery("get", "/api/permissions");
   return (
     <div className="flex flex-col gap-4">

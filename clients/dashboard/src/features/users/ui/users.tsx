@@ -19,6 +19,7 @@ import { Table } from "@/shared/ui/table";
 import type { Column } from "@/shared/ui/table";
 import { readFilters, sortName, sortState } from "../model/filters";
 import type { UserFilters } from "../model/filters";
+import { ASK_AGAIN_MS } from "../model/refresh";
 import { userTexts } from "../texts";
 
 type User = components["schemas"]["UserAnswer"];
@@ -28,8 +29,6 @@ const UserEditor = lazy(async () => ({ default: (await import("./user-editor")).
 const PAGE = 50;
 /** What is typed is asked for when the typing rests. */
 const TYPING_MS = 300;
-/** People are edited on desktops too, and nothing tells of it: the list is asked for again this often. */
-const ASK_AGAIN_MS = 5_000;
 /** More roles than a select can show nobody has. */
 const ROLES_LISTED = 200;
 

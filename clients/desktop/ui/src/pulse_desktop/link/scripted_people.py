@@ -8,6 +8,8 @@ from pulse_contracts.configuration import BUILT_IN_KEYS
 from pulse_contracts.local_people import (
     ConfigRow,
     ConfigRows,
+    KeyParams,
+    KeyValueParams,
     Pending,
     RoleRow,
     Roles,
@@ -25,6 +27,7 @@ from pulse_contracts.local_records import (
 )
 from pulse_contracts.local_status import (
     DeviceInfo,
+    NoParams,
 )
 from pulse_contracts.operations import EditableEntity
 from pulse_contracts.permissions import BUILT_IN_ROLES
@@ -122,6 +125,32 @@ def settings(*, can_change: bool = True) -> Settings:
         for key, spec in BUILT_IN_KEYS.items()
     ]  # fmt: skip
     return Settings(device=DEVICE, items=items, can_change=can_change)
+
+
+class KeptSettings:
+    """Settings that hold what they are changed to."""
+
+    def __init__(self) -> None:
+        self._now = settings()
+
+    def read(self, _params: NoParams) -> Settings:
+        """Return what holds."""
+        return self._now
+
+    def change(self, params: KeyValueParams) -> Setting:
+        """Set a key for this desktop."""
+        return self._put(params.key, params.value, SettingOrigin.DEVICE)
+
+    def reset(self, params: KeyParams) -> Setting:
+        """Give a key back to its default."""
+        return self._put(params.key, BUILT_IN_KEYS[params.key].default, SettingOrigin.DEFAULT)
+
+    def _put(self, key: str, value: object, origin: SettingOrigin) -> Setting:
+        [old] = [one for one in self._now.items if one.key == key]
+        new = old.model_copy(update={"value": value, "origin": origin})
+        items = [new if one is old else one for one in self._now.items]
+        self._now = self._now.model_copy(update={"items": items})
+        return new
 
 
 def pending() -> PendingEdits:

@@ -45,11 +45,11 @@ from pulse_desktop.link.scripted_people import (
     MINUTE_MS,
     NOW_MS,
     PASSWORD,
+    KeptSettings,
     config,
     conflicts,
     pending,
     roles,
-    settings,
     users,
 )
 
@@ -262,7 +262,7 @@ def sign_in(params: SignInParams) -> Session | ErrorBody:
 
 def answers(**changes: Any) -> Answers:
     """Return what this world's agent answers; names of methods have `__` for the dot in `changes`."""
-    done = Done()
+    done, kept = Done(), KeptSettings()
     found: Answers = {
         "sign_in": sign_in,
         "sign_out": done,
@@ -284,9 +284,9 @@ def answers(**changes: Any) -> Answers:
         "config.list": config(),
         "config.set": done,
         "config.clear": done,
-        "settings.read": settings(),
-        "settings.change": settings().items[0],
-        "settings.reset": settings().items[0],
+        "settings.read": kept.read,
+        "settings.change": kept.change,
+        "settings.reset": kept.reset,
         "sync.pending": pending(),
         "conflicts.list": conflicts(),
         "conflicts.accept": done,

@@ -154,10 +154,14 @@ QFrame[pill="true"][tone="$name"] { border-radius: 12px; }
 
 
 def apply_theme(application: QApplication, theme: Theme) -> None:
-    """Dress the whole application in a theme."""
-    application.setStyle("Fusion")
+    """Dress the whole application in a theme.
+
+    Style and font are the same in every theme and are set once: each of these calls visits every widget there is.
+    """
+    if not application.styleSheet():
+        application.setStyle("Fusion")
+        application.setFont(_font())
     application.setPalette(_palette(COLOURS[theme]))
-    application.setFont(_font())
     application.setStyleSheet(_sheet(theme))
 
 

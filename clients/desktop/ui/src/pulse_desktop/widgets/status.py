@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
@@ -38,6 +40,7 @@ def paint_shape(painter: QPainter, area: QRectF, tone: Tone, colour: QColor) -> 
     painter.restore()
 
 
+@lru_cache(maxsize=64)
 def shape_icon(tone: Tone, colour: str, size: int = 12) -> QIcon:
     """Return the shape of a tone as an icon, for tables and the tray."""
     ratio = 2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from pulse_desktop.theme.tokens import COLOURS, Tone
+from pulse_desktop.theme.tokens import COLOURS, Colours, Tone
 from pulse_desktop.widgets.status import shape_icon, theme_of
 
 Index = QModelIndex | QPersistentModelIndex
@@ -42,6 +42,9 @@ def _side(is_number: bool) -> Qt.AlignmentFlag:
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
+_COLOURED: Final = (Qt.ItemDataRole.DecorationRole, Qt.ItemDataRole.ForegroundRole)
+
+
 class _Rows(QAbstractTableModel):
     def __init__(self, titles: Sequence[str]) -> None:
         super().__init__()
@@ -70,7 +73,7 @@ class _Rows(QAbstractTableModel):
             return _side(is_number)
         return None
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: PLR0911 # one per role
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         cell = self.rows[index.row()].cells[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
@@ -79,14 +82,14 @@ class _Rows(QAbstractTableModel):
                 return cell.tip or cell.text
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _side(cell.is_number)
-        if self.view is None:
-            return None
-        colours = COLOURS[theme_of(self.view)]
-        if role == Qt.ItemDataRole.DecorationRole and cell.tone is not None:
-            return shape_icon(cell.tone, colours.of(cell.tone))
-        if role == Qt.ItemDataRole.ForegroundRole and (cell.tone is not None or cell.is_faint):
-            return QColor(colours.ink_soft if cell.tone is None else colours.of(cell.tone))
+        if role in _COLOURED and self.view is not None and (cell.tone is not None or cell.is_faint):
+            return self._coloured(cell, role, COLOURS[theme_of(self.view)])
         return None
+
+    def _coloured(self, cell: Cell, role: int, colours: Colours) -> Any:
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return QColor(colours.ink_soft if cell.tone is None else colours.of(cell.tone))
+        return None if cell.tone is None else shape_icon(cell.tone, colours.of(cell.tone))
 
 
 class Table(QTableView):
