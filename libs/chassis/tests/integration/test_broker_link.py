@@ -83,6 +83,11 @@ async def running(options: LinkOptions, eventually: Eventually) -> AsyncIterator
         run.desk.is_settled.set()
         run.stop.set()
         await asyncio.wait_for(run.task, 30)
+        # A durable session that stayed would go on taking its share of what other tests publish.
+        last = await MqttSession.connect(
+            options.endpoint, client_id=run.link.client_id, on_message=lambda _message: None
+        )
+        await last.disconnect()
 
 
 def renamed(options: LinkOptions, **changes: Any) -> LinkOptions:

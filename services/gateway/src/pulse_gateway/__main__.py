@@ -48,12 +48,15 @@ def _migrate() -> int:
     import asyncio
 
     from pulse_chassis.errors import UnavailableError
+    from pulse_chassis.logging import configure_logging
     from pulse_chassis.settings import SettingsError
-    from pulse_gateway.app import migrate
+    from pulse_gateway.app import SERVICE, migrate
     from pulse_gateway.settings import GatewaySettings
 
     try:
-        asyncio.run(migrate(GatewaySettings()))
+        settings = GatewaySettings()
+        configure_logging(SERVICE, settings.log_level, settings.log_format)
+        asyncio.run(migrate(settings))
     except (SettingsError, UnavailableError) as error:
         sys.exit(f"pulse_gateway: {error}")
     return 0

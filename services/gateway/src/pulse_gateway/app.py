@@ -158,7 +158,6 @@ def openapi_app() -> FastAPI:
 
 async def migrate(settings: GatewaySettings) -> None:
     """Bring schema `gateway` to the newest revision."""
-    configure_logging(SERVICE, settings.log_level, settings.log_format)
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -131,7 +132,8 @@ async def test_what_did_not_work_is_tried_again_less_and_less_often_and_then_giv
     clock = ManualClock(datetime.now(UTC))
     mail_inbox.refusal = "451 later"
     async with world.gateway() as gateway, sender(gateway, clock) as send:
-        schedule = await add(gateway, owner)
+        far = datetime.now(ZoneInfo(WISH["tz"])) + timedelta(hours=12)  # the next report is not due meanwhile
+        schedule = await add(gateway, owner, at=f"{far:%H:%M}")
         await overdue(world)
         waited = []
         for _ in range(6):

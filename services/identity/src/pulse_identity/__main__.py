@@ -8,6 +8,7 @@ import json
 import sys
 
 from pulse_chassis.errors import PulseError
+from pulse_chassis.logging import configure_logging
 from pulse_chassis.run import run_process
 from pulse_chassis.settings import SettingsError
 from pulse_identity import app
@@ -24,6 +25,7 @@ def main() -> None:
         return
     try:
         settings = IdentitySettings()
+        configure_logging(app.SERVICE, settings.log_level, settings.log_format)
         if command != "serve":
             asyncio.run(_operate(settings, command, asked))
             return

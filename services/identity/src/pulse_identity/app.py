@@ -23,7 +23,6 @@ from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge
 from pulse_chassis.idempotency import Idempotency
-from pulse_chassis.logging import configure_logging
 from pulse_chassis.metrics import Counters, create_registry, loop_lag_worker
 from pulse_chassis.outbox import OutboxRelay
 from pulse_chassis.periodic import periodic_worker
@@ -126,7 +125,6 @@ class Parts:
 
 async def migrate(settings: IdentitySettings) -> None:
     """Bring schema `identity` to the newest revision."""
-    configure_logging(SERVICE, settings.log_level, settings.log_format)
     await upgrade(settings.database_url, MIGRATIONS, SCHEMA)
 
 
@@ -154,7 +152,6 @@ async def reset_password(settings: IdentitySettings, username: str, password: st
 
 @asynccontextmanager
 async def _open_parts(settings: IdentitySettings) -> AsyncIterator[Parts]:
-    configure_logging(SERVICE, settings.log_level, settings.log_format)
     parts = make_parts(settings)
     try:
         yield parts

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from pulse_chassis.mqtt import MqttEndpoint
 from pulse_chassis.settings import ServiceSettings
@@ -28,10 +29,13 @@ _OF_EMQX = (
     "identity_emqx_commands_password",
     "identity_emqx_alerts_password",
 )
+_NEEDED = {"mosquitto": _OF_MOSQUITTO, "emqx": _OF_EMQX}
 
 
 class IdentitySettings(ServiceSettings):
     """Identity's variables, `PULSE_IDENTITY_…`."""
+
+    model_config = SettingsConfigDict(validate_default=True)
 
     identity_admin_username: str = Field(default="admin", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@+-]{1,63}$")
     identity_admin_password: SecretStr | None = Field(default=None, description="unset: made up, printed once")
@@ -94,18 +98,22 @@ class IdentitySettings(ServiceSettings):
             raise ValueError(message)
         return secret
 
-    @model_validator(mode="after")
-    def _knows_its_broker(self) -> Self:
-        needed = _OF_EMQX if self.identity_broker == "emqx" else _OF_MOSQUITTO
-        missing = [f"PULSE_{name}".upper() for name in needed if not getattr(self, name)]
-        if missing:
-            message = f"needed with {self.identity_broker}: {', '.join(missing)}"
+    @field_validator(*_OF_MOSQUITTO, *_OF_EMQX)
+    @classmethod
+    def _is_set_for_its_broker(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
+        broker = info.data.get("identity_broker")
+        if not value and info.field_name in _NEEDED.get(str(broker), ()):
+            message = f"is not set; needed with {broker}"
             raise ValueError(message)
-        api_key = self.identity_emqx_api_key
+        return value
+
+    @field_validator("identity_emqx_api_key")
+    @classmethod
+    def _is_key_and_secret(cls, api_key: SecretStr | None) -> SecretStr | None:
         if api_key is not None and not all(api_key.get_secret_value().partition(":")):
-            message = "PULSE_IDENTITY_EMQX_API_KEY looks like key:secret"
+            message = "looks like key:secret"
             raise ValueError(message)
-        return self
+        return api_key
 
     @property
     def emqx_api(self) -> EmqxApi | None:
