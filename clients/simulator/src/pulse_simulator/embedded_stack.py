@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -148,8 +148,13 @@ async def running_stack(data: Path, **environment: str) -> AsyncIterator[Embedde
     """Start a stack on a directory, and stop it at the end; what it wrote stays. Raises EmbeddedStackError."""
     try:
         await run_pulse("up", "--detach", "--data", str(data), **environment)
+    except (EmbeddedStackError, asyncio.CancelledError):
+        with suppress(EmbeddedStackError):  # why it did not start is the news
+            await run_pulse("down", "--data", str(data))
+        raise
+    try:
         yield EmbeddedStack(json.loads((data / "stack.json").read_text(encoding="utf-8")), data)
-    finally:  # Also when it was cancelled on its way up; harmless when none runs.
+    finally:
         await run_pulse("down", "--data", str(data))
 
 
