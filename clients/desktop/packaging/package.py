@@ -13,9 +13,11 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +48,7 @@ DEPENDS: Final = (
     "libdbus-1-3",
 )
 SELF_TEST_SECONDS: Final = 180
+AGENT_ENDS_SECONDS: Final = 30.0
 
 
 def main() -> None:
@@ -231,6 +234,18 @@ def self_test(folder: Path) -> None:
     print(done.stdout.strip())
     if done.returncode != 0:
         raise SystemExit(f"The self-test ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    _end(json.loads(done.stdout)["agent_pid"])
+
+
+def _end(agent: int) -> None:
+    """End the agent that the self-test started: it outlives its window, as it should, but not the package."""
+    os.kill(agent, signal.SIGTERM)
+    deadline = time.monotonic() + AGENT_ENDS_SECONDS
+    while Path(f"/proc/{agent}").exists():
+        if time.monotonic() > deadline:
+            os.kill(agent, signal.SIGKILL)
+            raise SystemExit(f"The agent was still there {AGENT_ENDS_SECONDS:g} s after it was asked to end.")
+        time.sleep(0.05)
 
 
 def _screen() -> tuple[subprocess.Popen[bytes], str]:
