@@ -115,7 +115,7 @@ class Table(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setResizeContentsPrecision(50)
+        header.setResizeContentsPrecision(20)
         header.setMinimumSectionSize(84)
         header.setMaximumSectionSize(300)
         for section in stretched:
