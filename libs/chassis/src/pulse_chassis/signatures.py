@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 ALGORITHM: Final = "ES256"
-_ECDSA: Final = ec.ECDSA(SHA256())
 _NUMBER_BYTES: Final = 32
 """Of a coordinate, and of each half of a signature (RFC 7518)."""
 _HEADER_CHARS: Final = 1024
@@ -38,6 +37,28 @@ class SignatureError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class _Es256(ec.ECDSA):
+    """ECDSA with SHA-256 and a random nonce, and nothing of OpenSSL that this does not need.
+
+    The constructor of `ECDSA` loads all of cryptography's older binding (1.3 MB), to ask it about a nonce derived from
+    the message, which is not wanted here. So it is not called: these two are all that signing and verifying read.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def algorithm(self) -> SHA256:
+        return SHA256()
+
+    @property
+    def deterministic_signing(self) -> bool:
+        return False
+
+
+_ECDSA: Final = _Es256()
 
 
 class SigningKey:

@@ -25,7 +25,7 @@ ALLOCATION: Final = {
 """How glibc keeps memory: one pool for all threads, and what is free goes back to the system soon (2 MB)."""
 PLUGINS: Final = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """Pydantic would read the metadata of everything that is installed, to find plug-ins of its own."""
-NEEDLESS: Final = ("rich", "greenlet", "uvloop")
+NEEDLESS: Final = ("rich", "greenlet", "uvloop", "colorama")
 """Modules that libraries use when they are installed, and that an agent does as well without: 7 MB."""
 
 
