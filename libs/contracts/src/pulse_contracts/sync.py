@@ -38,7 +38,8 @@ Request = Annotated[str, Field(min_length=1, max_length=64, description="the sen
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built at its first use: a process holds only what it speaks of, an agent 0.6 MB less.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     v: Literal[1] = 1
 
@@ -68,7 +69,7 @@ class Pull(_Message):
 class AppliedConfig(BaseModel):
     """What a desktop made of one config entry."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     id: Annotated[str, Field(max_length=256)]
     version: int
@@ -94,7 +95,9 @@ class Push(_Message):
     operations: Annotated[list[str], Field(min_length=1, max_length=MAX_OPERATIONS)]
 
 
-PLAIN_UP: Final[TypeAdapter[Pull | Report]] = TypeAdapter(Annotated[Pull | Report, Field(discriminator="type")])
+PLAIN_UP: Final[TypeAdapter[Pull | Report]] = TypeAdapter(
+    Annotated[Pull | Report, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 
 # -- down ---------------------------------------------------------------------------------------------------------------
@@ -103,7 +106,7 @@ PLAIN_UP: Final[TypeAdapter[Pull | Report]] = TypeAdapter(Annotated[Pull | Repor
 class PasswordVerifier(BaseModel):
     """Checks one user's password on one desktop, and is worth nothing elsewhere: see `pulse_contracts.verifiers`."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     salt: Annotated[str, Field(description="base 64")]
     time_cost: int
@@ -116,7 +119,7 @@ class PasswordVerifier(BaseModel):
 class Revocation(BaseModel):
     """Somebody may no longer sign in on the strength of a lease older than `no`; applied before any row."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     no: Annotated[int, Field(ge=1)]
     user_id: str
@@ -172,14 +175,14 @@ class PullRefused(Signed):
 
 
 DOWN: Final[TypeAdapter[Page | Answer | PullRefused]] = TypeAdapter(
-    Annotated[Page | Answer | PullRefused, Field(discriminator="type")]
+    Annotated[Page | Answer | PullRefused, Field(discriminator="type")], config=ConfigDict(defer_build=True)
 )
 
 
 class Lease(BaseModel):
     """Lets one user sign in offline on one desktop until `exp`, with what they may do: the payload of a compact JWS."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     v: Literal[1] = 1
     sub: Annotated[str, Field(description="user id")]
@@ -195,7 +198,7 @@ class Lease(BaseModel):
 class ServiceKeys(BaseModel):
     """`GET /api/sync/keys` and `GET /api/commands/keys`: public keys that an agent fetches when it enrols."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     keys: Annotated[list[dict[str, Any]], Field(description="EC P-256 public JWKs with kid: whose signature counts")]
     seal_key: Annotated[str | None, Field(description="X25519 public key, base 64: what to seal to")] = None
