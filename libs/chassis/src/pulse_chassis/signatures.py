@@ -47,11 +47,11 @@ class _Es256(ec.ECDSA):
     """
 
     def __init__(self) -> None:
-        pass
+        self._hash = SHA256()
 
     @property
     def algorithm(self) -> SHA256:
-        return SHA256()
+        return self._hash
 
     @property
     def deterministic_signing(self) -> bool:
