@@ -211,7 +211,7 @@ def growth(
         list[int] | None, typer.Option(help="Numbers of devices; default 10, 100, 1,000, 10,000.")
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=500_000, max=1_000_000_000, help="Readings in the full table.")
+        int, typer.Option(min=0, max=1_000_000_000, help="Readings in the full table; with 0 only devices are read.")
     ] = 100_000_000,
     seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of each.")] = 20,
     report: Report = None,

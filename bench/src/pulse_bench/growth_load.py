@@ -3,30 +3,36 @@
 The rate is the same in all of them, so that a commit holds about as many readings; what the devices are new for (accounts,
 hellos, series) is done before, with one reading of each. CPU is counted from the first publish until five seconds after the
 last ack: the roll-ups that the readings ask for are made by then. Readings have three metrics.
+
+Registering takes most of the time: Mosquitto writes the file of its accounts anew for each of them, some 4 µs for each that
+there is, so ten times as many devices take a hundred times as long (10,000: some three minutes). Hence one fleet that grows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import psutil
 
 from pulse_bench.errors import BenchError
-from pulse_bench.native import Account, NativePair, Shape
+from pulse_bench.native import CLIENTS_OF_A_PROCESS, FILES_OF_A_CLIENT, Account, NativePair, Shape
 from pulse_bench.processes import cpu_seconds, service_process
 from pulse_bench.stack import Stack, register, say_hello, sign_in
+from pulse_bench.sync_load import raise_file_limit
 
 ENVIRONMENT: Final = {"PULSE_RATE_LIMITS": "off"}
 RATE: Final = 5_000
 """Readings a second of all devices together: far below the limit, so that a slow moment of the machine does not queue up."""
-_REGISTERED_AT_ONCE: Final = 500
+_REGISTERED_AT_ONCE: Final = 50
+"""A batch beside 10,000 accounts takes two seconds alone, ten on a busy machine, and a session waits for thirty."""
+_REGISTERED_TOLD: Final = 1_000
 _HELLOS_AT_ONCE: Final = 32
 _UNCOMMITTED: Final = 200
-_CLIENTS_OF_A_PROCESS: Final = 5_000
-"""Each takes three files of its process, which has 20,000 on most systems."""
+_OTHER_FILES: Final = 1_024
 _AFTER_SECONDS: Final = 5.0
 _SAMPLE_SECONDS: Final = 0.1
 _ROWS: Final = """
@@ -56,26 +62,72 @@ class CostFigure:
         return asdict(self) | {"total_us": self.total_us}
 
 
-async def prepare_devices(stack: Stack, pair: NativePair, *, prefix: str, devices: int) -> list[Account]:
-    """Register devices that all said hello and sent one reading. Raises BenchError."""
-    ids = [f"{prefix}-{n:05d}" for n in range(devices)]
+def allow_clients(devices: int) -> None:
+    """Raise this process's limit of open files to what the broker and the publishers, which inherit it, need."""
+    raise_file_limit(max(devices, FILES_OF_A_CLIENT * min(devices, CLIENTS_OF_A_PROCESS)) + _OTHER_FILES)
+
+
+async def grow_fleet(
+    stack: Stack, pair: NativePair, fleet: list[Account], *, devices: int, say: Callable[[str], None]
+) -> list[Account]:
+    """Return the fleet with so many devices; each new one is registered, said hello and sent one reading.
+
+    Raises BenchError, which names the step that did not come to its end.
+    """
+    started = time.perf_counter()
+
+    def tell(done: int, what: str) -> None:
+        say(f"{time.perf_counter() - started:,.0f} s: {done:,} devices {what}")
+
+    ids = [f"grow-{n:05d}" for n in range(len(fleet), devices)]
+    keys = await _register(stack, ids, lambda done: tell(len(fleet) + done, "registered"))
+    new = await _welcome(stack, keys)
+    tell(devices, "welcomed")
+    try:
+        await _publish(stack, pair, new, messages=1)
+    except BenchError as error:
+        raise BenchError(f"the first readings of {len(new):,} devices: {error}") from error
+    tell(devices, "have sent a reading")
+    return [*fleet, *(Account(a.client_id, a.password, a.epoch, 2) for a in new)]
+
+
+async def _register(stack: Stack, ids: list[str], tell: Callable[[int], None]) -> dict[str, str]:
     keys: dict[str, str] = {}
     async with sign_in(stack) as session:
-        for start in range(0, devices, _REGISTERED_AT_ONCE):
-            keys |= await register(session, ids[start : start + _REGISTERED_AT_ONCE])
-    places = asyncio.Semaphore(_HELLOS_AT_ONCE)
+        for start in range(0, len(ids), _REGISTERED_AT_ONCE):
+            try:
+                keys |= await register(session, ids[start : start + _REGISTERED_AT_ONCE])
+            except BenchError as error:
+                raise BenchError(f"{len(keys):,} of {len(ids):,} devices were registered, then: {error}") from error
+            if len(keys) % _REGISTERED_TOLD == 0:
+                tell(len(keys))
+    return keys
 
-    async def hello(client_id: str) -> Account:
-        async with places:
-            return await say_hello(stack, client_id, keys[client_id])
 
-    accounts = list(await asyncio.gather(*(hello(client_id) for client_id in ids)))
-    await _publish(stack, pair, accounts, messages=1)
-    return [Account(a.client_id, a.password, a.epoch, 2) for a in accounts]
+async def _welcome(stack: Stack, keys: dict[str, str]) -> list[Account]:
+    """Say hello as each of them; it is given its own time, so all of them are as slow as they are many."""
+    waiting = iter(keys.items())
+    welcomed: dict[str, Account] = {}
+
+    async def work() -> None:
+        for client_id, key in waiting:
+            welcomed[client_id] = await say_hello(stack, client_id, key)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_HELLOS_AT_ONCE):
+                group.create_task(work())
+    except ExceptionGroup as failed:
+        errors, others = failed.split(BenchError)
+        if errors is None or others is not None:
+            raise
+        first = errors.exceptions[0]
+        raise BenchError(f"{len(welcomed):,} of {len(keys):,} devices were welcomed, then: {first}") from failed
+    return [welcomed[client_id] for client_id in keys]
 
 
 async def measure_cost(stack: Stack, pair: NativePair, accounts: list[Account], *, seconds: float) -> CostFigure:
-    """Publish at the rate for so many seconds, and count. `accounts` come from `prepare_devices`. Raises BenchError."""
+    """Publish at the rate for so many seconds, and count. `accounts` come from `grow_fleet`. Raises BenchError."""
     messages = max(1, round(RATE * seconds / len(accounts)))
     ((rows,),) = await stack.fetch(_ROWS)
     ingest, database = service_process(stack, "ingest"), service_process(stack, "postgres")
@@ -104,24 +156,12 @@ async def measure_cost(stack: Stack, pair: NativePair, accounts: list[Account], 
 
 
 async def _publish(stack: Stack, pair: NativePair, accounts: list[Account], *, messages: int) -> float:
-    """Publish at the rate, from as many processes as the clients' files need; return how many seconds that took."""
-    parts = [
-        accounts[start : start + _CLIENTS_OF_A_PROCESS] for start in range(0, len(accounts), _CLIENTS_OF_A_PROCESS)
-    ]
-    done = await asyncio.gather(
-        *(
-            pair.publish(
-                stack.mqtt_host,
-                stack.mqtt_port,
-                part,
-                messages=messages,
-                uncommitted=_UNCOMMITTED,
-                shape=Shape(rate=max(1, RATE * len(part) // len(accounts))),
-            )
-            for part in parts
-        )
+    """Publish at the rate, and return how many seconds that took."""
+    shape = Shape(rate=RATE)
+    done = await pair.publish(
+        stack.mqtt_host, stack.mqtt_port, accounts, messages=messages, uncommitted=_UNCOMMITTED, shape=shape
     )
-    return max(published.seconds for published in done)
+    return done.seconds
 
 
 def next_accounts(accounts: list[Account], cost: CostFigure) -> list[Account]:
@@ -135,6 +175,14 @@ async def _watch(ingest: psutil.Process, database: psutil.Process, samples: list
         used = (cpu_seconds(ingest), cpu_seconds(database, with_children=True))
         samples.append((time.perf_counter(), *used))
         await asyncio.sleep(_SAMPLE_SECONDS)
+
+
+def said(cost: CostFigure) -> str:
+    """Return the figure as one line."""
+    return (
+        f"{cost.devices:,} devices, {cost.table_rows:,} rows: {cost.total_us:.0f} µs a reading, of which ingest "
+        f"{cost.ingest_us:.0f} and PostgreSQL {cost.database_us:.0f}, at {cost.readings_per_s:,.0f} readings/s"
+    )
 
 
 def require_rate(figures: list[CostFigure]) -> None:

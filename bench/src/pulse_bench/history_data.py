@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -132,6 +132,38 @@ async def fill(stack: Stack, dataset: Dataset, progress: Callable[[str], None]) 
         raise BenchError(f"the data could not be made: {error}") from error
 
 
+async def fill_today(stack: Stack, dataset: Dataset, today: date, progress: Callable[[str], None]) -> None:
+    """Put one more day of the same series into today's partition, which ingest has made and writes to. Raises BenchError.
+
+    Afterwards PostgreSQL has nothing left to do for what was filled: no vacuum, no pages to write.
+    """
+    started = time.perf_counter()
+    day = datetime.combine(today, datetime.min.time(), UTC)
+    names = _names(dataset, day)
+    try:
+        owner = await _connect(stack)
+        for statement in (_FILL, "vacuum (freeze, analyze) telemetry.{table}"):
+            await owner.execute(statement.format(**names))
+        await owner.execute("reset role")
+        await owner.execute("checkpoint")
+        await owner.close()
+    except (asyncpg.PostgresError, OSError) as error:
+        raise BenchError(f"today's data could not be made: {error}") from error
+    progress(
+        f"{time.perf_counter() - started:,.0f} s: today: {names['readings'] * dataset.series:,} readings, on the disk"
+    )
+
+
+def _names(dataset: Dataset, day: datetime) -> dict[str, Any]:
+    return {
+        "table": f"sample_day_{day:%Y%m%d}",
+        "day": day.isoformat(),
+        "after": (day + timedelta(days=1)).isoformat(),
+        "step": f"{dataset.step_s:.6f}",
+        "readings": round(_DAY_SECONDS / dataset.step_s),
+    }
+
+
 async def _connect(stack: Stack) -> asyncpg.Connection[asyncpg.Record]:
     connection = await asyncpg.connect(stack.database_url, command_timeout=None)
     await connection.execute(
@@ -143,15 +175,8 @@ async def _connect(stack: Stack) -> asyncpg.Connection[asyncpg.Record]:
 
 async def _fill_days(stack: Stack, dataset: Dataset, days: Iterator[datetime], progress: Callable[[str], None]) -> None:
     connection = await _connect(stack)
-    readings = round(_DAY_SECONDS / dataset.step_s)
     for day in days:
-        names = {
-            "table": f"sample_day_{day:%Y%m%d}",
-            "day": day.isoformat(),
-            "after": (day + timedelta(days=1)).isoformat(),
-            "step": f"{dataset.step_s:.6f}",
-            "readings": readings,
-        }
+        names = _names(dataset, day)
         await connection.execute("create table telemetry.{table} (like telemetry.sample)".format(**names))
         for statement in (_FILL, _INDEX):
             await connection.execute(statement.format(**names))
@@ -159,5 +184,5 @@ async def _fill_days(stack: Stack, dataset: Dataset, days: Iterator[datetime], p
         await connection.execute(_ATTACH.format(**names))
         for statement in (_MINUTES, _HOURS):
             await connection.execute(statement.format(**names))
-        progress(f"{day:%Y-%m-%d}: {readings * dataset.series:,} readings")
+        progress(f"{day:%Y-%m-%d}: {names['readings'] * dataset.series:,} readings")
     await connection.close()

@@ -12,7 +12,9 @@ import json
 import shutil
 import subprocess
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +24,13 @@ from pulse_bench.errors import BenchError
 
 WINDOW: Final = "20"
 """Messages without a PUBACK: what most brokers grant and most client libraries take."""
+CLIENTS_OF_A_PROCESS: Final = 5_000
+FILES_OF_A_CLIENT: Final = 3
+"""In its process, which may open 20,000 on most systems."""
+_CONNECT_SECONDS: Final = 30.0
+_CONNECT_SECONDS_EACH: Final = 0.02
+"""Fifty times what a client takes on a machine that does nothing else."""
+_SAID: Final = "connected "
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +94,38 @@ class NativePair:
         """Publish `messages` runs as each account, at most 20 without a PUBACK (MQTT's usual window) each.
 
         With `uncommitted` above 0 each client also follows its ack topic, keeps at most that many readings uncommitted, and
-        the call ends when all are committed; with 0 it ends with the last PUBACK.
+        the call ends when all are committed; with 0 it ends with the last PUBACK. Clients come from as many processes as
+        their files need; none publishes before all are connected.
 
         Raises:
-            BenchError: a client was refused, lost its connection, or saw no progress for 30 s.
+            BenchError: a client was refused, lost its connection, or saw no progress for 30 s; or not all were connected
+                within a time that grows with their number. The message says which.
         """
-        with tempfile.NamedTemporaryFile("w", prefix="pulse-bench-", suffix=".accounts") as listing:
-            for account in accounts:
-                listing.write(f"{account.client_id} {account.password} {account.epoch} {account.first}\n")
-            listing.flush()
-            numbers = (shape.rows, shape.metrics, shape.step_us, shape.rate)
-            out = await _run(
-                self.publisher,
-                host,
-                str(port),
-                listing.name,
-                str(messages),
-                WINDOW,
-                str(uncommitted),
-                *map(str, numbers),
-            )
-        return Published(**json.loads(out))
+        async with AsyncExitStack() as running:
+            parts = []
+            for start in range(0, len(accounts), CLIENTS_OF_A_PROCESS):
+                part = accounts[start : start + CLIENTS_OF_A_PROCESS]
+                rate = max(1, shape.rate * len(part) // len(accounts)) if shape.rate else 0
+                numbers = (shape.rows, shape.metrics, shape.step_us, rate)
+                arguments = (str(messages), WINDOW, str(uncommitted), *map(str, numbers))
+                parts.append(await running.enter_async_context(_publisher(self.publisher, host, port, part, arguments)))
+            seconds = _CONNECT_SECONDS + _CONNECT_SECONDS_EACH * len(accounts)
+            try:
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(part.until_connected() for part in parts))
+            except TimeoutError as error:
+                connected = sum(part.connected for part in parts)
+                raise BenchError(
+                    f"{connected:,} of {len(accounts):,} publishers were connected within {seconds:.0f} s"
+                ) from error
+            done = await asyncio.gather(*(part.published() for part in parts))
+        return Published(
+            sent=sum(part.sent for part in done),
+            acked=sum(part.acked for part in done),
+            refused=sum(part.refused for part in done),
+            committed=sum(part.committed for part in done),
+            seconds=max(part.seconds for part in done),
+        )
 
     async def subscribe(
         self, host: str, port: int, *, account: Account, topic_filter: str, messages: int, is_durable: bool = False
@@ -167,14 +187,51 @@ def find_native_pair(cache: Path) -> NativePair:
     return NativePair(programs["publisher"], programs["subscriber"])
 
 
-async def _run(program: Path, *arguments: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(program, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
-    try:
-        out, err = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
-        raise BenchError(f"{program.stem} failed: {err.decode(errors='replace').strip()}")
-    return out
+class _Publisher:
+    """A running publisher: it connects its clients, and publishes when it is told to."""
+
+    def __init__(self, process: Process, clients: int) -> None:
+        self.connected = 0
+        self._process = process
+        self._clients = clients
+
+    async def until_connected(self) -> None:
+        """Return when all clients are connected. Raises BenchError."""
+        if (out := self._process.stdout) is None:
+            raise BenchError("the publisher has no output")
+        while self.connected < self._clients:
+            if not (line := (await out.readline()).decode()).startswith(_SAID):
+                raise await self._failed()
+            self.connected = int(line.removeprefix(_SAID))
+
+    async def published(self) -> Published:
+        """Let it publish, and return what it saw. Raises BenchError."""
+        out, err = await self._process.communicate(b"\n")
+        if self._process.returncode != 0:
+            raise BenchError(f"the publisher failed: {err.decode(errors='replace').strip()}")
+        return Published(**json.loads(out))
+
+    async def _failed(self) -> BenchError:
+        _, err = await self._process.communicate()
+        said = err.decode(errors="replace").strip()
+        return BenchError(f"the publisher failed after {self.connected:,} of {self._clients:,} clients: {said}")
+
+
+@asynccontextmanager
+async def _publisher(
+    program: Path, host: str, port: int, accounts: list[Account], arguments: tuple[str, ...]
+) -> AsyncIterator[_Publisher]:
+    """Start a publisher for these accounts; it does not outlive the block."""
+    with tempfile.NamedTemporaryFile("w", prefix="pulse-bench-", suffix=".accounts") as listing:
+        for account in accounts:
+            listing.write(f"{account.client_id} {account.password} {account.epoch} {account.first}\n")
+        listing.flush()
+        process = await asyncio.create_subprocess_exec(
+            program, host, str(port), listing.name, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            yield _Publisher(process, len(accounts))
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

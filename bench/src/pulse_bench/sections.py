@@ -20,12 +20,12 @@ from pulse_bench.backlog_load import measure_backlog
 from pulse_bench.drain_load import measure_drain
 from pulse_bench.errors import BenchError
 from pulse_bench.footprint import measure_agent
-from pulse_bench.growth_load import CostFigure, measure_cost, next_accounts, prepare_devices
-from pulse_bench.history_data import fill, plan_dataset
+from pulse_bench.growth_load import CostFigure, grow_fleet, measure_cost, next_accounts
+from pulse_bench.history_data import fill, fill_today, plan_dataset
 from pulse_bench.ingest_load import measure_durable_ingest
 from pulse_bench.latency import measure_latency
 from pulse_bench.load import find_load_pair
-from pulse_bench.native import find_native_pair
+from pulse_bench.native import Account, find_native_pair
 from pulse_bench.outbox_load import measure_outbox
 from pulse_bench.peers_load import measure_peers
 from pulse_bench.raw_limit import measure_raw_limit
@@ -188,22 +188,28 @@ async def outbox(say: Say, *, seconds: float, runs: int) -> list[dict[str, Any]]
 
 
 async def growth(say: Say, *, devices: tuple[int, ...], rows: int, seconds: float) -> dict[str, Any]:
-    """CPU of a reading with more and more devices, then with a table that is full."""
+    """CPU of a reading with more and more devices, then with a table that is full. With 0 rows only the devices."""
     pair = find_native_pair(_cache())
-    sync_load.raise_file_limit(2 * max(devices) + 1024)
+    growth_load.allow_clients(max(devices))
     by_devices: list[CostFigure] = []
+    fleet: list[Account] = []
     async with fresh_stack(**growth_load.ENVIRONMENT) as stack:
-        for count in devices:
-            accounts = await prepare_devices(stack, pair, prefix=f"grow-{count}", devices=count)
-            by_devices.append(await measure_cost(stack, pair, accounts, seconds=seconds))
-            say(f"{count:,} devices: {by_devices[-1].total_us:.0f} µs a reading")
+        for count in sorted(set(devices)):
+            fleet = await grow_fleet(stack, pair, fleet, devices=count, say=say)
+            by_devices.append(await measure_cost(stack, pair, fleet, seconds=seconds))
+            fleet = next_accounts(fleet, by_devices[-1])
+            say(growth_load.said(by_devices[-1]))
     by_rows: list[CostFigure] = []
-    async with fresh_stack(**growth_load.ENVIRONMENT) as stack:
-        accounts = await prepare_devices(stack, pair, prefix="grow", devices=100)
-        by_rows.append(await measure_cost(stack, pair, accounts, seconds=seconds))
-        await fill(stack, plan_dataset(rows, datetime.now(UTC).date()), say)
-        by_rows.append(await measure_cost(stack, pair, next_accounts(accounts, by_rows[0]), seconds=seconds))
-        say(f"{by_rows[1].table_rows:,} rows: {by_rows[1].total_us:.0f} µs a reading, {by_rows[0].total_us:.0f} before")
+    if rows:
+        async with fresh_stack(**growth_load.ENVIRONMENT) as stack:
+            fleet = await grow_fleet(stack, pair, [], devices=100, say=say)
+            by_rows.append(await measure_cost(stack, pair, fleet, seconds=seconds))
+            say(growth_load.said(by_rows[-1]))
+            today = datetime.now(UTC).date()
+            await fill(stack, dataset := plan_dataset(rows, today), say)
+            await fill_today(stack, dataset, today, say)
+            by_rows.append(await measure_cost(stack, pair, next_accounts(fleet, by_rows[0]), seconds=seconds))
+            say(growth_load.said(by_rows[-1]))
     growth_load.require_rate([*by_devices, *by_rows])
     return {"devices": [f.as_dict() for f in by_devices], "table": [f.as_dict() for f in by_rows]}
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pulse_bench import native
 from pulse_bench.command import app
 from pulse_bench.errors import BenchError
 from pulse_bench.load import LoadPair, find_load_pair
-from pulse_bench.native import Account, find_native_pair
+from pulse_bench.native import Account, NativePair, Shape, find_native_pair
 from pulse_bench.raw_limit import bare_broker, measure_raw_limit
 from pulse_bench.tools import find_tools
 from pulse_contracts.telemetry import BufferRun
@@ -48,6 +49,22 @@ async def test_every_message_is_published_once_and_received(pair: LoadPair) -> N
 
     assert (published.sent, published.acked, published.refused) == (150, 150, 0)
     assert seen.received == 150
+
+
+async def test_many_clients_publish_from_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, made_by = find_load_pair(tmp_path)
+    if not isinstance(pair, NativePair):
+        assert "install" in made_by
+        return
+    monkeypatch.setattr(native, "CLIENTS_OF_A_PROCESS", 2)
+    accounts = [Account(f"c{n}", "-", 1, 1) for n in range(5)]
+    async with bare_broker() as broker:
+        published = await pair.publish("127.0.0.1", broker.port, accounts, messages=10, shape=Shape(rate=500))
+        port = broker.port
+
+    assert (published.sent, published.acked) == (50, 50)
+    with pytest.raises(BenchError, match=r"after 0 of [12] clients: c\d cannot connect"):
+        await pair.publish("127.0.0.1", port, accounts, messages=1)
 
 
 async def test_the_raw_limit_is_a_rate(pair: LoadPair) -> None:

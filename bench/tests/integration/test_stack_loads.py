@@ -9,8 +9,9 @@ import pytest
 
 from pulse_bench.backlog_load import measure_backlog
 from pulse_bench.drain_load import ROWS, measure_drain
+from pulse_bench.errors import BenchError
 from pulse_bench.fanout_load import ENVIRONMENT, measure_fanout, measure_memory
-from pulse_bench.growth_load import measure_cost, next_accounts, prepare_devices
+from pulse_bench.growth_load import grow_fleet, measure_cost, next_accounts
 from pulse_bench.load import find_load_pair
 from pulse_bench.native import NativePair
 from pulse_bench.outbox_load import measure_outbox
@@ -87,10 +88,17 @@ async def test_after_a_storm_everybody_is_back_and_has_every_event(stack: Stack)
 async def test_the_cost_of_a_reading_counts_ingest_and_the_database(stack: Stack, native: NativePair | None) -> None:
     if native is None:
         return
-    accounts = await prepare_devices(stack, native, prefix="cost", devices=5)
+    said: list[str] = []
+    accounts = await grow_fleet(stack, native, [], devices=5, say=said.append)
 
     first = await measure_cost(stack, native, accounts, seconds=1)
-    second = await measure_cost(stack, native, next_accounts(accounts, first), seconds=1)
+    grown = await grow_fleet(stack, native, next_accounts(accounts, first), devices=8, say=said.append)
+    second = await measure_cost(stack, native, grown[:5], seconds=1)
+
+    assert [account.client_id for account in grown] == [f"grow-{n:05d}" for n in range(8)]
+    assert said[-1].endswith("8 devices have sent a reading")
+    with pytest.raises(BenchError, match=r"0 of 3 devices were registered, then: .*grow-00000 is taken"):
+        await grow_fleet(stack, native, [], devices=3, say=said.append)
 
     assert first.readings == second.readings == 5000
     assert min(first.ingest_us, first.database_us, second.total_us) > 0

@@ -6,8 +6,11 @@
  * readings lie that far apart and end now, as a backlog does; with 0 they are of now. With RATE above 0 all clients together
  * publish so many messages a second, in turn. With UNCOMMITTED above 0 each also listens to its ack topic, as a client with
  * an outbox does, keeps at most that many readings uncommitted, and ends when all are committed.
- * Prints {"sent","acked","refused","committed","seconds"}: sent, acked and refused are messages, committed is readings.
+ * Clients connect one after the other; it prints "connected N" on the way and when all are, and publishes from a line of its
+ * stdin on, so that several of these can begin together. Its last line is {"sent","acked","refused","committed","seconds"}:
+ * sent, acked and refused are messages, committed is readings.
  */
+#include <errno.h>
 #include <mosquitto.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,6 +20,10 @@
 
 /* Longer than any run: nobody pings in the loop below. */
 #define KEEPALIVE_S 3600
+/* How often it says how many clients are connected. */
+#define TOLD_EACH 100
+/* With a rate: how long it rests between two looks at all clients, whose cost grows with their number. */
+#define REST_NS 2000000
 
 struct client {
     struct mosquitto *mosq;
@@ -111,7 +118,7 @@ int main(int argc, char **argv) {
         mosquitto_publish_v5_callback_set(k->mosq, on_publish);
         mosquitto_message_v5_callback_set(k->mosq, on_message);
         if (mosquitto_connect(k->mosq, argv[1], atoi(argv[2]), KEEPALIVE_S) != MOSQ_ERR_SUCCESS) {
-            fprintf(stderr, "%s cannot connect\n", k->id);
+            fprintf(stderr, "%s cannot connect: %s\n", k->id, strerror(errno));
             return 1;
         }
         int rc = MOSQ_ERR_SUCCESS;
@@ -131,7 +138,12 @@ int main(int argc, char **argv) {
             snprintf(topic, sizeof topic, "ack/%s", k->id);
             mosquitto_subscribe(k->mosq, NULL, topic, 1);
         }
+        if ((i + 1) % TOLD_EACH == 0 || i + 1 == count) {
+            printf("connected %zu\n", i + 1);
+            fflush(stdout);
+        }
     }
+    if (getchar() == EOF) return 1;
     double start = now_s(), last_progress = start;
     long total = messages * (long)count * (uncommitted ? rows : 1), done = 0, before = 0;
     long long oldest = unix_us() - (long long)(messages * rows) * step;
@@ -145,7 +157,8 @@ int main(int argc, char **argv) {
             fds[i].fd = mosquitto_socket(k->mosq);
             fds[i].events = POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0);
         }
-        if (poll(fds, count, rate ? 2 : 100) < 0) { perror("poll"); return 1; }
+        if (rate) nanosleep(&(struct timespec){0, REST_NS}, NULL);
+        if (poll(fds, count, rate ? 0 : 100) < 0) { perror("poll"); return 1; }
         done = 0;
         for (size_t i = 0; i < count; i++) {
             if (fds[i].revents & POLLIN && mosquitto_loop_read(clients[i].mosq, 1) != MOSQ_ERR_SUCCESS) {
