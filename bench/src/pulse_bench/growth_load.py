@@ -23,6 +23,7 @@ from pulse_bench.native import CLIENTS_OF_A_PROCESS, FILES_OF_A_CLIENT, Account,
 from pulse_bench.processes import cpu_seconds, service_process
 from pulse_bench.stack import Stack, register, say_hello, sign_in
 from pulse_bench.sync_load import raise_file_limit
+from pulse_simulator.gateway_session import GatewaySession, GatewayUnreachableError
 
 ENVIRONMENT: Final = {"PULSE_RATE_LIMITS": "off"}
 RATE: Final = 5_000
@@ -30,6 +31,8 @@ RATE: Final = 5_000
 _REGISTERED_AT_ONCE: Final = 50
 """A batch beside 10,000 accounts takes two seconds alone, ten on a busy machine, and a session waits for thirty."""
 _REGISTERED_TOLD: Final = 1_000
+_ATTEMPTS: Final = 3
+_PAUSE_SECONDS: Final = 2.0
 _HELLOS_AT_ONCE: Final = 32
 _UNCOMMITTED: Final = 200
 _OTHER_FILES: Final = 1_024
@@ -96,12 +99,24 @@ async def _register(stack: Stack, ids: list[str], tell: Callable[[int], None]) -
     async with sign_in(stack) as session:
         for start in range(0, len(ids), _REGISTERED_AT_ONCE):
             try:
-                keys |= await register(session, ids[start : start + _REGISTERED_AT_ONCE])
+                keys |= await _register_batch(session, ids[start : start + _REGISTERED_AT_ONCE])
             except BenchError as error:
                 raise BenchError(f"{len(keys):,} of {len(ids):,} devices were registered, then: {error}") from error
             if len(keys) % _REGISTERED_TOLD == 0:
                 tell(len(keys))
     return keys
+
+
+async def _register_batch(session: GatewaySession, ids: list[str]) -> dict[str, str]:
+    """Register these; where the broker did not answer in time none is registered, and it is tried again."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await register(session, ids)
+        except BenchError as error:
+            if not isinstance(error.__cause__, GatewayUnreachableError):
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return await register(session, ids)
 
 
 async def _welcome(stack: Stack, keys: dict[str, str]) -> list[Account]:

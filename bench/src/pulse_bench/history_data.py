@@ -135,7 +135,7 @@ async def fill(stack: Stack, dataset: Dataset, progress: Callable[[str], None]) 
 async def fill_today(stack: Stack, dataset: Dataset, today: date, progress: Callable[[str], None]) -> None:
     """Put one more day of the same series into today's partition, which ingest has made and writes to. Raises BenchError.
 
-    Afterwards PostgreSQL has nothing left to do for what was filled: no vacuum, no pages to write.
+    It is vacuumed at once, so that autovacuum does not come for it while costs are read.
     """
     started = time.perf_counter()
     day = datetime.combine(today, datetime.min.time(), UTC)
@@ -144,14 +144,10 @@ async def fill_today(stack: Stack, dataset: Dataset, today: date, progress: Call
         owner = await _connect(stack)
         for statement in (_FILL, "vacuum (freeze, analyze) telemetry.{table}"):
             await owner.execute(statement.format(**names))
-        await owner.execute("reset role")
-        await owner.execute("checkpoint")
         await owner.close()
     except (asyncpg.PostgresError, OSError) as error:
         raise BenchError(f"today's data could not be made: {error}") from error
-    progress(
-        f"{time.perf_counter() - started:,.0f} s: today: {names['readings'] * dataset.series:,} readings, on the disk"
-    )
+    progress(f"{time.perf_counter() - started:,.0f} s: today: {names['readings'] * dataset.series:,} readings")
 
 
 def _names(dataset: Dataset, day: datetime) -> dict[str, Any]:

@@ -22,8 +22,8 @@
 #define KEEPALIVE_S 3600
 /* How often it says how many clients are connected. */
 #define TOLD_EACH 100
-/* With a rate: how long it rests between two looks at all clients, whose cost grows with their number. */
-#define REST_NS 2000000
+/* With a rate it rests between two looks at all clients, as long for few as for many: a look at 5,000 takes 2 ms. */
+#define REST_NS 10000000
 
 struct client {
     struct mosquitto *mosq;
@@ -147,6 +147,7 @@ int main(int argc, char **argv) {
     double start = now_s(), last_progress = start;
     long total = messages * (long)count * (uncommitted ? rows : 1), done = 0, before = 0;
     long long oldest = unix_us() - (long long)(messages * rows) * step;
+    const struct timespec rest = {0, REST_NS};
     while (done < total) {
         double due = rate ? (now_s() - start) * (double)rate / (double)count : (double)messages;
         for (size_t i = 0; i < count; i++) {
@@ -157,7 +158,7 @@ int main(int argc, char **argv) {
             fds[i].fd = mosquitto_socket(k->mosq);
             fds[i].events = POLLIN | (mosquitto_want_write(k->mosq) ? POLLOUT : 0);
         }
-        if (rate) nanosleep(&(struct timespec){0, REST_NS}, NULL);
+        if (rate) nanosleep(&rest, NULL);
         if (poll(fds, count, rate ? 0 : 100) < 0) { perror("poll"); return 1; }
         done = 0;
         for (size_t i = 0; i < count; i++) {
