@@ -106,7 +106,8 @@ def tab(number: int, *, chosen: bool = False) -> Scene:
 
     def show(window: MainWindow) -> QWidget:
         dialog = window.open_administration()
-        page = dialog.open_tab(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
+        dialog.open_tab(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
+        page = dialog.page(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
         wait(lambda: page.contents.face != "loading")
         if chosen and page.table.rows:
             page.table.choose(page.table.rows[1].key)
@@ -120,7 +121,7 @@ def editor(number: int, button: str) -> Scene:
 
     def show(window: MainWindow) -> QWidget:
         dialog = tab(number, chosen=True)(window)
-        page = dialog.open_tab(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
+        page = dialog.page(TABS[number])  # type: ignore[attr-defined] # an AdministrationDialog
         settle()
         getattr(page, button).click()
         wait(lambda: QApplication.activeModalWidget() is not None)

@@ -10,7 +10,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -22,8 +22,10 @@ from pulse_desktop.link.state import LinkPhase
 from pulse_desktop.options import Options, own_command, window_version
 from pulse_desktop.preferences import Appearance, PreferencesFile
 from pulse_desktop.single_instance import Call, SingleInstance, call_running
-from pulse_desktop.theme.style import apply_theme, is_dark_system
+from pulse_desktop.theme.dresser import Dresser
+from pulse_desktop.theme.style import is_dark_system
 from pulse_desktop.theme.tokens import Theme
+from pulse_desktop.turns import in_turns
 from pulse_desktop.widgets.logo import program_icon
 from pulse_desktop.windows.context import Context
 from pulse_desktop.windows.main_window import MainWindow
@@ -40,6 +42,7 @@ class Desktop(QObject):
     def __init__(self, application: QApplication, options: Options) -> None:
         super().__init__()
         self._application = application
+        self._dresser = Dresser(application)
         self.bridge = Bridge(options.data, options.agent_command, window_version())
         self._preferences = PreferencesFile(options.data)
         self.context = Context(
@@ -75,10 +78,8 @@ class Desktop(QObject):
 
     def open(self) -> None:
         """Open one more window."""
-        window = MainWindow(self.context, self)
-        window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.windows.append(window)
-        window.show()
+        window = self._make_window()
+        in_turns(window, self._fill(window))
 
     def closing(self, window: QWidget) -> None:
         """Forget a window; with the last one the program ends, unless it stays in the tray."""
@@ -143,20 +144,41 @@ class Desktop(QObject):
         if before.appearance is not self._chosen.appearance:
             self._dress()
         if before.language is not self._chosen.language:
-            QTimer.singleShot(0, self._reopen)
+            in_turns(self, self._reopen())
 
-    def _reopen(self) -> None:
-        old, self.windows = self.windows, []
-        for window in old:
-            self.open()
-            self.windows[-1].setGeometry(window.geometry())
-            window.hide()
-            window.deleteLater()
+    def _make_window(self) -> MainWindow:
+        window = MainWindow(self.context, self)
+        window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.windows.append(window)
+        return window
+
+    def _fill(self, window: MainWindow) -> Iterator[None]:
+        """Give a window its page, then show it: each is a turn's work."""
+        window.choose_page()
+        yield
+        if window in self.windows:
+            window.show()
+
+    def _reopen(self) -> Iterator[None]:
+        """Have each window's place taken by one that is made anew."""
+        for old in list(self.windows):
+            window = self._make_window()
+            window.setGeometry(old.geometry())
+            yield
+            yield from self._fill(window)
+            yield
+            if old in self.windows:
+                self.windows.remove(old)
+                old.hide()
+                old.deleteLater()
+                yield
+        if self._tray is not None:
+            self._tray.word_anew()
 
     def _dress(self) -> None:
         chosen = self._preferences.value.appearance
         is_dark = is_dark_system(self._application) if chosen is Appearance.SYSTEM else chosen is Appearance.DARK
-        apply_theme(self._application, Theme.DARK if is_dark else Theme.LIGHT)
+        self._dresser.dress(Theme.DARK if is_dark else Theme.LIGHT)
 
 
 class SelfTest(QObject):

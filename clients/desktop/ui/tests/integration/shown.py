@@ -19,6 +19,10 @@ def modal(shown: Any) -> Any:
 
 
 def page_of(shown: Any, number: int) -> Any:
-    page = shown.window.open_administration().open_tab(TABS[number])
+    dialog = shown.window.open_administration()
+    shown.turn()
+    dialog.open_tab(TABS[number])
+    shown.turn()
+    page = dialog.page(TABS[number])
     shown.wait(lambda: page.contents.face != "loading")
     return page

@@ -24,7 +24,7 @@ from pulse_desktop.preferences import PreferencesFile
 from pulse_desktop.texts.language import Language
 
 from .desk import PASSWORD, enrol_offline
-from .watchdog import LIMIT_SECONDS, Watchdog
+from .watchdog import Watchdog
 
 COMMAND = (sys.executable, "-m", "pulse_agent", "run", "--await-enrolment", "--source", "simulated")
 DEADLINE_MS = 120_000
@@ -99,7 +99,7 @@ def test_a_day_without_a_network_and_an_agent_that_is_killed(
     until(qtbot, lambda: int(home.backlog.count.text().replace(",", "")) > first)
 
     administration: Any = window.open_administration()
-    users: Any = administration.open_tab("users")
+    users: Any = administration.page("users")
     until(qtbot, lambda: len(users.table.rows) == 2 and users.roles)
     users.new.click()
     form: Any = QApplication.activeModalWidget()
@@ -108,7 +108,8 @@ def test_a_day_without_a_network_and_an_agent_that_is_killed(
     form.save.click()
     until(qtbot, lambda: len(users.table.rows) == 3)
     assert users.table.rows[2].cells[4].text == "New, waits for the server"
-    pending: Any = administration.open_tab("pending")
+    administration.open_tab("pending")
+    pending: Any = administration.page("pending")
     until(qtbot, lambda: [row.cells[0].text for row in pending.table.rows] == ["User carla"])
     administration.close()
 
@@ -135,7 +136,7 @@ def test_a_day_without_a_network_and_an_agent_that_is_killed(
     assert bridge.status.backlog.readings >= first
     watchdog.stop()
     assert watchdog.turns > 100
-    assert watchdog.worst <= LIMIT_SECONDS, watchdog.verdict
+    assert watchdog.is_content, watchdog.verdict
 
 
 def test_the_self_test_passes_and_the_agent_outlives_the_window(data: Path) -> None:

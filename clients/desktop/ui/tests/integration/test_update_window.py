@@ -80,3 +80,16 @@ def test_about_leads_to_the_updates(show: Any) -> None:
     with show() as shown:
         shown.window.open_about().updates.click()
         assert shown.window.open_update().isVisible()
+
+
+def test_what_comes_after_a_window_is_closed_does_not_reach_it(show: Any) -> None:
+    with show() as shown:
+        gone: list[bool] = []
+        dialog = shown.window.open_update()
+        dialog.destroyed.connect(lambda: gone.append(True))
+        dialog.close()
+        shown.wait(lambda: gone)
+        shown.agent.tell(EventName.UPDATE, world.updates())
+        shown.wait(shown.window.update_line.isVisible)
+        shown.agent.hang_up()
+        shown.wait(lambda: shown.window.agent_note.text)

@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from pulse_desktop.theme import tokens
-from pulse_desktop.theme.tokens import COLOURS, Colours, Theme, Tone
+from pulse_desktop.theme.tokens import COLOURS, Theme, Tone
 
 _PICTURES: Final = Path(__file__).parent
 
@@ -153,16 +153,12 @@ QFrame[pill="true"][tone="$name"] { border-radius: 12px; }
 """)
 
 
-def apply_theme(application: QApplication, theme: Theme) -> None:
-    """Dress the whole application in a theme.
-
-    Style and font are the same in every theme and are set once: each of these calls visits every widget there is.
-    """
-    if not application.styleSheet():
-        application.setStyle("Fusion")
-        application.setFont(_font())
-    application.setPalette(_palette(COLOURS[theme]))
-    application.setStyleSheet(_sheet(theme))
+def dress_first(application: QApplication, theme: Theme) -> None:
+    """Dress an application that has no widgets yet; `Dresser` dresses it anew."""
+    application.setStyle("Fusion")
+    application.setFont(_font())
+    application.setPalette(palette_of(theme))
+    application.setStyleSheet(style_sheet(theme))
 
 
 def is_dark_system(application: QApplication) -> bool:
@@ -187,7 +183,9 @@ def _font() -> QFont:
     return font
 
 
-def _palette(colours: Colours) -> QPalette:
+def palette_of(theme: Theme) -> QPalette:
+    """Return the colours of what the style sheet does not name."""
+    colours = COLOURS[theme]
     palette = QPalette()
     roles = {
         QPalette.ColorRole.Window: colours.ground,
@@ -215,7 +213,8 @@ def _palette(colours: Colours) -> QPalette:
     return palette
 
 
-def _sheet(theme: Theme) -> str:
+def style_sheet(theme: Theme) -> str:
+    """Return the looks of a theme; sizes are the same in each."""
     colours = COLOURS[theme]
     names = {name: getattr(colours, name) for name in colours.__slots__}
     tones = "".join(

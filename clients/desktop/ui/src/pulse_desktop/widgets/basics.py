@@ -80,9 +80,8 @@ class Card(QFrame):
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(pad, pad, pad, pad)
         self.column.setSpacing(6)
-        self.heading = label(name, "caption")
         if name:
-            self.column.addWidget(self.heading)
+            self.column.addWidget(label(name, "caption"))
             self.setAccessibleName(name)
 
 

@@ -54,9 +54,12 @@ class AdministrationDialog(QDialog):
             params = ConflictsParams(only_open=True, limit=1)
             context.bridge.ask(self, "conflicts.list", params, self._count, lambda _: None)
 
-    def open_tab(self, name: str) -> ListPage:
-        """Show a tab and return its page. Raises KeyError for one that the person may not see."""
+    def open_tab(self, name: str) -> None:
+        """Show a tab. Raises KeyError for one that the person may not see."""
         self.tabs.setCurrentWidget(self._tabs[name])
+
+    def page(self, name: str) -> ListPage:
+        """Return the page of a tab. Raises KeyError for one that the person may not see."""
         return self._tabs[name].page()
 
     def _users(self) -> ListPage:

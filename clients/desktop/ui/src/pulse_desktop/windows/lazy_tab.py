@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from pulse_desktop.turns import in_own_turn
 from pulse_desktop.windows.list_page import ListPage
 
 
@@ -30,4 +30,4 @@ class LazyTab(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 # Qt's name
         """Make the page after the turn in which the tab is shown: each turn does one thing."""
-        QTimer.singleShot(0, self, self.page)
+        in_own_turn(self, self.page)

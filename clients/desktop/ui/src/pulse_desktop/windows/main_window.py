@@ -23,6 +23,7 @@ from pulse_contracts.local_people import WhoAmI
 from pulse_contracts.local_protocol import Notice
 from pulse_contracts.local_records import LogLevel
 from pulse_contracts.local_status import Mode, Status
+from pulse_contracts.local_updates import UpdateStatus
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.access import session_view
@@ -30,6 +31,7 @@ from pulse_desktop.model.connection import agent_death, connection_view
 from pulse_desktop.model.notices import notice_sentence
 from pulse_desktop.model.update import update_view
 from pulse_desktop.theme.tokens import PAD, Tone
+from pulse_desktop.turns import in_own_turn
 from pulse_desktop.widgets.basics import allow, button, label
 from pulse_desktop.widgets.logo import Logo
 from pulse_desktop.widgets.status import Badge, Note
@@ -89,14 +91,13 @@ class MainWindow(QMainWindow):
         bridge.status_changed.connect(self._take_status)
         bridge.session_changed.connect(self._take_session)
         bridge.notice_came.connect(self._take_notice)
-        bridge.update_changed.connect(lambda _: self._show_update())
+        bridge.update_changed.connect(self._take_update)
         self._clock = QTimer(self, interval=TICK_MS)
         self._clock.timeout.connect(self._tick)
         self._clock.start()
         self._mended = QTimer(self, singleShot=True, interval=MENDED_MS)
         self._mended.timeout.connect(self._tick)
         self._show_update()
-        self._choose_page()
         self._tick()
 
     # -- other windows ----------------------------------------------------------------------------------------------
@@ -157,14 +158,14 @@ class MainWindow(QMainWindow):
         elif link.phase is LinkPhase.CONNECTED and self._was_lost:
             self._was_lost = False
             self._mended.start()
-        self._choose_page()
+        self.choose_page()
         self._tick()
 
     def _take_status(self, status: Status) -> None:
         name = status.device.name or status.device.device_id if status.device is not None else ""
         if self.device.text() != name:
             self.device.setText(name)
-        self._choose_page()
+        self.choose_page()
         self._tick()
 
     def _take_session(self, who: WhoAmI) -> None:
@@ -179,12 +180,15 @@ class MainWindow(QMainWindow):
         elif who.reason is not None:
             reason = self._texts.problem(who.reason, who.message or home.session_ended)
         self._reason = reason
-        self._choose_page()
+        self.choose_page()
         self._tick()
 
     def _take_notice(self, notice: Notice) -> None:
         self._notice_target = "administration" if notice.kind == "edit_undone" else "records"
         self.notice.say(_TONES.get(notice.level, Tone.INFO), notice_sentence(notice, self._texts))
+
+    def _take_update(self, _update: UpdateStatus) -> None:
+        self._show_update()
 
     def _show_update(self) -> None:
         bridge = self._context.bridge
@@ -202,8 +206,13 @@ class MainWindow(QMainWindow):
 
     # -- how it looks -----------------------------------------------------------------------------------------------
 
-    def _choose_page(self) -> None:
+    def choose_page(self) -> None:
+        """Show the page that is due. One that is wanted for the first time is made, and shown in the next turn."""
+        count = self.pages.count()
         page = self._page()
+        if self.pages.count() > count:
+            in_own_turn(self, self.choose_page)
+            return
         if page is not self._shown:
             self._shown = page
             self.pages.setCurrentWidget(page)
@@ -214,7 +223,7 @@ class MainWindow(QMainWindow):
             self._reason = ""
 
     def _page(self) -> QWidget:
-        """Return which page is to be seen; one that is wanted for the first time is made."""
+        """Return which page is to be seen."""
         bridge = self._context.bridge
         if bridge.status is None:
             return self.waiting

@@ -168,7 +168,7 @@ class HomePage(QWidget):
         below = Card()
         below.column.addLayout(row(self._chart_title, None, self.span))
         below.column.addWidget(self.chart, 1)
-        grid = QGridLayout()
+        grid = self._room()
         grid.setContentsMargins(PAD, 4, PAD, 0)
         grid.setSpacing(GAP)
         grid.addWidget(self.value, 0, 0, 1, 3)
@@ -179,11 +179,14 @@ class HomePage(QWidget):
         grid.setRowStretch(1, 1)
         for number in range(6):
             grid.setColumnStretch(number, 1)
-        inner = QWidget()
-        inner.setLayout(grid)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
+
+    def _room(self) -> QGridLayout:
+        """Return the room for the cards. It is in its place before they come: whatever is moved is dressed anew."""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
         layout.addWidget(scroll)
+        inner = QWidget()
+        scroll.setWidget(inner)
+        return QGridLayout(inner)

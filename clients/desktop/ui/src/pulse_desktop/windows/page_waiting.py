@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from pulse_desktop.link.state import LinkState
 from pulse_desktop.model.connection import connection_view
 from pulse_desktop.widgets.basics import label
 from pulse_desktop.widgets.status import Badge
@@ -28,10 +29,13 @@ class WaitingPage(QWidget):
         for widget in (self.badge, self.since, self.why):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(3)
-        context.bridge.link_changed.connect(lambda _: self._show())
+        context.bridge.link_changed.connect(self._take_link)
         self._clock = QTimer(self, interval=1_000)
         self._clock.timeout.connect(self._show)
         self._clock.start()
+        self._show()
+
+    def _take_link(self, _link: LinkState) -> None:
         self._show()
 
     def _show(self) -> None:

@@ -37,19 +37,24 @@ class RecordsDialog(QDialog):
         words = context.texts.records
         self.setWindowTitle(words.title)
         self.resize(900, 600)
-        self.quarantine = QuarantinePage(context)
+        self._quarantine = LazyTab(lambda: QuarantinePage(context))
         self._losses = LazyTab(lambda: LossesPage(context))
         tabs = QTabWidget()
         tabs.setAccessibleName(words.title)
         tabs.setDocumentMode(True)
         tabs.tabBar().setDrawBase(False)
-        tabs.addTab(self.quarantine, words.quarantine)
+        tabs.addTab(self._quarantine, words.quarantine)
         tabs.addTab(self._losses, words.losses)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(PAD, PAD, PAD, PAD)
         layout.setSpacing(10)
         layout.addWidget(tabs, 1)
         layout.addLayout(row(None, button(context.texts.general.close, self.close)))
+
+    @property
+    def quarantine(self) -> ListPage:
+        """The page of the quarantine."""
+        return self._quarantine.page()
 
     @property
     def losses(self) -> ListPage:

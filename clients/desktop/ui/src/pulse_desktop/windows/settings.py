@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from PySide6.QtCore import QTimer
@@ -26,6 +26,7 @@ from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from
 from pulse_desktop.preferences import Appearance
 from pulse_desktop.texts.language import Language
 from pulse_desktop.theme.tokens import PAD, Tone
+from pulse_desktop.turns import in_turns
 from pulse_desktop.widgets.basics import Card, Field, allow, button, explain, label, row
 from pulse_desktop.widgets.states import Contents
 from pulse_desktop.widgets.status import Note
@@ -61,16 +62,7 @@ class SettingsDialog(QDialog):
         self.agent = Card(words.agent)
         self.agent.column.setSpacing(14)
         self.window_card = WindowCard(context)
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(PAD, PAD, PAD, PAD)
-        column.setSpacing(12)
-        for card in (self.device, self.agent, self.window_card):
-            column.addWidget(card)
-        column.addStretch(1)
         scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
         self.contents = Contents(scroll, self._texts.general, self._load)
         self.save = button(self._texts.general.save, self._save, "primary")
         self.save.setDefault(True)
@@ -84,6 +76,15 @@ class SettingsDialog(QDialog):
         layout.setSpacing(10)
         layout.addWidget(self.contents, 1)
         layout.addLayout(foot)
+        inner = QWidget()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inner)
+        column = QVBoxLayout(inner)  # in its place before the cards come: whatever is moved is dressed anew
+        column.setContentsMargins(PAD, PAD, PAD, PAD)
+        column.setSpacing(12)
+        for card in (self.device, self.agent, self.window_card):
+            column.addWidget(card)
+        column.addStretch(1)
         context.bridge.lists_changed.connect(self._take_changes)
         self._allow()
         self._load()
@@ -100,22 +101,19 @@ class SettingsDialog(QDialog):
         if not settings.can_change:
             words = self._texts.settings
             self.note.say(Tone.INFO, words.read_only.format(permission=Permission.CONFIG_WRITE.value))
-        self._show_next(list(settings.items), settings.can_change)
+        in_turns(self, self._show_settings(list(settings.items), settings.can_change))
 
-    def _show_next(self, settings: list[Setting], can_change: bool) -> None:
-        """Show one setting a turn of the loop: all at once would take too long."""
-        if not settings:
-            self.contents.show_content()
-            self._allow()
-            return
-        setting = settings.pop(0)
-        line = self.lines.get(setting.key)
-        if line is None:
-            line = SettingLine(self._context, setting, can_change, self._allow, self._reset)
-            self.lines[setting.key] = line
-            self.agent.column.addWidget(line)
-        line.show_setting(setting)
-        QTimer.singleShot(0, self, lambda: self._show_next(settings, can_change))
+    def _show_settings(self, settings: list[Setting], can_change: bool) -> Iterator[None]:
+        for setting in settings:
+            line = self.lines.get(setting.key)
+            if line is None:
+                line = SettingLine(self._context, setting, can_change, self._allow, self._reset)
+                self.lines[setting.key] = line
+                self.agent.column.addWidget(line)
+            line.show_setting(setting)
+            yield
+        self.contents.show_content()
+        self._allow()
 
     def _take_changes(self, entities: frozenset[str]) -> None:
         if entities & _FOLLOWED:

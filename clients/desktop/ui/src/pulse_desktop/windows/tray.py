@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from pulse_contracts.local_protocol import Notice
 from pulse_contracts.local_records import LogLevel
-from pulse_contracts.local_status import Connection
+from pulse_contracts.local_status import Connection, Status
 from pulse_desktop.link.state import LinkPhase, LinkState
 from pulse_desktop.model.connection import connection_view
 from pulse_desktop.model.notices import notice_sentence
@@ -36,22 +36,33 @@ class Tray(QObject):
         self._told: Connection | None = None
         self.icon = QSystemTrayIcon()
         self._menu = QMenu()
-        general = self._texts.general
-        self._menu.addAction(general.show).triggered.connect(lambda _: on_show())
-        self._menu.addAction(general.new_window).triggered.connect(lambda _: windows.open())
+        self._show_item = self._menu.addAction("")
+        self._new_item = self._menu.addAction("")
         self._menu.addSeparator()
-        self._menu.addAction(general.exit).triggered.connect(lambda _: windows.quit())
+        self._exit_item = self._menu.addAction("")
+        self._show_item.triggered.connect(lambda _: on_show())
+        self._new_item.triggered.connect(lambda _: windows.open())
+        self._exit_item.triggered.connect(lambda _: windows.quit())
         self.icon.setContextMenu(self._menu)
         self.icon.activated.connect(lambda _: on_show())
         self.icon.messageClicked.connect(on_show)
         self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settled.timeout.connect(self._tell_connection)
         bridge = context.bridge
-        bridge.status_changed.connect(lambda _: self._show())
+        bridge.status_changed.connect(self._take_status)
         bridge.link_changed.connect(self._take_link)
         bridge.notice_came.connect(self._take_notice)
-        self._show()
+        self.word_anew()
         self.icon.show()
+
+    def word_anew(self) -> None:
+        """Say everything in the language that is chosen now."""
+        self._texts = self._context.texts
+        general = self._texts.general
+        self._show_item.setText(general.show)
+        self._new_item.setText(general.new_window)
+        self._exit_item.setText(general.exit)
+        self._show()
 
     def hide(self) -> None:
         """Take the icon away."""
@@ -60,6 +71,9 @@ class Tray(QObject):
     def tell_hidden(self) -> None:
         """Say that the program goes on without a window."""
         self._say(Tone.INFO, self._texts.general.hidden_in_tray)
+
+    def _take_status(self, _status: Status) -> None:
+        self._show()
 
     def _take_link(self, link: LinkState) -> None:
         if link.phase is LinkPhase.LOST and self._tone is not Tone.BAD:

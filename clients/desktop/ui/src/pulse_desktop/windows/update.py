@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDialog, QFrame, QProgressBar, QScrollArea, QVBoxL
 from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import NoParams
 from pulse_contracts.local_updates import UpdateStatus
+from pulse_desktop.link.state import LinkState
 from pulse_desktop.model.update import update_view
 from pulse_desktop.theme.tokens import PAD, Tone
 from pulse_desktop.widgets.basics import Card, allow, button, label, row
@@ -70,8 +71,8 @@ class UpdateDialog(QDialog):
         layout.addStretch(1)
         close = button(general.close, self.close)
         layout.addLayout(row(self.check, None, close, self.cancel, self.download))
-        context.bridge.update_changed.connect(lambda _: self._show())
-        context.bridge.link_changed.connect(lambda _: self._show())
+        context.bridge.update_changed.connect(self._take)
+        context.bridge.link_changed.connect(self._take_link)
         self._show()
 
     def _ask(self, method: str) -> None:
@@ -79,6 +80,9 @@ class UpdateDialog(QDialog):
         self._context.bridge.ask(self, method, NoParams(), self._take, self._refused)
 
     def _take(self, _status: UpdateStatus) -> None:
+        self._show()
+
+    def _take_link(self, _link: LinkState) -> None:
         self._show()
 
     def _refused(self, error: ErrorBody) -> None:
