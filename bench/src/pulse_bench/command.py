@@ -132,6 +132,17 @@ def latency(
 
 
 @app.command()
+def hops(
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="By turns with the bare hops.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Measured seconds of a round.")] = 4,
+    bare_seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds of each bare hop in a round.")] = 1,
+    report: Report = None,
+) -> None:
+    """Where the time of `latency` goes at 100 readings/s, hop by hop, with traces on; bare programs beside each hop."""
+    _measure("hops", report, rounds=rounds, seconds=seconds, bare_seconds=bare_seconds)
+
+
+@app.command()
 def fanout(
     sockets: Annotated[int, typer.Option(min=10, max=4000, help="Dashboards.")] = 500,
     seconds: Annotated[float, typer.Option(min=2, max=600, help="Measured seconds of a run.")] = 15,

@@ -10,6 +10,8 @@ import asyncio
 import json
 import statistics
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -40,6 +42,20 @@ class LatencyFigure:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Both ends: a subscribed socket, and the devices' connections and epochs."""
+
+    socket: ClientConnection
+    links: dict[str, MqttSession]
+    epochs: dict[str, int]
+
+    def payload(self, device_id: str, sequence: int, now_us: int) -> bytes:
+        """Return a message of one reading."""
+        rows = [[now_us, {"temperature": 20 + sequence % 50 / 10}]]
+        return json.dumps({"v": 1, "epoch": self.epochs[device_id], "first": sequence, "rows": rows}).encode()
+
+
 class _Flight:
     """Publish times of readings that are on their way, and the delays of those that arrived."""
 
@@ -61,30 +77,15 @@ async def measure_latency(
     Raises:
         BenchError: the socket could not subscribe, or readings never arrived.
     """
-    ids = [f"lat-{run}-{n:03d}" for n in range(devices)]
     flight = _Flight()
-    async with sign_in(stack) as session:
-        keys = await register(session, ids)
-        token = await session.access_token()
-    url = stack.gateway_url.replace("http", "ws", 1) + "/ws/live"
-    async with connect(url, subprotocols=[SUBPROTOCOL], max_size=None) as socket:  # type: ignore[list-item]
-        await _subscribe(socket, token, ids)
-        reader = asyncio.create_task(_read(socket, flight))
+    async with connected(stack, [f"lat-{run}-{n:03d}" for n in range(devices)]) as site:
+        reader = asyncio.create_task(_read(site.socket, flight))
         try:
-            epochs = {i: (await say_hello(stack, i, keys[i])).epoch for i in ids}
-            sessions = {
-                i: await MqttSession.connect(
-                    MqttEndpoint(stack.mqtt_host, stack.mqtt_port, i, keys[i]), client_id=i, on_message=lambda _: None
-                )
-                for i in ids
-            }
-            sequence = await _publish(sessions, epochs, flight, per_device_s=per_device_s, seconds=2, first=1)
+            sequence = await _publish(site, flight, per_device_s=per_device_s, seconds=2, first=1)
             await _landed(flight)
             flight.delays_ms.clear()
-            await _publish(sessions, epochs, flight, per_device_s=per_device_s, seconds=seconds, first=sequence)
+            await _publish(site, flight, per_device_s=per_device_s, seconds=seconds, first=sequence)
             await _landed(flight)
-            for link in sessions.values():
-                await link.disconnect()
         finally:
             reader.cancel()
     delays = sorted(flight.delays_ms)
@@ -101,6 +102,31 @@ async def measure_latency(
         p99_ms=cut[98],
         max_ms=delays[-1],
     )
+
+
+@asynccontextmanager
+async def connected(stack: Stack, ids: list[str]) -> AsyncIterator[Site]:
+    """Register and connect devices, and a socket that is subscribed to all of them.
+
+    Raises:
+        BenchError: the socket could not subscribe, or a device was not welcomed.
+    """
+    async with sign_in(stack) as session:
+        keys = await register(session, ids)
+        token = await session.access_token()
+    url = stack.gateway_url.replace("http", "ws", 1) + "/ws/live"
+    async with connect(url, subprotocols=[SUBPROTOCOL], max_size=None) as socket:  # type: ignore[list-item]
+        await _subscribe(socket, token, ids)
+        epochs = {i: (await say_hello(stack, i, keys[i])).epoch for i in ids}
+        links = {
+            i: await MqttSession.connect(
+                MqttEndpoint(stack.mqtt_host, stack.mqtt_port, i, keys[i]), client_id=i, on_message=lambda _: None
+            )
+            for i in ids
+        }
+        yield Site(socket, links, epochs)
+        for link in links.values():
+            await link.disconnect()
 
 
 async def _subscribe(socket: ClientConnection, token: str, ids: list[str]) -> None:
@@ -135,33 +161,19 @@ async def _read(socket: ClientConnection, flight: _Flight) -> None:
             flight.land(device_id, ts)
 
 
-async def _publish(
-    sessions: dict[str, MqttSession],
-    epochs: dict[str, int],
-    flight: _Flight,
-    *,
-    per_device_s: float,
-    seconds: float,
-    first: int,
-) -> int:
+async def _publish(site: Site, flight: _Flight, *, per_device_s: float, seconds: float, first: int) -> int:
     loop = asyncio.get_running_loop()
     rounds = max(1, round(seconds * per_device_s))
-    gap = 1 / (per_device_s * len(sessions))
+    gap = 1 / (per_device_s * len(site.links))
     due = loop.time()
     for sequence in range(first, first + rounds):
-        for device_id, session in sessions.items():
+        for device_id, link in site.links.items():
             due += gap
             if (wait := due - loop.time()) > 0:
                 await asyncio.sleep(wait)
             now_us = time.time_ns() // 1000
-            run = {
-                "v": 1,
-                "epoch": epochs[device_id],
-                "first": sequence,
-                "rows": [[now_us, {"temperature": 20 + sequence % 50 / 10}]],
-            }
             flight.departed[device_id, now_us // 1000] = time.perf_counter()
-            session.publish_nowait(telemetry_live(ClientId(device_id)), json.dumps(run).encode())
+            link.publish_nowait(telemetry_live(ClientId(device_id)), site.payload(device_id, sequence, now_us))
     return first + rounds
 
 

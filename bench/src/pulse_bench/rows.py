@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from pulse_bench.latency_hops import HOPS
+
 ALONE_SPREAD: Final = 0.1
 """A figure that was read once is taken to be this uncertain when it is compared with another."""
 Figures = Any
@@ -173,6 +175,30 @@ def _latency(found: Figures) -> list[Row]:
     return rows
 
 
+def _hops(found: Figures) -> list[Row]:
+    bare = {name: f"{us / 1000:.2f}" for name, us in found["bare_us"].items()}
+    insert = f"; bare INSERT and COMMIT {bare['insert']} ms, in as many round trips {bare['transaction']}"
+    besides = {"commit": f"{insert}; a round trip {bare['round_trip']}, the disk's flush {bare['flush']}"}
+    limit = f"p99 {found['p99_us'] / 1000:.1f} ms; bare hops together {found['bare_sum_us'] / 1000:.2f} ms"
+    rows = [
+        Row(
+            "hops",
+            "one reading followed, 100 readings/s: p50",
+            (found["p50_us"] / 1000,),
+            None,
+            "ms",
+            beside=limit,
+            form=".2f",
+        )
+    ]
+    for hop in found["hops"]:
+        plain = "" if hop["bare_us"] is None else f"; bare {hop['bare_us'] / 1000:.2f} ms"
+        beside = f"p90 {hop['p90_us'] / 1000:.2f} ms{besides.get(hop['name'], plain)}"
+        name = f"… {HOPS[hop['name']]}"
+        rows.append(Row(f"hops {hop['name']}", name, (hop["p50_us"] / 1000,), None, "ms", beside=beside, form=".2f"))
+    return rows
+
+
 def _fanout(found: Figures) -> list[Row]:
     runs, memory = found["runs"], found["memory"]
     gateway, bare = [run["gateway"] for run in runs], [run["bare"] for run in runs]
@@ -308,6 +334,7 @@ SECTIONS: Final[Mapping[str, Callable[[Figures], list[Row]]]] = {
     "drain": _drain,
     "backlog": _backlog,
     "latency": _latency,
+    "hops": _hops,
     "fanout": _fanout,
     "storm": _storm,
     "history": _history,

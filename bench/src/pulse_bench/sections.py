@@ -24,6 +24,7 @@ from pulse_bench.growth_load import CostFigure, grow_fleet, measure_cost, next_a
 from pulse_bench.history_data import fill, fill_today, plan_dataset
 from pulse_bench.ingest_load import measure_durable_ingest
 from pulse_bench.latency import measure_latency
+from pulse_bench.latency_hops import SpanCollector, measure_hops
 from pulse_bench.load import find_load_pair
 from pulse_bench.native import Account, find_native_pair
 from pulse_bench.outbox_load import measure_outbox
@@ -110,6 +111,15 @@ async def latency(say: Say, *, seconds: float, runs: int) -> list[dict[str, Any]
                 figures.append(figure.as_dict())
                 say(f"{figure.readings_per_s:,.0f} readings/s: p50 {figure.p50_ms:.1f} ms, p99 {figure.p99_ms:.1f} ms")
     return figures
+
+
+async def hops(say: Say, *, rounds: int, seconds: float, bare_seconds: float) -> dict[str, Any]:
+    """Where the time from publish to frame goes, beside what bare programs need for the same steps."""
+    with SpanCollector() as collector:
+        async with fresh_stack(**collector.environment) as stack:
+            figures = await measure_hops(stack, collector, rounds=rounds, seconds=seconds, bare_seconds=bare_seconds)
+    say(f"{figures.readings} readings followed, p50 {figures.p50_us:,.0f} µs; bare hops {figures.bare_sum_us:,.0f} µs")
+    return figures.as_dict()
 
 
 async def fanout(say: Say, *, sockets: int, seconds: float, runs: int, held: int) -> dict[str, Any]:
@@ -250,6 +260,10 @@ SECTIONS: Final = (
         {"readings": 50_000, "runs": 1, "alone_seconds": 5.0}, 6, 1,
     ),
     Section("latency", latency, {"seconds": 20.0, "runs": 3}, {"seconds": 5.0, "runs": 1}, 3),
+    Section(
+        "hops", hops, {"rounds": 4, "seconds": 4.0, "bare_seconds": 1.0},
+        {"rounds": 1, "seconds": 2.0, "bare_seconds": 0.5}, 1.5,
+    ),
     Section(
         "fanout", fanout, {"sockets": 500, "seconds": 15.0, "runs": 3, "held": 1000},
         {"sockets": 100, "seconds": 5.0, "runs": 1, "held": 200}, 3, 1,
