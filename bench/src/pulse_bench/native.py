@@ -27,7 +27,7 @@ WINDOW: Final = "20"
 CLIENTS_OF_A_PROCESS: Final = 5_000
 FILES_OF_A_CLIENT: Final = 3
 """In its process, which may open 20,000 on most systems."""
-_CONNECT_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 30.0
 _CONNECT_SECONDS_EACH: Final = 0.02
 """Fifty times what a client takes on a machine that does nothing else."""
 _SAID: Final = "connected "
@@ -109,7 +109,7 @@ class NativePair:
                 numbers = (shape.rows, shape.metrics, shape.step_us, rate)
                 arguments = (str(messages), WINDOW, str(uncommitted), *map(str, numbers))
                 parts.append(await running.enter_async_context(_publisher(self.publisher, host, port, part, arguments)))
-            seconds = _CONNECT_SECONDS + _CONNECT_SECONDS_EACH * len(accounts)
+            seconds = CONNECT_SECONDS + _CONNECT_SECONDS_EACH * len(accounts)
             try:
                 async with asyncio.timeout(seconds):
                     await asyncio.gather(*(part.until_connected() for part in parts))

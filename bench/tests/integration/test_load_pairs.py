@@ -67,6 +67,27 @@ async def test_many_clients_publish_from_several_processes(tmp_path: Path, monke
         await pair.publish("127.0.0.1", port, accounts, messages=1)
 
 
+async def test_a_broker_that_does_not_answer_is_named_with_how_many_are_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, _ = find_load_pair(tmp_path)
+    if not isinstance(pair, NativePair):
+        return
+    monkeypatch.setattr(native, "CONNECT_SECONDS", 0.5)
+    silent = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        await silent.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(BenchError, match=r"0 of 2 publishers were connected within 1 s"):
+            await pair.publish("127.0.0.1", port, [Account(f"c{n}", "-", 1, 1) for n in range(2)], messages=1)
+        silent.set()
+
+
 async def test_the_raw_limit_is_a_rate(pair: LoadPair) -> None:
     assert await measure_raw_limit(pair, clients=2, messages=100) > 100
 
