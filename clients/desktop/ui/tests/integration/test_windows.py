@@ -14,6 +14,7 @@ from pulse_contracts.local_enrolment import Step
 from pulse_contracts.local_people import Session, WhoAmI
 from pulse_contracts.local_protocol import Changed, EventName, Notice, NoticeKind
 from pulse_contracts.local_records import LogLevel, Quarantine
+from pulse_contracts.local_status import Recent, RecentParams
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link import scripted_world as world
 from pulse_desktop.link.scripted_people import settings
@@ -141,6 +142,26 @@ def test_new_readings_are_shown_as_they_come(show: Any) -> None:
         assert home.value.figure.text() == "Off"
         home.span.setCurrentIndex(2)
         assert home.chart.span == 900
+
+
+def test_readings_that_the_agent_did_not_tell_one_by_one_are_fetched(show: Any) -> None:
+    def recent(params: RecentParams) -> Recent:
+        times = range(world.NOW_MS - 900_000, world.NOW_MS + 8_000, 1_000)
+        since = world.NOW_MS + 8_000 - params.seconds * 1_000
+        return Recent(metric=params.metric, samples=[(at, world.wave(at)) for at in times if at >= since])
+
+    with show() as shown:
+        home = shown.window.home
+        shown.wait(lambda: len(home._series.get("cpu_percent", ())) > 800)
+        shown.desktop.context.now = lambda: world.NOW_MS / 1000 + 8
+        shown.agent.answers["recent"] = recent
+        shown.agent.tell(EventName.READING, world.latest(world.NOW_MS + 7_600))
+        shown.wait(lambda: len(asked(shown, "recent")) == 2)
+        assert asked(shown, "recent")[1] == RecentParams(metric="cpu_percent", seconds=10)
+        shown.wait(lambda: not home._series["cpu_percent"].plot(world.NOW_MS / 1000 + 8, 10).gaps)
+        home.value.choice.setCurrentText("memory_percent")
+        shown.wait(lambda: asked(shown, "recent")[-1].metric == "memory_percent")
+        assert len(asked(shown, "recent")) == 3
 
 
 def test_who_may_not_see_readings_is_told_so(show: Any) -> None:

@@ -32,6 +32,22 @@ def test_the_line_breaks_where_readings_are_missing() -> None:
     assert plot.gaps == ((19.0, 30.0),)
 
 
+def test_what_was_missing_fills_the_gap_and_nothing_comes_twice() -> None:
+    series = Series(point for point in every_second(60) if not 20 <= point.at <= 29)
+    assert (series.gap_before(30.0), series.gap_before(31.0), series.gap_before(0.0)) == (19.0, None, None)
+    series.fill(point for point in every_second(40) if point.at >= 15)
+    assert list(series.points) == every_second(60)
+    assert series.gap_before(30.0) is None
+
+
+def test_of_readings_that_fill_the_newest_are_kept() -> None:
+    series = Series([Point(float(MAX_POINTS), 1.0)])
+    series.fill(every_second(MAX_POINTS))
+    assert len(series) == MAX_POINTS
+    assert series.points[0].at == 1
+    assert Series([Point(1, 1.0)]).gap_before(1) is None
+
+
 def test_silence_until_now_is_a_gap_too() -> None:
     plot = Series(every_second(10)).plot(30, 60)
     assert plot.gaps == ((9.0, 30.0),)

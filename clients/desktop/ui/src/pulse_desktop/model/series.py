@@ -76,6 +76,17 @@ class Series:
         ordered = sorted((*points, point), key=lambda known: known.at)
         self._points = deque(ordered, maxlen=MAX_POINTS)
 
+    def fill(self, points: Iterable[Point]) -> None:
+        """Take many readings of any time at once, where they are not known."""
+        known = {point.at: point for point in (*points, *self._points)}
+        self._points = deque(sorted(known.values(), key=lambda point: point.at), maxlen=MAX_POINTS)
+
+    def gap_before(self, at: float) -> float | None:
+        """Return when the gap began that ends with the reading of this time; None where there is none."""
+        usual = self.interval()
+        before = next((point.at for point in reversed(self._points) if point.at < at), None)
+        return before if before is not None and usual is not None and at - before > usual * GAP_FACTOR else None
+
     def interval(self) -> float | None:
         """Return the usual distance between readings in seconds; None before three are known."""
         last = [self._points[index] for index in range(max(0, len(self._points) - _LEARN_FROM), len(self._points))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from PySide6.QtCore import QTimer
@@ -9,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QScrollArea, QVBoxLayout, 
 
 from pulse_contracts.local_people import WhoAmI
 from pulse_contracts.local_protocol import ErrorBody
-from pulse_contracts.local_status import Latest, NoParams, Recent, RecentParams, Status
+from pulse_contracts.local_status import RECENT_SECONDS, Latest, NoParams, Recent, RecentParams, Status
 from pulse_contracts.permissions import Permission
 from pulse_desktop.link.state import LinkState
 from pulse_desktop.model.backlog import BacklogWatch
@@ -25,6 +26,9 @@ SPANS: Final = (60, 300, 900)
 TICK_MS: Final = 1_000
 """Ages and waits are words about now: they are said anew every second."""
 
+MEND_MS: Final = 1_000
+"""Readings that were not told are fetched at most so often."""
+
 
 class HomePage(QWidget):
     """Shown to who is signed in."""
@@ -36,6 +40,9 @@ class HomePage(QWidget):
         self._watch = BacklogWatch()
         self._series: dict[str, Series] = {}
         self._asked: set[str] = set()
+        self._missing: dict[str, float] = {}
+        self._mend = QTimer(self, singleShot=True, interval=MEND_MS)
+        self._mend.timeout.connect(self._ask_for_missing)
         self.value = ValueCard(context)
         self.connection = ConnectionCard(context)
         self.backlog = BacklogCard(context)
@@ -78,6 +85,7 @@ class HomePage(QWidget):
     def _take_session(self, who: WhoAmI) -> None:
         self._series.clear()
         self._asked.clear()
+        self._missing.clear()
         if who.session is not None:
             self._ask_for_values()
         self.value.show_metrics([])
@@ -108,7 +116,27 @@ class HomePage(QWidget):
 
     def _add(self, name: str, at_ms: int, value: object) -> None:
         if isinstance(value, bool | int | float):
-            self._series.setdefault(name, Series()).add(Point(at_ms / 1000, float(value)))
+            series = self._series.setdefault(name, Series())
+            series.add(Point(at_ms / 1000, float(value)))
+            since = series.gap_before(at_ms / 1000)
+            if since is not None:
+                self._missing[name] = min(since, self._missing.get(name, since))
+                if not self._mend.isActive():
+                    self._mend.start()
+
+    def _ask_for_missing(self) -> None:
+        """Fetch what the agent did not tell: of many readings at once it tells the newest. A gap may also be a true one."""
+        missing, self._missing = self._missing, {}
+        for name, since in missing.items():
+            if name == self.chosen:
+                self._ask_for_past(name, math.ceil(self._context.now() - since) + 1)
+            else:
+                self._asked.discard(name)  # it is fetched when it is looked at
+
+    def _ask_for_past(self, name: str, seconds: int) -> None:
+        self._asked.add(name)
+        params = RecentParams(metric=name, seconds=min(max(seconds, 1), RECENT_SECONDS))
+        self._context.bridge.ask(self, "recent", params, self._take_recent, lambda _: self._asked.discard(name))
 
     def _choose_metric(self, name: str) -> None:
         if not name:
@@ -116,20 +144,13 @@ class HomePage(QWidget):
         self.chart.show_series(name, self._series.setdefault(name, Series()))
         self._context.preferences.change(metric=name)
         if name not in self._asked:
-            self._asked.add(name)
-            self._context.bridge.ask(
-                self, "recent", RecentParams(metric=name), self._take_recent, lambda _: self._asked.discard(name)
-            )
+            self._ask_for_past(name, RECENT_SECONDS)
         self._show_value()
 
     def _take_recent(self, recent: Recent) -> None:
-        """Put the past before what came meanwhile."""
-        came = self._series.get(recent.metric, Series())
-        past = [Point(at / 1000, float(v)) for at, v in recent.samples if isinstance(v, bool | int | float)]
-        series = Series(past)
-        for point in came.points:
-            series.add(point)
-        self._series[recent.metric] = series
+        """Put the past where it belongs among what came meanwhile."""
+        series = self._series.setdefault(recent.metric, Series())
+        series.fill(Point(at / 1000, float(v)) for at, v in recent.samples if isinstance(v, bool | int | float))
         if recent.metric == self.chosen:
             self.chart.show_series(recent.metric, series)
 
