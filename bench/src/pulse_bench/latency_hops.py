@@ -29,13 +29,14 @@ from pulse_contracts.topics import telemetry_live
 
 HOPS: Final = {
     "broker": "device → broker → ingest",
-    "batch": "ingest: judged, into a batch",
+    "batch": "ingest: judged, into a batch; handed on once stored",
     "commit": "ingest → PostgreSQL: the transaction, committed",
     "stream": "ingest → Valkey → gateway",
     "gateway": "gateway: decoded, into the sockets' queues",
     "socket": "gateway → client: frame made, written, read",
 }
-"""In the order of the way."""
+"""In the order of the way. Ingest tells a commit's length once it takes the stored batch over, as if it had just ended: what
+lies between is in `batch`."""
 BARE: Final = {"broker": "mqtt", "commit": "insert", "stream": "stream", "socket": "socket"}
 """Which bare figure stands beside a hop."""
 DEVICES: Final = 100
