@@ -50,7 +50,7 @@ async def sample_bare_hops(stack: Stack, *, seconds: float) -> dict[str, list[fl
     `mqtt`: client → bare broker → client, QoS 0. `insert`: one INSERT, committed. `transaction`: the same INSERT in a
     transaction of as many round trips as ingest's. `round_trip`: a statement that does nothing. `flush`: a page of a file
     beside the database's, written and flushed to the disk. `stream`: from before an XADD until a waiting XREAD has it.
-    `socket`: a text frame from a bare FastAPI to a client.
+    `socket`: a text frame from a bare FastAPI to a client. Clients are the libraries that the services use.
     """
     count = round(seconds * PER_S)
     return {
