@@ -90,6 +90,8 @@ cleanup() {
 trap cleanup EXIT
 until [ -S "$work/podman.sock" ]; do sleep 0.2; done
 compose down --volumes --timeout 5 >"$kept/down.log" 2>&1 || true # What a run that was killed left.
+# Also data of a volume that Podman was removing then: it knows the volume no more, and would give the data to the next one.
+rm -rf "$(podman info --format '{{.Store.VolumePath}}')"/pulse-rehearsal_*
 (
     while true; do
         for container in $(podman ps -q --filter label=com.docker.compose.project=pulse-rehearsal); do
