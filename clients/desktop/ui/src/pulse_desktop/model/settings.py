@@ -87,8 +87,13 @@ def amount_text(spec: ValueSpec, value: Any, texts: Texts) -> str:
 
 
 def _bound(spec: ValueSpec, value: float, texts: Texts) -> str:
-    unit = f" {spec.unit}" if spec.unit else ""
+    unit = f" {unit_word(spec, texts)}" if spec.unit else ""
     return amount_text(spec, value, texts) or f"{texts.format.number(value)}{unit}"
+
+
+def unit_word(spec: ValueSpec, texts: Texts) -> str:
+    """Return a setting's unit in the language of the texts; empty where it has none."""
+    return texts.settings.units.get(spec.unit or "", spec.unit or "")
 
 
 def shown_value(value: Any, texts: Texts) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsTexts:
-    """Words of the settings; `keys` and `origin` by the names of the contract."""
+    """Words of the settings; `keys`, `units` and `origin` by the names of the contract."""
 
     title: str
     read_only: str
@@ -31,6 +31,7 @@ class SettingsTexts:
     bad_value: str
     saved: str
     keys: dict[str, str]
+    units: dict[str, str]
     between: str
     at_least: str
     at_most: str
@@ -81,6 +82,7 @@ ENGLISH: Final = SettingsTexts(
         "sync.pull_interval_s": "Ask for changes every",
         "updates.mode": "Newer versions (off, tell, download)",
     },
+    units={"bytes": "bytes"},
     between="From {low} to {high}.",
     at_least="At least {low}.",
     at_most="At most {high}.",
@@ -131,6 +133,7 @@ GERMAN: Final = SettingsTexts(
         "sync.pull_interval_s": "Nach Änderungen fragen alle",
         "updates.mode": "Neuere Versionen (off: nie, tell: melden, download: laden)",
     },
+    units={"bytes": "Byte"},
     between="Von {low} bis {high}.",
     at_least="Mindestens {low}.",
     at_most="Höchstens {high}.",

@@ -137,8 +137,8 @@ QMenu::separator { background: $line; height: 1px; margin: 4px 6px; }
 
 QScrollArea { background: transparent; border: none; }
 QScrollArea > QWidget > QWidget { background: transparent; }
-QScrollBar:vertical { background: transparent; width: 12px; margin: 0; }
-QScrollBar:horizontal { background: transparent; height: 12px; margin: 0; }
+QScrollBar:vertical { background: transparent; width: ${scroll_bar}px; margin: 0; }
+QScrollBar:horizontal { background: transparent; height: ${scroll_bar}px; margin: 0; }
 QScrollBar::handle { background: $line_strong; border-radius: 3px; margin: 3px; min-height: 32px; min-width: 32px; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
@@ -231,6 +231,7 @@ def style_sheet(theme: Theme) -> str:
         text_title=tokens.TEXT_TITLE,
         text_value=tokens.TEXT_VALUE,
         radius=tokens.RADIUS,
+        scroll_bar=tokens.SCROLL_BAR,
         radius_card=tokens.RADIUS_CARD,
         inner=tokens.CONTROL_HEIGHT - 2,
         inner_focus=tokens.CONTROL_HEIGHT - 4,

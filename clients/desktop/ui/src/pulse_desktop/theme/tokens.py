@@ -162,6 +162,8 @@ CONTROL_HEIGHT: Final = 34
 """Height of buttons and fields in device-independent pixels."""
 PAD: Final = 16
 GAP: Final = 12
+SCROLL_BAR: Final = 12
+"""Width of a scroll bar, which lies in the room beside what it scrolls."""
 TEXT: Final = 13
 TEXT_SMALL: Final = 12
 TEXT_LARGE: Final = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,10 +22,10 @@ from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import DeviceInfo, NoParams
 from pulse_contracts.permissions import Permission
 from pulse_contracts.value_specs import ValueSpec, ValueType
-from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from_text, text_problem
+from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from_text, text_problem, unit_word
 from pulse_desktop.preferences import Appearance
 from pulse_desktop.texts.language import Language
-from pulse_desktop.theme.tokens import PAD, Tone
+from pulse_desktop.theme.tokens import PAD, SCROLL_BAR, Tone
 from pulse_desktop.turns import in_turns
 from pulse_desktop.widgets.basics import Card, Field, allow, button, explain, label, row
 from pulse_desktop.widgets.states import Contents
@@ -80,7 +80,8 @@ class SettingsDialog(QDialog):
         scroll.setWidgetResizable(True)
         scroll.setWidget(inner)
         column = QVBoxLayout(inner)  # in its place before the cards come: whatever is moved is dressed anew
-        column.setContentsMargins(PAD, PAD, PAD, PAD)
+        scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else the cards' edge moves
+        column.setContentsMargins(PAD, PAD, PAD - SCROLL_BAR, PAD)
         column.setSpacing(12)
         for card in (self.device, self.agent, self.window_card):
             column.addWidget(card)
@@ -210,7 +211,7 @@ class SettingLine(QWidget):
         self._shown = ""
         words = self._texts.settings
         self._control = _control(setting.spec)
-        unit = f" ({setting.spec.unit})" if setting.spec.unit else ""
+        unit = f" ({unit_word(setting.spec, self._texts)})" if setting.spec.unit else ""
         self._name = words.keys.get(setting.key, setting.key)
         self.field = Field(self._name + unit, self._control, self._hint())
         self.origin = label("", "faint")
