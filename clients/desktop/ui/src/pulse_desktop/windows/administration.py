@@ -24,7 +24,7 @@ class AdministrationDialog(QDialog):
         self._texts = context.texts
         words = self._texts.administration
         self.setWindowTitle(words.title)
-        self.resize(980, 620)
+        self.resize(1080, 640)
         self.offline = Note()
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName(words.title)

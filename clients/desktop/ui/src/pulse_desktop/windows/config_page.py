@@ -29,7 +29,7 @@ class ConfigPage(ListPage):
     def __init__(self, context: Context) -> None:
         words = context.texts.administration
         titles = (words.key, words.value, words.scope, words.state, words.sync_state)
-        table = Table(words.config, titles, (3, 4), self._edit)
+        table = Table(words.config, titles, (3,), self._edit)
         super().__init__(context, table, frozenset({"config", "pending", "settings"}))
         self.set_own = button(words.set_own, lambda: self._edit(self.table.chosen), "primary")
         self.clear = button(words.clear_own, self._clear)
