@@ -112,7 +112,7 @@ PULSE_PASSWORD=$(cat "$PULSE_SECRETS_DIR/admin_password") timeout "$seconds" .ve
     --url "http://127.0.0.1:$http" --username admin --json >"$kept/socket.ndjson" 2>"$kept/watch.log" &
 watching=$!
 reading='"sub": "latest".*"demo-device-[0-9]*"'
-until grep -qm1 "$reading" "$kept/socket.ndjson"; do
+until grep -sqm1 "$reading" "$kept/socket.ndjson"; do
     kill -0 "$watching" 2>/dev/null || { echo "No reading came in $seconds s." >&2; tail "$kept/watch.log" >&2; exit 1; }
     sleep 1
 done
