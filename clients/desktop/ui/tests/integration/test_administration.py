@@ -95,6 +95,7 @@ def test_a_role_is_made_and_changed_but_not_a_built_in_one(show: Any) -> None:
         assert not form.save.isVisible()
         assert "cannot be changed" in form.note.text
         form.reject()
+        shown.turn()
         page.table.choose("role-night")
         page.edit_one.click()
         form = modal(shown)

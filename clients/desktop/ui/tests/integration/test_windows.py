@@ -236,6 +236,17 @@ def test_settings_that_are_open_follow_what_is_changed_elsewhere_and_keep_what_i
         assert not dialog.lines["log.level"].is_changed
 
 
+def test_the_tab_key_goes_through_the_settings_from_above_to_below(show: Any) -> None:
+    with show() as shown:
+        dialog = shown.window.open_settings()
+        shown.wait(lambda: dialog.contents.face == "content")
+        wanted = [*(line._control for line in dialog.lines.values()), dialog.window_card.appearance, dialog.save]
+        stop, stops = wanted[0], [wanted[0]]
+        while (stop := stop.nextInFocusChain()) is not wanted[0]:
+            stops.append(stop)
+        assert [one for one in stops if one in wanted] == wanted
+
+
 def test_who_may_not_change_settings_sees_them(show: Any) -> None:
     with show(answers=world.answers(settings__read=settings(can_change=False))) as shown:
         dialog = shown.window.open_settings()

@@ -121,15 +121,8 @@ class RoleEditor(QDialog):
             self._texts.general.create if role is None else self._texts.general.save, self._save, "primary"
         )
         self.save.setDefault(True)
-        rights = QWidget()
-        boxes = QVBoxLayout(rights)
-        boxes.setContentsMargins(0, 0, 0, 0)
-        boxes.setSpacing(2)
-        for box in self.rights.values():
-            boxes.addWidget(box)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
-        scroll.setWidget(rights)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 20, 24, 20)
         layout.setSpacing(12)
@@ -139,6 +132,13 @@ class RoleEditor(QDialog):
         layout.addWidget(Field(words.description, self.description))
         layout.addWidget(label(words.rights, "caption"))
         layout.addWidget(scroll, 1)
+        rights = QWidget()
+        scroll.setWidget(rights)
+        boxes = QVBoxLayout(rights)  # in its place before the boxes come: whatever is moved is dressed anew
+        boxes.setContentsMargins(0, 0, 0, 0)
+        boxes.setSpacing(2)
+        for box in self.rights.values():
+            boxes.addWidget(box)
         cancel = button(self._texts.general.close if is_fixed else self._texts.general.cancel, self.reject)
         layout.addLayout(row(None, cancel, self.save))
         if is_fixed:

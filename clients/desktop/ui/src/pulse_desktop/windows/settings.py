@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer
@@ -66,16 +67,11 @@ class SettingsDialog(QDialog):
         self.contents = Contents(scroll, self._texts.general, self._load)
         self.save = button(self._texts.general.save, self._save, "primary")
         self.save.setDefault(True)
-        foot = QVBoxLayout()
-        foot.setContentsMargins(PAD, 0, PAD, PAD)
-        foot.setSpacing(10)
-        foot.addWidget(self.note)
-        foot.addLayout(row(None, button(self._texts.general.close, self.close), self.save))
+        self._close = button(self._texts.general.close, self.close)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
         layout.addWidget(self.contents, 1)
-        layout.addLayout(foot)
         inner = QWidget()
         scroll.setWidgetResizable(True)
         scroll.setWidget(inner)
@@ -86,6 +82,12 @@ class SettingsDialog(QDialog):
         for card in (self.device, self.agent, self.window_card):
             column.addWidget(card)
         column.addStretch(1)
+        foot = QVBoxLayout()
+        foot.setContentsMargins(PAD, 0, PAD, PAD)
+        foot.setSpacing(10)
+        foot.addWidget(self.note)
+        foot.addLayout(row(None, self._close, self.save))
+        layout.addLayout(foot)
         context.bridge.lists_changed.connect(self._take_changes)
         self._allow()
         self._load()
@@ -113,8 +115,15 @@ class SettingsDialog(QDialog):
                 self.agent.column.addWidget(line)
             line.show_setting(setting)
             yield
+        self._order_stops()
         self.contents.show_content()
         self._allow()
+
+    def _order_stops(self) -> None:
+        """Have the Tab key go from above to below: the settings came after the buttons at the foot."""
+        stops = [stop for line in self.lines.values() for stop in line.stops]
+        for before, after in pairwise((*stops, *self.window_card.stops, self._close, self.save)):
+            QWidget.setTabOrder(before, after)
 
     def _take_changes(self, entities: frozenset[str]) -> None:
         if entities & _FOLLOWED:
@@ -234,6 +243,11 @@ class SettingLine(QWidget):
             self._control.toggled.connect(lambda _: changed())
 
     @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """What the Tab key stops at."""
+        return self._control, self.reset
+
+    @property
     def text(self) -> str:
         """What stands in the control, as a text."""
         if isinstance(self._control, QComboBox):
@@ -342,6 +356,11 @@ class WindowCard(Card):
         self.language.currentIndexChanged.connect(self._choose_language)
         self.autostart.toggled.connect(self._turn_autostart)
         self.tray.toggled.connect(lambda is_on: context.preferences.change(stays_in_tray=is_on))
+
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """What the Tab key stops at."""
+        return self.appearance, self.language, self.autostart, self.tray
 
     def _choose_appearance(self, index: int) -> None:
         self._context.preferences.change(appearance=list(Appearance)[index])
