@@ -37,7 +37,7 @@ TESTS: Final = (
     "clients/dashboard/scripts/install_chromium.sh",
     ".venv/bin/pytest -q clients/dashboard/tests/browser -k session",
     ".venv/bin/pytest -q clients/desktop/ui/tests/integration/test_windows.py",
-    ".venv/bin/pytest -q services/ingest/tests/integration/test_backpressure.py",
+    ".venv/bin/pytest -q services/ingest/tests/integration/test_refusals.py",
     ".venv/bin/pytest -q docs/tests/test_diagrams.py docs/tests/test_boards.py",
 )
 """One of each kind: in a browser, with Qt, with servers, of the pages."""
@@ -137,6 +137,9 @@ class Stranger:
 
 async def walk(stranger: Stranger, say: Callable[[str], None], *, with_tests: bool) -> None:
     """Take every step, in the order in which the pages have them."""
+    gone = [word for word in " ".join(TESTS).split() if "/tests/" in word and not (ROOT / word).exists()]
+    if gone:
+        raise StepFailedError(f"what is to be tested is not there: {', '.join(gone)}")
     start, tutorial = ROOT / "docs" / "start.md", ROOT / "docs" / "tutorial.md"
     blocks = [block for block in blocks_of(start) if block.info == "sh"]
     needed, demo = blocks[0], blocks[1]
