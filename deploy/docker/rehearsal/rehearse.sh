@@ -83,13 +83,13 @@ checking=
 cleanup() {
     compose logs --no-color >"$kept/containers.log" 2>&1 || true
     [ -z "$checking" ] || kill "$checking" 2>/dev/null || true
-    compose down --volumes --timeout 15 >"$kept/down.log" 2>&1 || true
+    compose --profile observability down --volumes --timeout 15 >"$kept/down.log" 2>&1 || true
     kill "$service" 2>/dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT
 until [ -S "$work/podman.sock" ]; do sleep 0.2; done
-compose down --volumes --timeout 5 >"$kept/down.log" 2>&1 || true # What a run that was killed left.
+compose --profile observability down --volumes --timeout 5 >"$kept/down.log" 2>&1 || true # What a run that was killed left.
 # Also data of a volume that Podman was removing then: it knows the volume no more, and would give the data to the next one.
 rm -rf "$(podman info --format '{{.Store.VolumePath}}')"/pulse-rehearsal_*
 (
