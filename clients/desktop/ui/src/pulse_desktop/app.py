@@ -54,6 +54,8 @@ class Desktop(QObject):
             has_tray=QSystemTrayIcon.isSystemTrayAvailable,
         )
         self.windows: list[MainWindow] = []
+        self._outdated: list[MainWindow] = []
+        self._is_reopening = False
         self._tray: Tray | None = None
         self._is_leaving = False
         self._chosen = self._preferences.value
@@ -79,6 +81,7 @@ class Desktop(QObject):
     def open(self) -> None:
         """Open one more window."""
         window = self._make_window()
+        self.windows.append(window)
         in_turns(window, self._fill(window))
 
     def closing(self, window: QWidget) -> None:
@@ -143,13 +146,16 @@ class Desktop(QObject):
         before, self._chosen = self._chosen, self._preferences.value
         if before.appearance is not self._chosen.appearance:
             self._dress()
-        if before.language is not self._chosen.language:
+        if before.language is self._chosen.language:
+            return
+        self._outdated = list(self.windows)
+        if not self._is_reopening:
+            self._is_reopening = True
             in_turns(self, self._reopen())
 
     def _make_window(self) -> MainWindow:
         window = MainWindow(self.context, self)
         window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.windows.append(window)
         return window
 
     def _fill(self, window: MainWindow) -> Iterator[None]:
@@ -160,20 +166,32 @@ class Desktop(QObject):
             window.show()
 
     def _reopen(self) -> Iterator[None]:
-        """Have each window's place taken by one that is made anew."""
-        for old in list(self.windows):
-            window = self._make_window()
-            window.setGeometry(old.geometry())
-            yield
-            yield from self._fill(window)
-            yield
-            if old in self.windows:
-                self.windows.remove(old)
-                old.hide()
-                old.deleteLater()
-                yield
+        """Have each outdated window's place taken; a choice that is made meanwhile outdates all windows again."""
+        try:
+            while self._outdated:
+                old = self._outdated.pop(0)
+                if old in self.windows:
+                    yield from self._replace(old)
+        finally:
+            self._is_reopening = False
         if self._tray is not None:
             self._tray.word_anew()
+
+    def _replace(self, old: MainWindow) -> Iterator[None]:
+        """Make a window and give it the place of `old`, unless that was closed, or is outdated again, meanwhile."""
+        window = self._make_window()
+        window.setGeometry(old.geometry())
+        yield
+        window.choose_page()
+        yield
+        if old in self.windows and old not in self._outdated:
+            self.windows[self.windows.index(old)] = window
+            window.show()
+            old.hide()
+            old.deleteLater()
+        else:
+            window.deleteLater()
+        yield
 
     def _dress(self) -> None:
         chosen = self._preferences.value.appearance

@@ -200,6 +200,7 @@ def test_settings_are_checked_while_typed_and_saved_together(show: Any) -> None:
     with show() as shown:
         dialog = shown.window.open_settings()
         shown.wait(lambda: dialog.contents.face == "content")
+        assert "With 0, none expires" in dialog.lines["outbox.max_age_s"].field.control.accessibleDescription()
         line = dialog.lines["telemetry.interval_ms"]
         assert not dialog.save.isEnabled()
         line._control.setText("5")

@@ -10,7 +10,16 @@ from pulse_contracts.value_specs import ValueSpec, ValueType
 from pulse_desktop.link import scripted_world as world
 from pulse_desktop.model.conflicts import conflict_view
 from pulse_desktop.model.people import RoleDraft, UserDraft, changes, lacking, pending_mark, role_names
-from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from_text, shown_value, text_problem
+from pulse_desktop.model.settings import (
+    amount_text,
+    as_text,
+    bounds_text,
+    from_text,
+    hint_text,
+    shown_value,
+    text_problem,
+    unit_word,
+)
 from pulse_desktop.texts.catalogue import TEXTS
 from pulse_desktop.texts.language import Language
 from pulse_desktop.theme.tokens import Tone
@@ -107,6 +116,23 @@ def test_large_amounts_are_said_in_larger_units() -> None:
     assert bounds_text(room, TEXT) == "From 1.0 MB to 1.1 PB."
     assert amount_text(INTERVAL, 200, TEXT) == ""
     assert bounds_text(ValueSpec(type=ValueType.NUMBER, minimum=2), TEXT) == "At least 2."
+
+
+def test_what_the_age_of_readings_means_is_said_with_its_unit_and_what_0_does() -> None:
+    key = "outbox.max_age_s"
+    found = [
+        (unit_word(BUILT_IN_KEYS[key], texts), hint_text(key, BUILT_IN_KEYS[key], texts)) for texts in TEXTS.values()
+    ]
+    assert [unit for unit, _ in found] == ["seconds", "Sekunden"]
+    assert "From 0 seconds to 3660 d. With 0, none expires;" in found[0][1]
+    assert "Von 0 Sekunden bis 3660 d. Mit 0 verfällt nichts;" in found[1][1]
+
+
+@pytest.mark.parametrize("language", Language)
+def test_every_key_whose_0_means_something_else_says_so(language: Language) -> None:
+    special = {key for key, spec in BUILT_IN_KEYS.items() if "0: " in spec.description}
+    assert special
+    assert special == TEXTS[language].settings.meanings.keys()
 
 
 def test_any_value_is_shown_in_one_line() -> None:

@@ -71,6 +71,11 @@ def bounds_text(spec: ValueSpec, texts: Texts) -> str:
     return words.at_most.format(high=high) if high else ""
 
 
+def hint_text(key: str, spec: ValueSpec, texts: Texts) -> str:
+    """Say what may be typed, and what it means where the name alone does not tell; empty when there is nothing to say."""
+    return " ".join(part for part in (bounds_text(spec, texts), texts.settings.meanings.get(key, "")) if part)
+
+
 def amount_text(spec: ValueSpec, value: Any, texts: Texts) -> str:
     """Say a large amount in a larger unit: `1.1 GB`, `2 d`; empty where that says nothing new."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:

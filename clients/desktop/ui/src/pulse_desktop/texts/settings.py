@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsTexts:
-    """Words of the settings; `keys`, `units` and `origin` by the names of the contract."""
+    """Words of the settings; `keys`, `meanings`, `units` and `origin` by the names of the contract."""
 
     title: str
     read_only: str
@@ -31,6 +31,7 @@ class SettingsTexts:
     bad_value: str
     saved: str
     keys: dict[str, str]
+    meanings: dict[str, str]
     units: dict[str, str]
     between: str
     at_least: str
@@ -76,13 +77,16 @@ ENGLISH: Final = SettingsTexts(
         "telemetry.interval_ms": "Interval between readings",
         "telemetry.sources": "Sources",
         "outbox.max_bytes": "Room for undelivered readings",
-        "outbox.max_age_s": "Keep undelivered readings",
+        "outbox.max_age_s": "Keep undelivered readings for at most",
         "outbox.policy": "When the room is used up",
         "log.level": "Level of the log",
         "sync.pull_interval_s": "Ask for changes every",
         "updates.mode": "Newer versions (off, tell, download)",
     },
-    units={"bytes": "bytes"},
+    meanings={
+        "outbox.max_age_s": "With 0, none expires; otherwise older ones may be dropped, and are listed as losses.",
+    },
+    units={"bytes": "bytes", "s": "seconds"},
     between="From {low} to {high}.",
     at_least="At least {low}.",
     at_most="At most {high}.",
@@ -127,13 +131,16 @@ GERMAN: Final = SettingsTexts(
         "telemetry.interval_ms": "Abstand der Messwerte",
         "telemetry.sources": "Quellen",
         "outbox.max_bytes": "Platz für nicht Ausgeliefertes",
-        "outbox.max_age_s": "Nicht Ausgeliefertes behalten",
+        "outbox.max_age_s": "Nicht Ausgeliefertes behalten, höchstens",
         "outbox.policy": "Wenn der Platz verbraucht ist",
         "log.level": "Stufe des Protokolls",
         "sync.pull_interval_s": "Nach Änderungen fragen alle",
         "updates.mode": "Neuere Versionen (off: nie, tell: melden, download: laden)",
     },
-    units={"bytes": "Byte"},
+    meanings={
+        "outbox.max_age_s": "Mit 0 verfällt nichts; sonst darf Älteres verworfen werden und steht bei den Verlusten.",
+    },
+    units={"bytes": "Byte", "s": "Sekunden"},
     between="Von {low} bis {high}.",
     at_least="Mindestens {low}.",
     at_most="Höchstens {high}.",

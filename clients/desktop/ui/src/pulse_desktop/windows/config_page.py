@@ -14,7 +14,7 @@ from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import Done, NoParams
 from pulse_contracts.permissions import Permission
 from pulse_desktop.model.people import pending_mark
-from pulse_desktop.model.settings import as_text, bounds_text, from_text, shown_value, text_problem
+from pulse_desktop.model.settings import as_text, from_text, hint_text, shown_value, text_problem
 from pulse_desktop.theme.tokens import Tone
 from pulse_desktop.widgets.basics import Field, allow, button, label, row
 from pulse_desktop.widgets.status import Note
@@ -128,11 +128,13 @@ class ConfigEditor(QDialog):
 
     def _look(self) -> str:
         """Show what is wrong with the value, or between what it lies; return what is wrong."""
-        spec = BUILT_IN_KEYS.get(self.key.currentText())
+        key = self.key.currentText()
+        spec = BUILT_IN_KEYS.get(key)
         if spec is None:
             self.value_field.show_hint(self._texts.administration.value_hint)
             return ""
-        self.value_field.show_hint(bounds_text(spec, self._texts) or ", ".join(spec.choices or []) or spec.description)
+        hint = hint_text(key, spec, self._texts)
+        self.value_field.show_hint(hint or ", ".join(spec.choices or []) or spec.description)
         problem = text_problem(spec, self.value.text(), self._texts) if self.value.text() else ""
         self.value_field.show_problem(problem)
         return problem

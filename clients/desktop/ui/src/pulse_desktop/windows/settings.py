@@ -23,7 +23,7 @@ from pulse_contracts.local_protocol import ErrorBody
 from pulse_contracts.local_status import DeviceInfo, NoParams
 from pulse_contracts.permissions import Permission
 from pulse_contracts.value_specs import ValueSpec, ValueType
-from pulse_desktop.model.settings import amount_text, as_text, bounds_text, from_text, text_problem, unit_word
+from pulse_desktop.model.settings import amount_text, as_text, from_text, hint_text, text_problem, unit_word
 from pulse_desktop.preferences import Appearance
 from pulse_desktop.texts.language import Language
 from pulse_desktop.theme.tokens import PAD, SCROLL_BAR, Tone
@@ -222,7 +222,7 @@ class SettingLine(QWidget):
         self._control = _control(setting.spec)
         unit = f" ({unit_word(setting.spec, self._texts)})" if setting.spec.unit else ""
         self._name = words.keys.get(setting.key, setting.key)
-        self.field = Field(self._name + unit, self._control, self._hint())
+        self.field = Field(self._name + unit, self._control, hint_text(setting.key, setting.spec, self._texts))
         self.origin = label("", "faint")
         self.reset = button(words.reset, lambda: on_reset(self), "link")
         layout = QVBoxLayout(self)
@@ -314,9 +314,6 @@ class SettingLine(QWidget):
 
     def _look(self) -> None:
         self.field.show_problem(self.problem if self.is_changed else "")
-
-    def _hint(self) -> str:
-        return bounds_text(self._spec, self._texts)
 
 
 class WindowCard(Card):
