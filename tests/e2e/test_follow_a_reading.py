@@ -16,7 +16,7 @@ from pulse_contracts.correlation import reading_correlation
 from pulse_contracts.frames import Filter
 from pulse_contracts.ids import ClientId
 from pulse_contracts.topics import telemetry_buffer
-from pulse_local.trace_collector import TraceCollector, TracedSpan
+from pulse_simulator.trace_collector import TraceCollector, TracedSpan
 
 DEVICE = "followed-1"
 CONSUMER, PRODUCER, INTERNAL, SERVER = 5, 4, 1, 2
@@ -106,8 +106,8 @@ async def test_a_reading_is_followed_from_its_device_to_the_socket(followed, eve
 
         await a_request_is_one_trace_over_its_services(stack, http, collector, device, eventually)
         # Nobody asked for anything else.
-        assert {span.trace_id for span in collector.spans} == {publish.trace_id, http.headers[TRACEPARENT][3:35]}
-        assert not any(DEVICE in str(span.attributes) for span in collector.spans)
+        assert {span.trace_id for span in collector.spans()} == {publish.trace_id, http.headers[TRACEPARENT][3:35]}
+        assert not any(DEVICE in str(span.attributes) for span in collector.spans())
 
 
 async def a_request_is_one_trace_over_its_services(stack, http, collector, device, eventually) -> None:

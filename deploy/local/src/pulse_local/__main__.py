@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import typer
 
 from pulse_local.commands import (
@@ -41,6 +43,13 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(admin.app, name="admin")
 app.add_typer(compose.app, name="compose")
 app.add_typer(releases.app, name="releases")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(metadata.version("pulse-local"))
+
 
 if __name__ == "__main__":
     app()

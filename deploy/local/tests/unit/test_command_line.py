@@ -1,5 +1,6 @@
 """The command line itself: what is mounted, and how errors reach a person and a script."""
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ def test_help_names_every_command() -> None:
     listed = CliRunner().invoke(app, ["--help"]).output
     for name in ("up", "down", "status", "logs", "doctor", "devices", "history", "export", "demo", "bench"):
         assert name in listed
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert CliRunner().invoke(app, ["version"]).output == f"{metadata.version('pulse-local')}\n"
 
 
 def test_a_log_that_does_not_exist_names_those_that_do(tmp_path: Path) -> None:

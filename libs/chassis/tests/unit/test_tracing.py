@@ -16,7 +16,7 @@ from pulse_chassis.bearer import public
 from pulse_chassis.health import HealthRegistry
 from pulse_chassis.http import Edge, create_app
 from pulse_chassis.tracing import FOLLOWED_PER_SECOND, QUEUE_SPANS, Tracing, current_traceparent, is_sampled, tracing_to
-from pulse_local.trace_collector import TracedSpan, read_traces
+from pulse_simulator.trace_collector import TracedSpan, read_traces
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

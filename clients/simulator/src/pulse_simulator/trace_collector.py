@@ -1,9 +1,13 @@
-"""A collector of traces for tests: takes OTLP's JSON over HTTP, and keeps the spans."""
+"""A collector of traces for tests and measurements: takes OTLP's JSON over HTTP, and keeps it.
+
+Bodies are kept as they came and read when somebody asks: reading them on arrival would take time from what is measured.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,11 +32,12 @@ class TracedSpan:
 
 
 class TraceCollector:
-    """Listens on a free port of this machine while it is entered."""
+    """Listens on a free port of this machine while it is entered; one thread at a time may ask for the spans."""
 
     def __init__(self) -> None:
-        self.spans: list[TracedSpan] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.spans))
+        self._unread: deque[bytes] = deque()
+        self._spans: list[TracedSpan] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._unread))
         self._thread = threading.Thread(target=self._server.serve_forever, name="trace_collector", daemon=True)
 
     @property
@@ -40,9 +45,15 @@ class TraceCollector:
         """What `PULSE_TRACES_ENDPOINT` is to be."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def spans(self) -> list[TracedSpan]:
+        """Return all spans that came so far; each body is read once."""
+        while self._unread:
+            self._spans.extend(read_traces(self._unread.popleft()))
+        return list(self._spans)
+
     def trace(self, trace_id: str) -> list[TracedSpan]:
         """Return the spans of a trace that came so far."""
-        return [span for span in list(self.spans) if span.trace_id == trace_id]
+        return [span for span in self.spans() if span.trace_id == trace_id]
 
     def __enter__(self) -> Self:
         """Start to listen."""
@@ -85,14 +96,14 @@ def _values(attributes: list[dict[str, Any]]) -> dict[str, str | int]:
     }
 
 
-def _handler(spans: list[TracedSpan]) -> type[BaseHTTPRequestHandler]:
+def _handler(unread: deque[bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Keep the spans of one request."""
+            """Keep the body of one request."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             is_otlp = (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/json")
             if is_otlp:
-                spans.extend(read_traces(body))
+                unread.append(body)
             self.send_response(200 if is_otlp else 400)
             self.send_header("Content-Length", "2")
             self.end_headers()
