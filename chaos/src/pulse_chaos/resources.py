@@ -53,6 +53,17 @@ _GROWS_BY_NATURE: Final = frozenset(
 _STORED: Final = "select coalesce(sum(received), 0)::float8 from telemetry.completeness"
 
 
+async def beside_the_streams(redis: redis_client.Redis) -> float:
+    """Return the bytes that Valkey holds beside its streams: those have bounds and fill up to them for minutes."""
+    # All entries, not the five that it would take for all the others: their sizes differ by much.
+    in_streams = [await redis.memory_usage(stream, samples=0) or 0 for stream in STREAM_MAXLEN]
+    return float((await redis.info("memory"))["used_memory"]) - sum(in_streams)
+
+
+_WARM_UPS: Final = {"gateway: memory": 2}
+"""The gateway keeps the newest 5,000 entries of every stream, and of some there are six a second."""
+
+
 class ResourceWatch:
     """Fills `curves`; `add_process` for those that are no part of the stack. Run `run` as a task."""
 
@@ -102,7 +113,7 @@ class ResourceWatch:
     ) -> None:
         curve = self.curves.get(name)
         if curve is None:
-            curve = self.curves[name] = Curve(name, kind, unit, bound=bound)
+            curve = self.curves[name] = Curve(name, kind, unit, bound=bound, warm_ups=_WARM_UPS.get(name, 1))
         curve.points.append(Point(round(self.now, 2), round(value, 3), life))
 
     def _look_at_processes(self) -> None:
@@ -145,16 +156,12 @@ class ResourceWatch:
     async def _look_at_valkey(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
             life = self._site.stack.pid("valkey") or 0
-            in_streams = 0
             for stream, most in STREAM_MAXLEN.items():
                 length = await self._redis.xlen(stream)
                 self._note(f"stream: {stream}", Kind.STREAM, "entries", length, life=life, bound=float(most))
-                in_streams += await self._redis.memory_usage(stream) or 0
-            info = await self._redis.info()
-            # A stream has its own bound and fills up to it for minutes; the rest must be flat.
-            beside = float(info["used_memory"]) - in_streams
+            beside = await beside_the_streams(self._redis)
             self._note("valkey: memory beside the streams", Kind.MEMORY, "MiB", beside / 2**20, life=life)
-            connected = float(info["connected_clients"])
+            connected = float((await self._redis.info("clients"))["connected_clients"])
             self._note("valkey: connections", Kind.CONNECTIONS, "connections", connected, life=life)
             keys = float(await self._redis.dbsize())
             self._note("valkey: keys", Kind.STREAM, "keys", keys, life=life)
@@ -187,4 +194,4 @@ class ResourceWatch:
         kind = Kind.LOAD if name in _GROWS_BY_NATURE else Kind.TABLE
         self._note(f"table {name}: size", kind, "MiB", mib)
         if dead > FEW_ROWS or f"table {name}: dead rows" in self.curves:
-            self._note(f"table {name}: dead rows", Kind.DEAD_ROWS, "to a live one", dead / max(1.0, live))
+            self._note(f"table {name}: dead rows", Kind.DEAD_ROWS, "to a live one", dead / max(FEW_ROWS, live))

@@ -150,12 +150,14 @@ async def regain_partitions(scene: Scene, _step: Step) -> None:
 
 async def hide_partitions(scene: Scene, _step: Step) -> None:
     """Take every partition away, the default one too: no row has a place."""
+    scene.probe.is_blind = True
     await as_superuser(scene, _ASIDE)
 
 
 async def show_partitions(scene: Scene, _step: Step) -> None:
     """Give back the rows and, unless somebody made one meanwhile, a place for new ones."""
     await as_superuser(scene, _BACK)
+    scene.probe.is_blind = False
 
 
 async def migrate(scene: Scene, _step: Step) -> None:

@@ -12,6 +12,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -160,7 +161,7 @@ async def soak(site: Site, plan: SoakPlan, tell: Tell) -> Soaked:
     try:
         tell(f"{rate:,.0f} readings/s")
         await _until_storing(site, load)
-        watching = asyncio.create_task(_watch(watch, site, load))
+        watching = asyncio.create_task(_watch(watch, site, load, plan.seconds))
         try:
             result = await perform(site, Order(plan.schedule, 1, plan.seconds), tell)
             tell("draining the load")
@@ -168,7 +169,9 @@ async def soak(site: Site, plan: SoakPlan, tell: Tell) -> Soaked:
             is_empty = await load.until_drained()
         finally:
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await asyncio.wait([watching])
+        if not watching.cancelled():
+            watching.result()  # A watch that broke is an error, not a soak without curves.
         counted = await _count(site, load, is_empty=is_empty)
     finally:
         load.kill()
@@ -232,16 +235,19 @@ async def _until_storing(site: Site, crowd: Crowd) -> None:
         raise SiteError(f"nothing of the load arrived; it said: {crowd.log()[-1500:]}") from error
 
 
-async def _watch(watch: ResourceWatch, site: Site, load: Crowd) -> None:
+async def _watch(watch: ResourceWatch, site: Site, load: Crowd, seconds: float) -> None:
+    """Watch for as long as the load lasts: what the verdict reads of the database is a load of its own."""
+
     async def follow() -> None:
         while True:
             for name, process in (("load", load.process), ("workstation", site.workstation.process)):
                 watch.add_process(name, process.pid if process is not None and process.poll() is None else None)
             await asyncio.sleep(1.0)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(follow())
-        group.create_task(watch.run())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            group.create_task(follow())
+            group.create_task(watch.run())
 
 
 async def _count(site: Site, load: Crowd, *, is_empty: bool) -> Counted:

@@ -1,11 +1,13 @@
 """Whether something that was watched for long grows. Pure: from curves to verdicts.
 
 A process that was killed begins anew, so its curve has lives: the trend is one slope for all of them (least squares with an
-own level for each life), and the first seconds of each life do not count.
+own level for each life), and the first seconds of each life do not count. Memory must grow in both halves of the watch to be
+called growing: an allocator keeps what one burst needed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +24,7 @@ TABLE_MIB: Final = 4.0
 DEAD_PER_LIVE: Final = 1.0
 """Dead rows for each live one, once a table has many: autovacuum begins at a fifth."""
 FEW_ROWS: Final = 20_000.0
-"""A table with fewer dead rows than this is small, whatever their share."""
+"""A table with fewer live rows counts as one with so many: what is written all the time has most of its rows dead."""
 LOG_KIB_A_MINUTE: Final = 512.0
 """What all logs together may write: a fault's warnings, and each part's words at its start."""
 LEAST_POINTS: Final = 5
@@ -54,13 +56,14 @@ class Point:
 
 @dataclass(slots=True)
 class Curve:
-    """One thing over time. `bound` is what a stream may hold at most, by contract."""
+    """One thing over time. `bound` is what a stream may hold at most, by contract; `warm_ups`: how many it takes to be warm."""
 
     name: str
     kind: Kind
     unit: str
     points: list[Point] = field(default_factory=list)
     bound: float | None = None
+    warm_ups: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Trend:
     points: int
     rise: float = 0.0
     """By how much the highest of the last third is above the highest of the first."""
+    halves: tuple[float, float] = (0.0, 0.0)
+    """What it grew by in the first and in the second half of the points, each by its own trend."""
 
     @property
     def growth(self) -> float:
@@ -102,31 +107,40 @@ class Verdict:
 
 def trend_of(points: Sequence[Point], warm_up: float) -> Trend | None:
     """Fit one slope to all lives without their first `warm_up` seconds; None when too little is left."""
-    lives: dict[int, list[Point]] = {}
+    by_life: dict[int, list[Point]] = {}
     for point in points:
-        lives.setdefault(point.life, []).append(point)
-    kept = [[p for p in life if p.at - life[0].at >= warm_up] for life in lives.values()]
-    kept = [life for life in kept if len(life) > 1]
-    every = [point for life in kept for point in life]
+        by_life.setdefault(point.life, []).append(point)
+    every = [point for life in by_life.values() for point in life if point.at - life[0].at >= warm_up]
     if len(every) < LEAST_POINTS:
         return None
-    above = below = 0.0
-    for life in kept:
-        mean_at = sum(p.at for p in life) / len(life)
-        mean = sum(p.value for p in life) / len(life)
-        above += sum((p.at - mean_at) * (p.value - mean) for p in life)
-        below += sum((p.at - mean_at) ** 2 for p in life)
+    slope, seconds = _fitted(every)
+    half, third = len(every) // 2, len(every) // 3 + 1
     values = sorted(p.value for p in every)
     return Trend(
-        slope=above / below if below else 0.0,
-        seconds=sum(life[-1].at - life[0].at for life in kept),
+        slope=slope,
+        seconds=seconds,
         median=values[len(values) // 2],
         first=every[0].value,
         most=values[-1],
         last=every[-1].value,
         points=len(every),
-        rise=max(p.value for p in every[-(len(every) // 3 + 1) :]) - max(p.value for p in every[: len(every) // 3 + 1]),
+        rise=max(p.value for p in every[-third:]) - max(p.value for p in every[:third]),
+        halves=(math.prod(_fitted(every[:half])), math.prod(_fitted(every[half:]))),
     )
+
+
+def _fitted(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the slope of all lives, units a second, and how many seconds they are together."""
+    lives: dict[int, list[Point]] = {}
+    for point in points:
+        lives.setdefault(point.life, []).append(point)
+    above = below = 0.0
+    for life in lives.values():
+        mean_at = sum(p.at for p in life) / len(life)
+        mean = sum(p.value for p in life) / len(life)
+        above += sum((p.at - mean_at) * (p.value - mean) for p in life)
+        below += sum((p.at - mean_at) ** 2 for p in life)
+    return above / below if below else 0.0, sum(life[-1].at - life[0].at for life in lives.values())
 
 
 def _flat(allowed: float, share: float) -> Callable[[Curve, Trend], tuple[bool, str]]:
@@ -135,11 +149,14 @@ def _flat(allowed: float, share: float) -> Callable[[Curve, Trend], tuple[bool, 
         per_hour = trend.slope * 3600
         told = (
             f"{per_hour:+.1f} {curve.unit}/h by least squares, {trend.growth:+.2f} {curve.unit} in {trend.seconds:.0f} s "
-            f"(may {may:.1f}), median {trend.median:.1f}, most {trend.most:.1f}"
+            f"(may {may:.1f}; {trend.halves[0]:+.1f} and {trend.halves[1]:+.1f} in its halves), "
+            f"median {trend.median:.1f}, most {trend.most:.1f}"
         )
+        # What leaks goes on leaking; what had to hold more than ever before, once, has kept the room and is flat again.
+        goes_on = curve.kind is not Kind.MEMORY or min(trend.halves) > may / 2
         # Connections that a fault cut early and that came back make a slope too.
         was_cut = curve.kind in (Kind.FILES, Kind.CONNECTIONS) and trend.rise <= may / 2
-        return trend.growth <= may or was_cut, told
+        return trend.growth <= may or not goes_on or was_cut, told
 
     return rule
 
@@ -177,7 +194,8 @@ _RULES: Final[Mapping[Kind, Callable[[Curve, Trend], tuple[bool, str]]]] = {
 
 
 def judge_curve(curve: Curve, warm_up: float) -> Verdict:
-    """Hold a curve to the rule of its kind."""
+    """Hold a curve to the rule of its kind, without the first seconds of each life: its `warm_ups` times `warm_up`."""
+    warm_up *= curve.warm_ups
     trend = trend_of(curve.points, warm_up)
     if trend is None:
         return Verdict(curve, True, f"too short to judge: {len(curve.points)} looks, {warm_up:.0f} s of warm-up")

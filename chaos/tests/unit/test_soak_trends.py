@@ -36,11 +36,25 @@ def test_a_leak_is_seen_through_the_deaths_of_the_process() -> None:
         lambda at: 80 + CHANCE.uniform(-3, 3),
         lambda at: 80 + min(at, 100) / 4,  # while it warms up
         lambda at: 80 + 20 * (700 < at < 760),  # a queue that was full during a fault
+        lambda at: 80 + 20 * (at > 700) + 4 * (at > 1_300),  # rooms that two backlogs needed and that are kept
     ],
 )
 def test_memory_that_wobbles_warms_up_or_had_much_to_hold_for_a_while_is_flat(value) -> None:
     verdict = judge_curve(curve(Kind.MEMORY, value), 120)
     assert verdict.holds, verdict.detail
+
+
+def test_what_takes_several_warm_ups_is_not_judged_before() -> None:
+    filling = curve(Kind.MEMORY, lambda at: 80 + min(at, 1_400) / 40)
+    assert not judge_curve(filling, 120).holds
+    filling.warm_ups = 12
+    assert judge_curve(filling, 120).holds
+
+
+@pytest.mark.parametrize("fault_seconds", [60, 240])
+def test_memory_that_each_fault_makes_larger_grows(fault_seconds) -> None:
+    by_fault = curve(Kind.MEMORY, lambda at: 80 + at // fault_seconds * fault_seconds / 60)
+    assert not judge_curve(by_fault, 300).holds
 
 
 def test_a_process_that_begins_anew_smaller_or_larger_is_no_growth() -> None:
