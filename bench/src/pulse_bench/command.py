@@ -24,6 +24,8 @@ _console = Console()
 _TRENDS = {Trend.BETTER: "green", Trend.WORSE: "red", Trend.SAME: "dim"}
 
 Report = Annotated[Path | None, typer.Option("--json", help="Also write the figures and the hardware to this file.")]
+Clients = Annotated[int, typer.Option(min=1, max=500, help="Publishing clients.")]
+Messages = Annotated[int, typer.Option(min=100, max=100_000, help="Messages of each client in a run.")]
 Runs = Annotated[int, typer.Option(min=1, max=20, help="How often each is measured; the figure is the median.")]
 
 
@@ -76,13 +78,24 @@ def table(
 
 @app.command()
 def ingest(
-    clients: Annotated[int, typer.Option(min=1, max=500, help="Publishing clients.")] = 50,
-    messages: Annotated[int, typer.Option(min=100, max=100_000, help="Messages of each client in a run.")] = 4000,
+    clients: Clients = 50,
+    messages: Messages = 4000,
     runs: Runs = 3,
     report: Report = None,
 ) -> None:
     """Durable ingest (QoS 1, three metrics, deduplicated, committed, acknowledged, live) against the raw broker limit."""
     _measure("ingest", report, clients=clients, messages=messages, runs=runs)
+
+
+@app.command()
+def scale(
+    clients: Clients = 50,
+    messages: Messages = 4000,
+    runs: Runs = 3,
+    report: Report = None,
+) -> None:
+    """Durable ingest by one process and by two, in turns, on the cores of this machine."""
+    _measure("scale", report, clients=clients, messages=messages, runs=runs)
 
 
 @app.command()

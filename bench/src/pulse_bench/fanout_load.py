@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,10 +20,11 @@ from typing import Any, Final
 import psutil
 from redis.asyncio import Redis
 
+from pulse_bench.bare_server import bare_server
 from pulse_bench.crowds import Crowds, crowds
 from pulse_bench.dashboard_crowd import CrowdPlan
 from pulse_bench.errors import BenchError
-from pulse_bench.processes import cpu_seconds, free_port, resident_mib, service_process
+from pulse_bench.processes import cpu_seconds, resident_mib, service_process
 from pulse_bench.stack import Stack, register, sign_in
 from pulse_chassis.streams import StreamWriter, connect_redis
 from pulse_contracts.frames import SUBPROTOCOL
@@ -44,7 +44,6 @@ CHANNELS: Final = 37
 AT_ONCE: Final = 20
 """Dashboards of one process that connect at the same time: nobody is turned away, that is `storm`'s affair."""
 _SETTLE_SECONDS: Final = 2.0
-_START_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +122,11 @@ def as_dict(pairs: list[FanoutPair], memory: MemoryFigure) -> dict[str, Any]:
 
 
 async def _measure_bare(sockets: int, seconds: float) -> FanoutFigure:
-    port = free_port()
-    command = (sys.executable, "-m", "pulse_bench.peers.bare_sockets", str(port), str(HERTZ), str(FRAME_BYTES))
-    server = await asyncio.create_subprocess_exec(*command)
-    try:
-        await _listens(port)
-        async with crowds(CrowdPlan(f"ws://127.0.0.1:{port}/ws", sockets, AT_ONCE)) as crowd:
-            return await _measure(crowd, psutil.Process(server.pid), sockets, seconds)
-    finally:
-        server.terminate()
-        await server.wait()
+    async with (
+        bare_server(hertz=HERTZ, frame_bytes=FRAME_BYTES) as server,
+        crowds(CrowdPlan(server.url, sockets, AT_ONCE)) as crowd,
+    ):
+        return await _measure(crowd, psutil.Process(server.pid), sockets, seconds)
 
 
 async def _measure(crowd: Crowds, process: psutil.Process, sockets: int, seconds: float) -> FanoutFigure:
@@ -187,17 +181,3 @@ def _entry() -> bytes:
     metrics = {"sent_at": now} | {f"channel_{n:02}": 20 + n + round(now % 1, 3) for n in range(CHANNELS - 1)}
     row = [DEVICE, int(now * 1000), "good", metrics]
     return json.dumps({"v": 1, "at": int(now * 1000), "rows": [row], "late": []}).encode()
-
-
-async def _listens(port: int) -> None:
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise BenchError("the bare loop did not start") from error
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from asyncio.subprocess import PIPE, STDOUT
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,10 +47,13 @@ async def measure_agent(stack: Stack, *, seconds: float) -> FootprintFigure:
                 raise BenchError(f"no enrolment code: {error}") from error
         code = str(answer["code"])
         enrol = [sys.executable, "-m", "pulse_agent", "enroll", stack.gateway_url, code]
-        enrolled = await asyncio.create_subprocess_exec(*enrol, env=environment)
-        if await enrolled.wait() != 0:
-            raise BenchError("the agent could not enrol")
-        agent = await asyncio.create_subprocess_exec(sys.executable, "-m", "pulse_agent", "run", env=environment)
+        enrolled = await asyncio.create_subprocess_exec(*enrol, env=environment, stdout=PIPE, stderr=STDOUT)
+        said, _ = await enrolled.communicate()
+        if enrolled.returncode != 0:
+            raise BenchError(f"the agent could not enrol: {said.decode(errors='replace').strip()}")
+        run = (sys.executable, "-m", "pulse_agent", "run")
+        with (data / "agent.log").open("ab") as log:
+            agent = await asyncio.create_subprocess_exec(*run, env=environment, stdout=log, stderr=log)
         try:
             return await _read(agent, seconds)
         finally:

@@ -10,19 +10,16 @@ import asyncio
 import itertools
 import json
 import os
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 from websockets.asyncio.client import connect
 
-from pulse_bench.errors import BenchError
-from pulse_bench.processes import free_port
+from pulse_bench.bare_server import bare_server
 from pulse_bench.raw_limit import bare_broker
 from pulse_bench.stack import Stack
 from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttSession
@@ -35,7 +32,7 @@ ROUND_TRIPS: Final = 6
 _TOPIC: Final = "bare/reading"
 _STREAM: Final = "bench:bare"
 _WARM_UP: Final = 20
-_START_SECONDS: Final = 20.0
+_ARRIVAL_SECONDS: Final = 20.0
 _PAGE_BYTES: Final = 8192
 _FILE_BYTES: Final = 16 * 1024 * 1024
 _synchronise: Final = getattr(os, "fdatasync", os.fsync)
@@ -93,7 +90,7 @@ async def _mqtt(count: int) -> list[float]:
             async def publish() -> float:
                 left = time.perf_counter()
                 device.publish_nowait(_TOPIC, _BODY)
-                return await asyncio.wait_for(arrived.get(), _START_SECONDS) - left
+                return await asyncio.wait_for(arrived.get(), _ARRIVAL_SECONDS) - left
 
             return await _paced(count, publish)
 
@@ -178,38 +175,11 @@ async def _stream(stack: Stack, count: int) -> list[float]:
 
 
 async def _socket(count: int) -> list[float]:
-    async with _bare_server() as url, connect(url) as socket:
+    async with bare_server(hertz=PER_S, frame_bytes=FRAME_BYTES) as server, connect(server.url) as socket:
 
         async def receive() -> float:
-            frame = json.loads(await asyncio.wait_for(socket.recv(), _START_SECONDS))
+            frame = json.loads(await asyncio.wait_for(socket.recv(), _ARRIVAL_SECONDS))
             return time.time() - float(frame["rows"][0][3])
 
         took = [await receive() for _ in range(_WARM_UP + count)]
     return [seconds * 1e6 for seconds in took[_WARM_UP:]]
-
-
-@asynccontextmanager
-async def _bare_server() -> AsyncIterator[str]:
-    port = free_port()
-    command = (sys.executable, "-m", "pulse_bench.peers.bare_sockets", str(port), str(PER_S), str(FRAME_BYTES))
-    server = await asyncio.create_subprocess_exec(*command)
-    try:
-        await _listens(port)
-        yield f"ws://127.0.0.1:{port}/ws"
-    finally:
-        server.terminate()
-        await server.wait()
-
-
-async def _listens(port: int) -> None:
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise BenchError("the bare server did not start") from error
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return

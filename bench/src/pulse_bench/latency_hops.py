@@ -11,13 +11,10 @@ import asyncio
 import json
 import secrets
 import statistics
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pulse_bench.errors import BenchError
 from pulse_bench.latency import Site, connected
@@ -26,6 +23,7 @@ from pulse_bench.stack import Stack
 from pulse_contracts.ids import ClientId
 from pulse_contracts.streams import TELEMETRY_STREAM
 from pulse_contracts.topics import telemetry_live
+from pulse_simulator.trace_collector import TraceCollector, TracedSpan
 
 HOPS: Final = {
     "broker": "device → broker → ingest",
@@ -117,72 +115,20 @@ def figures_of(journeys: Iterable[Journey], bare_us: Mapping[str, float]) -> Hop
     return HopFigures(len(known), whole[49], whole[98], tuple(figures), dict(bare_us))
 
 
-class SpanCollector:
-    """Takes the services' traces on a free port of this machine while it is entered; reads them when it is asked."""
-
-    def __init__(self) -> None:
-        self._bodies: list[bytes] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._bodies))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="span_collector", daemon=True)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a stack is started with, so that it records what devices ask for and nothing else."""
-        endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-        return {"PULSE_TRACES_ENDPOINT": endpoint, "PULSE_TRACES_RATIO": "0"}
-
-    def __enter__(self) -> Self:
-        """Start to listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def tell(self, journeys: Mapping[str, Journey]) -> None:
-        """Give each journey the spans of its trace that have come so far."""
-        for body in list(self._bodies):
-            for trace_id, name, span in read_spans(body):
-                if trace_id in journeys:
-                    journeys[trace_id].spans[name] = span
-
-
-def read_spans(body: bytes) -> Iterable[tuple[str, str, Span]]:
-    """Give trace id, name and times of the spans of one request of OTLP's JSON."""
-    for resource in json.loads(body)["resourceSpans"]:
-        for scope in resource["scopeSpans"]:
-            for span in scope["spans"]:
-                times = (int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"]))
-                yield span["traceId"], span["name"], times
-
-
-def _handler(bodies: list[bytes]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Keep a body as it is: reading it now would disturb what is measured."""
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, format: str, *_: Any) -> None:  # noqa: A002 -- the library's name
-            """Say nothing."""
-
-    return Handler
+def tell(journeys: Mapping[str, Journey], spans: Iterable[TracedSpan]) -> None:
+    """Give each journey, which is known by its trace id, the spans of its trace."""
+    for span in spans:
+        if span.trace_id in journeys:
+            journeys[span.trace_id].spans[span.name] = (span.began_ns, span.ended_ns)
 
 
 async def measure_hops(
-    stack: Stack, collector: SpanCollector, *, rounds: int, seconds: float, bare_seconds: float
+    stack: Stack, collector: TraceCollector, *, rounds: int, seconds: float, bare_seconds: float
 ) -> HopFigures:
     """Follow 100 readings a second of 100 devices, and measure the bare hops, by turns: a disk is not always as fast.
 
-    The stack was started with the collector's environment. `seconds` are those of a round, `bare_seconds` of a bare hop in it.
+    The stack tells its traces to the collector, and records none of its own accord. `seconds` are those of a round,
+    `bare_seconds` of a bare hop in it.
 
     Raises:
         BenchError: hardly any reading could be followed, or a bare hop could not be measured.
@@ -244,12 +190,12 @@ async def _read(site: Site, under_way: dict[tuple[str, int], Journey]) -> None:
 
 
 async def _followed(
-    journeys: Mapping[str, Journey], under_way: Mapping[tuple[str, int], Journey], collector: SpanCollector
+    journeys: Mapping[str, Journey], under_way: Mapping[tuple[str, int], Journey], collector: TraceCollector
 ) -> None:
     """Wait until all have landed and are told of, or for so long that the rest is lost."""
     deadline = asyncio.get_running_loop().time() + _LAST_SPANS_SECONDS
     while asyncio.get_running_loop().time() < deadline:
-        collector.tell(journeys)
+        tell(journeys, collector.spans())
         if not under_way and all(journey.hops_us() is not None for journey in journeys.values()):
             return
         await asyncio.sleep(0.5)

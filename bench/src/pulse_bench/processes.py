@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import psutil
@@ -45,3 +46,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def until_listening(port: int, seconds: float, what: str) -> None:
+    """Wait until somebody listens on a port of 127.0.0.1. Raises BenchError: `what` did not within so many seconds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise BenchError(f"{what} did not start") from error
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -16,9 +15,11 @@ from typing import Final
 from pulse_bench.errors import BenchError
 from pulse_bench.load import LoadPair
 from pulse_bench.native import Account
+from pulse_bench.processes import free_port, until_listening
 from pulse_contracts.topics import TELEMETRY_BUFFER_FILTER
 
 _SUBSCRIBER: Final = "raw-subscriber"
+_START_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,7 @@ async def bare_broker() -> AsyncIterator[BareBroker]:
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise BenchError("mosquitto is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="pulse-bench-") as folder:
         config = Path(folder) / "mosquitto.conf"
         config.write_text(
@@ -64,7 +63,7 @@ async def bare_broker() -> AsyncIterator[BareBroker]:
         Path(folder).chmod(0o755)
         process = await asyncio.create_subprocess_exec(program, "-c", str(config), stderr=asyncio.subprocess.PIPE)
         try:
-            await _answers(port)
+            await until_listening(port, _START_SECONDS, "the bare broker")
             yield BareBroker(port, process)
         finally:
             process.terminate()
@@ -90,18 +89,3 @@ async def measure_raw_limit(pair: LoadPair, *, clients: int, messages: int) -> f
         await pair.publish("127.0.0.1", broker.port, accounts, messages=messages)
         seen = await pair.received(subscriber)
     return seen.received / seen.seconds
-
-
-async def _answers(port: int) -> None:
-    deadline = asyncio.get_running_loop().time() + 10
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise BenchError("the bare broker did not start") from error
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return

@@ -115,6 +115,15 @@ def _ingest(found: Figures) -> list[Row]:
     ]
 
 
+def _scale(found: Figures) -> list[Row]:
+    beside = (
+        f"{_middle(found, 'two_per_s'):,.0f} for {_middle(found, 'one_per_s'):,.0f} messages/s; "
+        f"{_middle(found, 'two_cpu_us'):.0f} µs of ingest a message for {_middle(found, 'one_cpu_us'):.0f}"
+    )
+    what = "two ingest processes ÷ one, on cores that all share"
+    return [Row("scale", what, _each(found, "ratio"), None, "", True, beside, ".2f")]
+
+
 def _peers(found: Figures) -> list[Row]:
     rows = []
     for peer in found["peers"]:
@@ -331,6 +340,7 @@ def _sync(found: Figures) -> list[Row]:
 SECTIONS: Final[Mapping[str, Callable[[Figures], list[Row]]]] = {
     "ingest": _ingest,
     "peers": _peers,
+    "scale": _scale,
     "drain": _drain,
     "backlog": _backlog,
     "latency": _latency,

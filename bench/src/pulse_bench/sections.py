@@ -24,18 +24,20 @@ from pulse_bench.growth_load import CostFigure, grow_fleet, measure_cost, next_a
 from pulse_bench.history_data import fill, fill_today, plan_dataset
 from pulse_bench.ingest_load import measure_durable_ingest
 from pulse_bench.latency import measure_latency
-from pulse_bench.latency_hops import SpanCollector, measure_hops
+from pulse_bench.latency_hops import measure_hops
 from pulse_bench.load import find_load_pair
 from pulse_bench.native import Account, find_native_pair
 from pulse_bench.outbox_load import measure_outbox
 from pulse_bench.peers_load import measure_peers
 from pulse_bench.raw_limit import measure_raw_limit
+from pulse_bench.scale_load import measure_scale
 from pulse_bench.stack import fresh_stack
 from pulse_bench.storm_load import measure_storms
 from pulse_bench.synced_agents import measure_agents
 from pulse_bench.window_day import measure_day
 from pulse_chassis.garbage_collection import collect_rarely
 from pulse_chassis.logging import configure_logging
+from pulse_simulator.trace_collector import TraceCollector
 
 Say = Callable[[str], None]
 Measure = Callable[..., Awaitable[Any]]
@@ -69,6 +71,19 @@ async def ingest(say: Say, *, clients: int, messages: int, runs: int) -> dict[st
             pairs.append({"raw_per_s": raw, **figure.as_dict(), "ratio": figure.durable_per_s / raw})
             say(f"run {run + 1} of {runs}: raw {raw:,.0f}/s, durable {figure.durable_per_s:,.0f}/s")
     return {"load": made_by, "runs": pairs}
+
+
+async def scale(say: Say, *, clients: int, messages: int, runs: int) -> list[dict[str, Any]]:
+    """Durable ingest by one process and by two, in turns."""
+    pair, made_by = find_load_pair(_cache())
+    say(made_by)
+    figures = []
+    async with fresh_stack() as stack:
+        for run in range(runs):
+            figure = await measure_scale(stack, pair, clients=clients, messages=messages, run=run)
+            figures.append(figure.as_dict())
+            say(f"run {run + 1} of {runs}: one process {figure.one_per_s:,.0f}/s, two {figure.two_per_s:,.0f}/s")
+    return figures
 
 
 async def peers(say: Say, *, messages: int, runs: int, with_node_red: bool) -> dict[str, Any]:
@@ -115,8 +130,10 @@ async def latency(say: Say, *, seconds: float, runs: int) -> list[dict[str, Any]
 
 async def hops(say: Say, *, rounds: int, seconds: float, bare_seconds: float) -> dict[str, Any]:
     """Where the time from publish to frame goes, beside what bare programs need for the same steps."""
-    with SpanCollector() as collector:
-        async with fresh_stack(**collector.environment) as stack:
+    with TraceCollector() as collector:
+        # Recorded is what devices ask for, and nothing else.
+        traces = {"PULSE_TRACES_ENDPOINT": collector.endpoint, "PULSE_TRACES_RATIO": "0"}
+        async with fresh_stack(**traces) as stack:
             figures = await measure_hops(stack, collector, rounds=rounds, seconds=seconds, bare_seconds=bare_seconds)
     say(f"{figures.readings} readings followed, p50 {figures.p50_us:,.0f} µs; bare hops {figures.bare_sum_us:,.0f} µs")
     return figures.as_dict()
@@ -251,6 +268,7 @@ SECTIONS: Final = (
         "peers", peers, {"messages": 100, "runs": 3, "with_node_red": True},
         {"messages": 10, "runs": 1, "with_node_red": False}, 4,
     ),
+    Section("scale", scale, {"clients": 50, "messages": 4000, "runs": 3}, {"clients": 20, "messages": 400, "runs": 1}, 3),
     Section(
         "drain", drain, {"agents": 100, "messages": 40, "queued": 200_000, "runs": 3},
         {"agents": 20, "messages": 10, "queued": 20_000, "runs": 1}, 3,

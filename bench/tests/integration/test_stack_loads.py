@@ -16,6 +16,7 @@ from pulse_bench.load import find_load_pair
 from pulse_bench.native import NativePair
 from pulse_bench.outbox_load import measure_outbox
 from pulse_bench.peers_load import measure_peers
+from pulse_bench.scale_load import measure_scale
 from pulse_bench.stack import Stack
 from pulse_bench.storm_load import measure_storms
 from pulse_simulator.embedded_stack import run_pulse
@@ -50,6 +51,16 @@ async def test_drained_outboxes_are_all_in_the_table(stack: Stack, native: Nativ
     assert figure.readings == 3 * 2 * ROWS
     assert figure.readings_per_s > 0
     assert figure.queue_per_s > 0
+
+
+async def test_two_ingest_processes_share_a_load_and_nothing_of_it_is_missing_or_stored_twice(
+    stack: Stack, native: NativePair | None
+) -> None:
+    if native is None:
+        return
+    figure = await measure_scale(stack, native, clients=8, messages=200, run=90)
+
+    assert min(figure.one_per_s, figure.two_per_s, figure.one_cpu_us, figure.two_cpu_us) > 0
 
 
 async def test_a_backlog_drains_while_live_readings_are_shown(stack: Stack) -> None:

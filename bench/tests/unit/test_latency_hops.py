@@ -1,14 +1,13 @@
 """The hops of a reading add up to what it took, and what is not known from end to end is not counted."""
 
-import asyncio
 import json
-import urllib.request
 
 import pytest
 
 from pulse_bench.errors import BenchError
-from pulse_bench.latency_hops import BARE, HOPS, Journey, SpanCollector, figures_of, read_spans
+from pulse_bench.latency_hops import BARE, HOPS, Journey, figures_of, tell
 from pulse_bench.rows import rows_of
+from pulse_simulator.trace_collector import TracedSpan
 
 BARE_US = {
     "mqtt": 200.0,
@@ -88,32 +87,16 @@ def test_too_few_followed_readings_are_no_figure() -> None:
         figures_of([journey()] * 3, BARE_US)
 
 
-def _told(trace_id: str, name: str, began: int, ended: int) -> bytes:
-    span = {"traceId": trace_id, "name": name, "startTimeUnixNano": str(began), "endTimeUnixNano": str(ended)}
-    return json.dumps({"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": [span]}]}]}).encode()
-
-
-def test_spans_are_read_from_what_services_post() -> None:
-    assert list(read_spans(_told("a" * 32, "commit", 5, 7))) == [("a" * 32, "commit", (5, 7))]
-
-
-async def test_the_collector_gives_each_journey_its_own_spans() -> None:
+def test_each_journey_gets_the_spans_of_its_own_trace() -> None:
     journeys = {"a" * 32: Journey(1)}
-    with SpanCollector() as collector:
-        url = f"{collector.environment['PULSE_TRACES_ENDPOINT']}/v1/traces"
 
-        def post(body: bytes) -> None:
-            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=60) as answer:
-                assert answer.status == 200
-
-        await asyncio.to_thread(post, _told("a" * 32, "commit", 5, 7))
-        await asyncio.to_thread(post, _told("b" * 32, "commit", 8, 9))
-        collector.tell(journeys)
+    tell(journeys, [_span("a" * 32, 5, 7), _span("b" * 32, 8, 9)])
 
     assert journeys["a" * 32].spans == {"commit": (5, 7)}
-    assert collector.environment["PULSE_TRACES_RATIO"] == "0"
+
+
+def _span(trace_id: str, began_ns: int, ended_ns: int) -> TracedSpan:
+    return TracedSpan(trace_id, "c" * 16, "", "ingest", "commit", 1, began_ns, ended_ns, {}, False)
 
 
 def test_rows_have_no_target_and_say_the_bare_figure_of_their_hop() -> None:
