@@ -133,29 +133,32 @@ async def _fill(path: Path, readings: int) -> float:
 
 
 async def _until_drained(stack: Stack, device_id: str, readings: int) -> tuple[float, float]:
-    """Wait until everything up to the backlog's last reading is committed; return readings a second, and seconds."""
+    """Wait until everything up to the backlog's last reading is committed; return readings a second, and seconds.
+
+    They count from the last look at which nothing was committed.
+    """
     connection = await asyncpg.connect(stack.database_url)
     try:
-        first: tuple[float, int] | None = None
         seen, moved_at = 0, time.perf_counter()
+        began = moved_at
         while seen < readings:
             await asyncio.sleep(_POLL_SECONDS)
             cum, now = int(await connection.fetchval(_RECEIVED, device_id)), time.perf_counter()
             if cum > seen:
                 seen, moved_at = cum, now
-                first = first or (now, cum)
             elif now - moved_at > _STALLED_SECONDS:
                 raise BenchError(
                     f"{seen} of {readings} readings were committed, and no more for {_STALLED_SECONDS:g} s"
                 )
+            elif seen == 0:
+                began = now
     finally:
         await connection.close()
     stored, _ = await _stored(stack, device_id)
     if stored != readings:
         raise BenchError(f"{readings} rows were due, {stored} are stored")
-    assert first is not None  # noqa: S101 -- something was committed
-    seconds = moved_at - first[0]
-    return (readings - first[1]) / max(seconds, _POLL_SECONDS), seconds
+    seconds = moved_at - began
+    return readings / seconds, seconds
 
 
 async def _stored(stack: Stack, device_id: str) -> tuple[int, int]:
