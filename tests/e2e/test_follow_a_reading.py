@@ -76,11 +76,11 @@ async def test_a_reading_is_followed_from_its_device_to_the_socket(followed, eve
         assert reading_correlation(rows[0][0], rows[0][2]) == name
         await session.disconnect()
 
-        async def gateway_told() -> list[dict[str, Any]]:
-            return [line for line in lines(stack, "gateway", "reading_taken") if line["correlation_id"] == name]
+        async def told(service: str, event: str) -> list[dict[str, Any]]:
+            return [line for line in lines(stack, service, event) if line["correlation_id"] == name]
 
-        (taken,) = await eventually(gateway_told, what="the gateway's log has the reading")
-        (stored,) = [line for line in lines(stack, "ingest", "reading_stored") if line["correlation_id"] == name]
+        (taken,) = await eventually(lambda: told("gateway", "reading_taken"), what="the gateway's log has the reading")
+        (stored,) = await eventually(lambda: told("ingest", "reading_stored"), what="ingest's log has the reading")
         assert (stored["epoch"], stored["sequence"], stored["service"]) == (epoch, 1, "ingest")
         assert (taken["subscriptions"], taken["service"]) == (1, "gateway")
 

@@ -49,14 +49,14 @@ class SettleBatch:
     async def __call__(self, stored: StoredBatch) -> None:
         """Announce, ack, acknowledge."""
         batch = stored.batch
+        if is_debugging():
+            _tell_each(stored)
         rows = rows_to_announce(stored)
         trace = None if self.traces is None else self.traces.of(stored)
         if rows.live or rows.late:
             await self.live.announce(rows, () if trace is None else trace.traceparents)
         if trace is not None:
             trace.announced()
-        if is_debugging():
-            _tell_each(stored)
         acks = self._acks(stored)
         if acks:
             await self.downlink.send_acks(acks)
