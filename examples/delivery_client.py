@@ -4,6 +4,7 @@ Usage: delivery_client.py DEVICE_ID HOST PORT VALUE [VALUE…]. The API key is i
 `DEVICE_ID.db`, sends everything that is in there, and ends when the server has committed all of it.
 """
 
+import itertools
 import json
 import os
 import queue
@@ -18,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 device_id, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 instance = uuid.uuid4().hex
+hello_ids = itertools.count(1)
 
 # 1. Outbox first. AUTOINCREMENT, so that a number is never used twice, not even after everything was deleted.
 outbox = sqlite3.connect(f"{device_id}.db", isolation_level=None)
@@ -46,15 +48,18 @@ def first_number(sql: str, otherwise: int) -> int:
     return otherwise if row is None or row[0] is None else row[0]
 
 
-def say_hello() -> None:
-    """Say what the outbox holds, and under which epoch; the server answers with a welcome."""
+def say_hello() -> int:
+    """Say what the outbox holds, and under which epoch; return the id that the server's welcome will have."""
+    hello_id = next(hello_ids)
     following = first_number("SELECT seq FROM sqlite_sequence WHERE name = 'reading'", 0) + 1
     hello = {
         "type": "hello", "v": 1, "client_id": device_id, "epoch": first_number("SELECT epoch FROM about", 0),
         "next": following, "oldest_unacked": first_number("SELECT min(seq) FROM reading", following),
         "count": first_number("SELECT count(*) FROM reading", 0), "instance": instance, "version": "1",
+        "id": hello_id,
     }  # fmt: skip
     client.publish(f"heartbeat/{device_id}", json.dumps(hello), qos=1)
+    return hello_id
 
 
 def send_oldest_run() -> None:
@@ -75,15 +80,18 @@ def settle(down: dict) -> None:
         outbox.execute("DELETE FROM reading WHERE seq = ?", (sequence,))
 
 
+asked = 0
 while True:
     try:
         down = said_down.get(timeout=5)  # No ack for so long: hello again, and the welcome says what is missing.
     except queue.Empty:
         down = {"type": "subscribed"}
     if down.get("type") == "subscribed" or down.get("unknown_epoch"):
-        say_hello()
+        asked = say_hello()
         continue
     if down.get("type") == "welcome":
+        if down["id"] != asked:  # It answers an earlier hello; send nothing before the newest is answered.
+            continue
         outbox.execute("DELETE FROM about")
         outbox.execute("INSERT INTO about VALUES (?)", (down["epoch"],))
     settle(down)

@@ -248,9 +248,15 @@ class Agent:
                 return ack
 
     async def hello(
-        self, *, instance: str = "one", next_: int = 1, oldest: int | None = None, epoch: int | None = None
+        self,
+        *,
+        instance: str = "one",
+        next_: int = 1,
+        oldest: int | None = None,
+        epoch: int | None = None,
+        number: int | None = None,
     ) -> dict[str, Any]:
-        said = {
+        said: dict[str, Any] = {
             "type": "hello",
             "v": 1,
             "client_id": self.device_id,
@@ -261,6 +267,8 @@ class Agent:
             "instance": instance,
             "version": "test",
         }
+        if number is not None:
+            said["id"] = number
         await self.client.publish(f"heartbeat/{self.device_id}", json.dumps(said), qos=1)
         while True:
             heard = await self.next_message()

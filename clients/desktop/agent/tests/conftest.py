@@ -51,6 +51,7 @@ class AckServer:
     live_rows: set[int] = field(default_factory=set)
     credit: Credit = field(default_factory=lambda: Credit(rows_s=1_000_000, window=16))
     ack_plan: Callable[[bytes], list[bytes]] = field(default=lambda payload: [payload])
+    welcome_plan: Callable[[bytes], list[bytes]] = field(default=lambda payload: [payload])
     is_acking: bool = True
     loses_live: bool = False
     refuses: dict[int, str] = field(default_factory=dict)
@@ -115,9 +116,16 @@ class AckServer:
         head = self.head_override or ((top, self.rows[top][0]) if top in self.rows else None)
         ranges = [(max(low, hello.oldest_unacked), high) for low, high in ledger if high >= hello.oldest_unacked]
         welcome = Welcome(
-            epoch=self.epoch, cum=self.cum(), received=ranges, head=head, credit=self.credit, server_time=_now_ms()
+            epoch=self.epoch,
+            cum=self.cum(),
+            received=ranges,
+            head=head,
+            credit=self.credit,
+            server_time=_now_ms(),
+            id=hello.id,
         )
-        self._publish(welcome.model_dump_json().encode())
+        for payload in self.welcome_plan(welcome.model_dump_json().encode()):
+            self._publish(payload)
 
     def is_owner_live(self) -> bool:
         return False

@@ -58,5 +58,10 @@ class Welcome(BaseModel):
         description="highest received sequence and its recorded_at in microseconds; a client that holds another "
         "reading under that sequence was rolled back or cloned, and asks for a new epoch",
     )
+    id: int | None = Field(
+        default=None,
+        description="the hello that this answers; below the client's newest one it answers an older question and is "
+        "ignored, above it the server has heard more of this instance than it remembers: say hello again, with a higher one",
+    )
     credit: Credit
     server_time: Annotated[int, Field(description="Unix time in milliseconds")]

@@ -41,6 +41,11 @@ class Hello(WireModel):
     count: Count
     instance: InstanceField
     version: VersionField
+    id: Annotated[StrictInt, Field(ge=1, le=MAX_SEQUENCE)] | None = Field(
+        default=None,
+        description="the number of this hello, rising with each that this instance says: a hello that the broker "
+        "delivers again, or after a later one, is then known for what it is",
+    )
 
 
 class Heartbeat(WireModel):

@@ -124,6 +124,43 @@ async def test_renewed_epoch_leaves_no_phantom_hole_in_the_old_one(world: Any, a
     assert await world.fetchval("select count(*) from telemetry_data") == 4
 
 
+async def test_a_hello_that_comes_again_after_readings_does_not_renew_the_epoch(
+    world: Any, agent_of: Any, now_us: Any
+) -> None:
+    """The broker delivers a hello again that ingest had not confirmed; the outbox has moved on since (found by chaos)."""
+    await world.add_device("D")
+    at = now_us()
+    async with world.ingest(), world.client("D") as client:
+        agent = agent_of(client, "D")
+        await agent.listen()
+        assert (await agent.hello(number=1))["id"] == 1
+        asked = {"epoch": 1, "next_": 4, "oldest": 1}
+        assert (await agent.hello(number=2, **asked))["epoch"] == 1
+        await agent.run(1, [[at + number, {"a": number}] for number in range(1, 7)])
+        await agent.ack_until(6)
+        for number in (2, 1):
+            welcome = await agent.hello(number=number, **asked)
+            assert (welcome["epoch"], welcome["cum"], welcome["id"]) == (1, 6, 2)
+        # One that says so anew was rolled back.
+        assert (await agent.hello(number=3, **asked))["epoch"] == 2
+    assert await world.fetchval("select bool_and(is_complete) from telemetry.completeness where epoch = 1")
+
+
+async def test_a_hello_that_comes_again_brings_nobody_back_online(world: Any, agent_of: Any, eventually: Any) -> None:
+    await world.add_device("D")
+    async with world.ingest(), world.client("D") as client:
+        agent = agent_of(client, "D")
+        await agent.listen()
+        await agent.hello(number=1)
+        await say(client, "D", status="OFFLINE", instance="one")
+        await eventually(lambda: is_status(world, "D", "OFFLINE"))
+        assert (await agent.hello(number=1, epoch=0))["epoch"] == 1
+        assert await is_status(world, "D", "OFFLINE")
+        # Another run of the same program counts from 1 again.
+        assert (await agent.hello(number=1, instance="two"))["id"] == 1
+        assert await is_status(world, "D", "ONLINE")
+
+
 async def say(client: aiomqtt.Client, device: str, *, qos: int = 1, **said: Any) -> None:
     payload = {"type": "heartbeat", "v": 1, "client_id": device, "status": "ONLINE", "version": "9"} | said
     await client.publish(f"heartbeat/{device}", json.dumps(payload), qos=qos)

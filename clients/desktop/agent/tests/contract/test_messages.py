@@ -50,7 +50,7 @@ def test_the_agent_accepts_exactly_what_the_contract_accepts(
 
 
 def test_hello_heartbeat_will_and_goodbye_parse() -> None:
-    hello = Hello.model_validate_json(SPEAKER.hello(STATS, 2))
+    hello = Hello.model_validate_json(SPEAKER.hello(STATS, 2, 5))
     assert (hello.next, hello.oldest_unacked, hello.count, hello.epoch) == (12, 9, 3, 2)
     beat = Heartbeat.model_validate_json(SPEAKER.heartbeat(STATS, NOW))
     assert (beat.status, beat.buffered, beat.oldest_unacked) == ("ONLINE", 3, 9)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pulse_agent.app import Agent
+from pulse_agent.delivery import conversation
 from pulse_agent.domain.connection import ConnectionState
 from pulse_agent.domain.quota import Overflow, Quota
 from pulse_agent.domain.reading import Reading, RefusedReading
@@ -127,6 +131,38 @@ async def test_a_killed_broker_in_mid_run_costs_nothing(
         await server.start()
         await eventually(lambda: agent.outbox.stats.rows == 0, 40, what="drained")
     assert sorted(server.rows) == list(range(1, 6001))
+
+
+async def test_a_late_answer_to_an_earlier_hello_is_not_taken_for_the_newest(
+    device: MqttEndpoint, server: Any, outbox_path: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows sent after it would be stored before the newest hello is decided: the outbox would look rolled back."""
+    monkeypatch.setattr(conversation, "HELLO_PATIENCE_SECONDS", 0.2)
+    held: list[bytes] = []
+
+    def plan(payload: bytes) -> list[bytes]:
+        held.append(payload)
+        late = json.dumps(json.loads(held[0]) | {"epoch": 7}).encode()
+        return {1: [], 2: [late]}.get(len(held), [payload])
+
+    server.welcome_plan = plan
+    async with running(settings_for(outbox_path, device)) as agent:
+        await agent.put_many([reading(n) for n in range(10)])
+        await eventually(lambda: agent.outbox.stats.rows == 0, what="drained")
+    assert [hello.id for hello in server.hellos[:3]] == [1, 2, 3]
+    assert 7 not in server.received
+
+
+async def test_a_run_that_was_set_back_counts_on_from_what_the_server_heard(
+    device: MqttEndpoint, server: Any, outbox_path: Path, eventually: Wait
+) -> None:
+    first = iter([True])
+    server.welcome_plan = lambda payload: [
+        json.dumps(json.loads(payload) | {"id": 41}).encode() if next(first, False) else payload
+    ]
+    async with running(settings_for(outbox_path, device)) as agent:
+        await eventually(lambda: agent.status().state is ConnectionState.ONLINE, what="online")
+    assert [hello.id for hello in server.hellos] == [1, 42]
 
 
 async def test_only_the_holes_are_sent_after_a_reconnect(

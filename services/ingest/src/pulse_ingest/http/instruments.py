@@ -9,9 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from pulse_chassis.metrics import LATENCY_BUCKETS
-from pulse_ingest.domain.greeting import RenewalReason
 from pulse_ingest.use_cases.keep_retention import SweepStep
-from pulse_ingest.use_cases.ports import StoredBatch
+from pulse_ingest.use_cases.ports import Greeting, StoredBatch
 
 
 class PrometheusInstruments:
@@ -37,7 +36,10 @@ class PrometheusInstruments:
             registry=registry,
         )
         self._hellos = Counter(
-            "ingest_hellos", "Hellos answered, by why the epoch was renewed", ["renewed"], registry=registry
+            "ingest_hellos",
+            "Hellos answered, by why the epoch was renewed; repeated: decided before",
+            ["renewed"],
+            registry=registry,
         )
         self._removed = Counter(
             "ingest_retention_removed", "Rows removed one by one by retention, by kind", ["kind"], registry=registry
@@ -70,9 +72,9 @@ class PrometheusInstruments:
         """Count a message that the database refused."""
         self._poison.inc()
 
-    def hello_answered(self, renewed: RenewalReason | None) -> None:
+    def hello_answered(self, greeting: Greeting) -> None:
         """Count a hello."""
-        self._hellos.labels(renewed or "no").inc()
+        self._hellos.labels("repeated" if greeting.is_repeated else greeting.renewed or "no").inc()
 
     def retention_applied(self, done: SweepStep) -> None:
         """Count what one step of retention removed."""

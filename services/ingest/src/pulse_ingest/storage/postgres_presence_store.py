@@ -84,13 +84,13 @@ _GREETED: Final = """
 insert into telemetry.presence as p (client_id, status, since, last_seen, heartbeat_at)
 values ($1, 'ONLINE', $2, $2, null)
 on conflict (client_id) do update set client_id = excluded.client_id
-returning status, instance, heartbeat_at, went_offline_at, since
+returning status, instance, heartbeat_at, went_offline_at, since, hello_instance, hello_id, hello_epoch
 """
 _GREET_PRESENCE: Final = """
 update telemetry.presence set
     status = 'ONLINE', since = case when status = 'ONLINE' then since else $2 end, reason = null,
     last_seen = greatest(last_seen, $2), heartbeat_at = greatest(heartbeat_at, $2), instance = $3, agent_version = $4,
-    buffered = $5
+    buffered = $5, hello_instance = $3, hello_id = $6, hello_epoch = $7
 where client_id = $1
 """
 _EPOCHS: Final = """
@@ -179,6 +179,10 @@ class PostgresPresenceStore:
         async with self._transaction() as connection:
             # Locks the client's line, so that its hellos are decided one after the other.
             presence = await connection.fetchrow(_GREETED, client_id, now)
+            assert presence is not None  # noqa: S101 -- an upsert returns its row
+            if _is_decided(hello, presence):
+                answer = await _welcome(connection, hello, presence["hello_epoch"])
+                return _greeting(presence["hello_epoch"], answer, presence["hello_id"], is_repeated=True)
             epochs = {record["epoch"]: record for record in await connection.fetch(_EPOCHS, client_id)}
             state = _epoch_state(epochs.get(hello.epoch), presence, now)
             reason = renewal_reason(hello, state)
@@ -189,13 +193,13 @@ class PostgresPresenceStore:
                 epoch = max(epochs, default=0) + 1
                 await _renew(connection, hello, epoch)
             await connection.execute(
-                _GREET_PRESENCE, client_id, now, hello.instance, hello.version or None, hello.count
+                _GREET_PRESENCE,
+                *(client_id, now, hello.instance, hello.version or None, hello.count, hello.id, epoch),
             )
             await connection.execute(_END_PERIODS, [client_id], [now])
-            answer = await connection.fetchrow(_WELCOME, client_id, epoch, hello.oldest_unacked, MAX_WELCOME_RANGES)
-        assert presence is not None  # noqa: S101 -- an upsert returns its row
+            answer = await _welcome(connection, hello, epoch)
         came_online = presence["status"] == "OFFLINE" or presence["since"] == now
-        return _greeting(epoch, answer, reason, came_online=came_online)
+        return _greeting(epoch, answer, hello.id, renewed=reason, came_online=came_online)
 
     @asynccontextmanager
     async def _transaction(self, *, is_durable: bool = True) -> AsyncIterator[Connection]:
@@ -204,6 +208,21 @@ class PostgresPresenceStore:
                 if not is_durable:
                     await connection.execute("set local synchronous_commit = off")
                 yield connection
+
+
+def _is_decided(hello: Hello, presence: Any) -> bool:
+    """Tell whether this hello was decided before, or a later one of the same instance.
+
+    It speaks of an outbox as it was then: to decide it now would renew an epoch that the client is content with.
+    """
+    last = presence["hello_id"]
+    return (
+        hello.id is not None and last is not None and presence["hello_instance"] == hello.instance and hello.id <= last
+    )
+
+
+async def _welcome(connection: Connection, hello: Hello, epoch: int) -> Any:
+    return await connection.fetchrow(_WELCOME, hello.client_id, epoch, hello.oldest_unacked, MAX_WELCOME_RANGES)
 
 
 async def _renew(connection: Connection, hello: Hello, epoch: int) -> None:
@@ -227,7 +246,15 @@ def _epoch_state(record: Any, presence: Any, now: datetime) -> EpochState | None
     )
 
 
-def _greeting(epoch: int, answer: Any, renewed: RenewalReason | None, *, came_online: bool) -> Greeting:
+def _greeting(
+    epoch: int,
+    answer: Any,
+    hello_id: int | None,
+    *,
+    renewed: RenewalReason | None = None,
+    came_online: bool = False,
+    is_repeated: bool = False,
+) -> Greeting:
     head = (answer["head_seq"], to_us(answer["head_at"])) if answer["head_at"] is not None else None
     return Greeting(
         epoch=epoch,
@@ -236,6 +263,8 @@ def _greeting(epoch: int, answer: Any, renewed: RenewalReason | None, *, came_on
         head=head,
         renewed=renewed,
         came_online=came_online,
+        hello_id=hello_id,
+        is_repeated=is_repeated,
     )
 
 

@@ -42,9 +42,13 @@ class GreetClient:
             head=greeting.head,
             credit=Credit(rows_s=int(self.limit.rows_s), window=self.share.window(self.monotonic())),
             server_time=received_us // 1000,
+            id=greeting.hello_id,
         )
         await self.downlink.send_welcome(client_id, welcome)
-        self.instruments.hello_answered(greeting.renewed)
+        self.instruments.hello_answered(greeting)
+        if greeting.is_repeated:
+            _log.info("hello_repeated", client_id=client_id, id=hello.id, decided=greeting.hello_id)
+            return
         if greeting.renewed is not None:
             _log.info("epoch_renewed", client_id=client_id, epoch=greeting.epoch, reason=greeting.renewed)
         if greeting.came_online:

@@ -106,6 +106,10 @@ class Greeting:
     head: tuple[int, int] | None
     renewed: RenewalReason | None
     came_online: bool
+    hello_id: int | None
+    """The hello that was decided."""
+    is_repeated: bool = False
+    """This hello, or a later one of the same instance, was decided before: nothing was decided now."""
 
 
 class PresenceStore(Protocol):
@@ -240,6 +244,6 @@ class Instruments(Protocol):
         """A message was refused because the database refused its data."""
         ...
 
-    def hello_answered(self, renewed: RenewalReason | None) -> None:
+    def hello_answered(self, greeting: Greeting) -> None:
         """A hello was answered."""
         ...

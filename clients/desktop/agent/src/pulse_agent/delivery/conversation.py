@@ -1,8 +1,8 @@
 """One connection's life: hello, welcome, then live and buffer path side by side, until the link or the agent ends.
 
-Guarantees: nothing is sent before this connection's welcome, and no ack counts before it or under another epoch, so a
-clone's acks never delete our rows. A welcome whose head is not our own reading (rolled back, cloned) is answered with
-a hello that asks for a new epoch. Never does: reconnect (see `courier.py`).
+Guarantees: nothing is sent before the welcome that answers this connection's newest hello, and no ack counts before it
+or under another epoch, so a clone's acks never delete our rows. A welcome whose head is not our own reading (rolled
+back, cloned) is answered with a hello that asks for a new epoch. Never does: reconnect (see `courier.py`).
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Conversation:
         self._wiring = wiring
         self._ack_topic = ack_topic(wiring.speaker.client_id)
         self._session: MqttSession | None = None
+        self._asked: int | None = None
         self._epoch: int | None = None
         self._live: LivePublisher | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -75,8 +76,7 @@ class Conversation:
             session.ack(message)
         match read_downlink(message.payload):
             case Welcome() as welcome:
-                self._wiring.server_time.observe(welcome.server_time)
-                self._tell(welcome)
+                self._take_welcome(welcome)
             case Ack() as ack if self._epoch is not None and ack.epoch == self._epoch:
                 self._take_ack(ack)
             case Ack():
@@ -94,12 +94,31 @@ class Conversation:
             self._news.get_nowait()
         self._news.put_nowait(news)
 
+    def _take_welcome(self, welcome: Welcome) -> None:
+        """Pass on the answer to the newest hello; one that numbers no answers is believed as it comes.
+
+        Rows sent after the answer to an older hello could be stored before the newest is decided.
+        """
+        wiring = self._wiring
+        wiring.server_time.observe(welcome.server_time)
+        if welcome.id is None or welcome.id == self._asked:
+            self._tell(welcome)
+        elif self._asked is None or welcome.id < self._asked:
+            _log.debug("welcome_of_an_older_hello_ignored", id=welcome.id, asked=self._asked)
+        else:  # this instance was set back, with all its memory: a virtual machine from its snapshot
+            _log.warning("hello_counted_back", heard=welcome.id, asked=self._asked)
+            wiring.last_hello = welcome.id
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._close()
+        self._tell(None)
+
     def _take_ack(self, ack: Ack) -> None:
         wiring, now = self._wiring, self._wiring.clock.monotonic()
         wiring.server_time.observe(ack.server_time)
         if ack.unknown_epoch:
-            self._close()
-            self._tell(None)
+            self._ask_again()
             return
         rejections = [Rejection(number, code, detail) for number, code, detail in ack.rej if number is not None]
         covered = [(1, ack.cum), *ack.ok] if ack.cum else list(ack.ok)
@@ -178,8 +197,8 @@ class Conversation:
                 continue
             news, was_heard = await self._hear()
             if not was_heard:
-                await self._wait_before_hello()
-            elif news is None:
+                continue
+            if news is None:
                 epoch = self._wiring.outbox.stats.epoch
             elif await self._accept(session, news):
                 self._backoff.reset()
@@ -193,23 +212,31 @@ class Conversation:
         wiring = self._wiring
         while not self._news.empty():  # news of before this hello would be taken for its answer
             self._news.get_nowait()
-        hello = wiring.speaker.hello(wiring.outbox.stats, epoch)
+        wiring.last_hello += 1
+        self._asked = wiring.last_hello
+        hello = wiring.speaker.hello(wiring.outbox.stats, epoch, self._asked)
         code = await session.publish(heartbeat_topic(wiring.speaker.client_id), hello, 1)
         if code == NOT_AUTHORIZED:
             raise PublishNotAuthorizedError("the broker refused the hello")
         return code < NO_MATCHING_SUBSCRIBERS
 
     async def _wait_before_hello(self) -> None:
+        await self._wiring.clock.sleep(self._show_no_answer())
+
+    def _show_no_answer(self) -> float:
         delay = self._backoff.next_delay()
         cause = Cause(ConnectionReason.NO_ANSWER, retry_seconds=delay)
         self._wiring.show(ConnectionState.OFFLINE_BUFFERING, cause)
-        await self._wiring.clock.sleep(delay)
+        return delay
 
     async def _hear(self) -> tuple[Welcome | None, bool]:
         """Return the next news and True, or False when a hello stayed without an answer."""
         if self._epoch is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(HELLO_PATIENCE_SECONDS):
+                    return await self._news.get(), True
+            with suppress(TimeoutError):  # late is in time until the hello is said again
+                async with asyncio.timeout(self._show_no_answer()):
                     return await self._news.get(), True
             return None, False
         listening = asyncio.create_task(self._news.get())

@@ -28,8 +28,8 @@ class Speaker:
     instance: str
     version: str
 
-    def hello(self, stats: OutboxStats, epoch: int) -> bytes:
-        """Return the hello: what the outbox holds, and under which epoch (0: none, or renew it)."""
+    def hello(self, stats: OutboxStats, epoch: int, number: int) -> bytes:
+        """Return this run's hello of that number: what the outbox holds, and its epoch (0: none, or renew it)."""
         hello = Hello(
             type="hello",
             v=1,
@@ -40,6 +40,7 @@ class Speaker:
             count=stats.rows,
             instance=self.instance,
             version=self.version,
+            id=number,
         )
         return hello.model_dump_json().encode()
 

@@ -41,4 +41,6 @@ class Wiring:
     downlinks: DownlinkRouter
     server_time: ServerTime
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
+    last_hello: int = 0
+    """Number of the newest hello that this run of the agent has said."""
     work: asyncio.Event = field(default_factory=asyncio.Event)
