@@ -5,6 +5,10 @@ machine does, so that its limit can be the strict one wherever the tests run. Th
 away: that is longer where others have the core, but it is the only one that sees a thread that waits (for a lock, a
 file, a socket), which takes no processor time; its limit leaves room for a machine with much to do. On a machine with
 nothing else to do the two are the same to a few milliseconds, and both are within 50 ms.
+
+Processor time depends on the machine too: where both threads of a core are busy, or a guest's processor is taken from
+it, the same work was seen to take twice its time. So a test that found a turn too long is run again, twice at most, and
+fails if every run finds one: the least of several measurements is the work, the rest is the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +26,14 @@ AWAY_SECONDS: Final = 30.0
 that waits for something that does not come is away for longer still."""
 
 
+RUNS_AGAIN: Final = 2
+"""How often a test that found a turn too long is run again."""
+
+
+class LongTurnError(AssertionError):
+    """The window's thread was away from its event loop for longer than it may be."""
+
+
 class Watchdog(QObject):
     """Starts at once; `worst` and `longest` are the most work, and the most time, without a turn of the loop, in seconds."""
 
@@ -37,16 +49,13 @@ class Watchdog(QObject):
         self._clock.timeout.connect(self._turn)
         self._clock.start()
 
-    @property
-    def is_content(self) -> bool:
-        """Whether no turn was too long."""
-        return self.worst <= WORK_SECONDS and self.longest <= AWAY_SECONDS
-
-    @property
-    def verdict(self) -> str:
-        """What was found, in words."""
-        worst, longest = self.worst * 1000, self.longest * 1000
-        return f"the window's thread worked {worst:.0f} ms without a pause, and was away for {longest:.0f} ms"
+    def check(self) -> None:
+        """Say whether every turn was short enough. Raises LongTurnError."""
+        if self.worst > WORK_SECONDS or self.longest > AWAY_SECONDS:
+            worst, longest = self.worst * 1000, self.longest * 1000
+            raise LongTurnError(
+                f"the window's thread worked {worst:.0f} ms without a pause, was away for {longest:.0f} ms"
+            )
 
     def stop(self) -> None:
         """Watch no more."""
