@@ -9,6 +9,7 @@ step of a real clock leaves it.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -49,11 +50,13 @@ def prepare(folder: Path) -> dict[str, str]:
 
 
 def set_clock(folder: Path, service: str, seconds: float) -> None:
-    """Set a service's clock so far from the machine's: at once in one that looks, at its start in any other."""
-    clock = folder / service
-    draft = clock.with_suffix(".new")
-    draft.write_text(f"{seconds:+.0f}s\n", encoding="ascii")
-    draft.replace(clock)
+    """Set a service's clock so far from the machine's: at once in one that looks, at its start in any other.
+
+    Who reads it finds the one or the other, never half; of two who set it at the same time, the last one does.
+    """
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, prefix=".", delete=False) as draft:
+        draft.write(f"{seconds:+.0f}s\n")
+    Path(draft.name).replace(folder / service)
 
 
 def looks(pid: int) -> bool:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_without_a_file_nothing_is_loaded(clocks) -> None:
         assert abs(said(one) - time.time()) < 600
         assert not server_clocks.looks(one.pid)
         one.communicate("go\n", timeout=60)
+
+
+def test_two_steps_at_the_same_time_set_one_clock(tmp_path: Path) -> None:
+    def step(seconds: float) -> None:
+        for _ in range(200):
+            server_clocks.set_clock(tmp_path, "one", seconds)
+
+    with ThreadPoolExecutor(4) as steps:
+        list(steps.map(step, (0, 60, 3600, -7200)))
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert (tmp_path / "one").read_text() in {"+0s\n", "+60s\n", "+3600s\n", "-7200s\n"}
