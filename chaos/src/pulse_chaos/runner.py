@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -26,6 +27,17 @@ from pulse_simulator.embedded_stack import EmbeddedStackError
 _RUNS_OF_A_SITE: Final = 25
 _MOST_TRIES: Final = 12
 _QUICK: Final = 0.5
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in a line what a run died of: of a group, each of its errors."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(reason_of, error.exceptions))
+    return f"{type(error).__name__}: {error}"
+
+
+def _keep_traceback(error: BaseException, logs: Path) -> None:
+    (logs / "harness.log").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
 @dataclass(slots=True)
@@ -47,7 +59,9 @@ class Runner:
             result = await self._perform(one, one.schedule)
         except Exception as error:  # noqa: BLE001 -- whatever a run died of is no verdict, and ends no other run.
             logs = await self._leave_site(keep=True)
-            return Outcome(one, why_not=f"{type(error).__name__}: {error}", is_error=True, logs=logs)
+            if logs:
+                await asyncio.to_thread(_keep_traceback, error, Path(logs))
+            return Outcome(one, why_not=reason_of(error), is_error=True, logs=logs)
         if result.is_good:
             return Outcome(one, result)
         is_expected = bool(one.scenario.expects)

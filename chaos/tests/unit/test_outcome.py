@@ -12,6 +12,7 @@ from pulse_chaos.invariants import CommandFate, Evidence, judge
 from pulse_chaos.outcome import Outcome, Planned, Result, as_json, parse_outcome, parse_planned, planned_as_json
 from pulse_chaos.report import read_verdicts, write_report
 from pulse_chaos.revision import revision
+from pulse_chaos.runner import reason_of
 from pulse_chaos.scenarios import SCENARIOS
 from pulse_chaos.schedule import Step
 from pulse_chaos.shrinking import Shortest
@@ -68,3 +69,8 @@ def test_what_is_no_report_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_revision_is_the_same_for_the_same_files() -> None:
     assert revision() == revision()
     assert len(revision()) == 12
+
+
+def test_a_run_that_died_of_several_errors_names_each() -> None:
+    died = ExceptionGroup("two tasks", [ValueError("the first"), ExceptionGroup("inner", [OSError("the second")])])
+    assert reason_of(died) == "ValueError: the first; OSError: the second"
