@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_chassis.mqtt import InboundMessage, MqttEndpoint, MqttError, MqttSession
 from pulse_contracts.acks import Ack
 from pulse_contracts.ids import ClientId
@@ -82,7 +83,7 @@ class AckProbe:
 
     async def _check_forever(self) -> None:
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*DATABASE_ERRORS):
                 async with asyncio.timeout(_ASKING):
                     connection = await asyncpg.connect(self._stack.database_url)
                 try:

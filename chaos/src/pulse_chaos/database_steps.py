@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_chaos.scene import Scene
 
 _REACHED_SECONDS: Final = 60.0
@@ -17,7 +18,7 @@ async def as_superuser(scene: Scene, *statements: str) -> None:
     """Execute statements on the database, as soon as it can be reached."""
     async with asyncio.timeout(_REACHED_SECONDS):
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*DATABASE_ERRORS):
                 connection = await asyncpg.connect(scene.site.superuser_url)
                 try:
                     for statement in statements:

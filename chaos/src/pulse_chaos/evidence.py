@@ -16,8 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_chaos.invariants import CommandFate, Evidence
 from pulse_chaos.requests import conflicts_of
 from pulse_chaos.scene import Scene
@@ -48,7 +47,7 @@ async def gather(scene: Scene, since: float) -> Evidence:
     for find_out in (_readings, _order, _commands, _edits, _parts):
         try:
             await find_out(scene, evidence, since)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, GatewayError) as error:
+        except (*DATABASE_ERRORS, sqlite3.Error, GatewayError) as error:
             evidence.unanswered.append(f"{find_out.__name__.strip('_')} could not be read: {error!r}")
     await _audit(scene, evidence)
     evidence.leaks, evidence.secrets_known = await asyncio.to_thread(_leaks, scene)

@@ -20,6 +20,7 @@ import asyncpg
 
 from pulse_chaos import namespace, server_faults
 from pulse_chaos.crowd import Crowd
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_chaos.database_steps import as_superuser
 from pulse_chaos.intruders import never_read
 from pulse_chaos.scene import Scene
@@ -206,7 +207,7 @@ async def _locked(scene: Scene, step: Step) -> None:
             connection.terminate()
 
     async def hold_if_possible() -> None:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # Another fault struck it meanwhile.
+        with suppress(*DATABASE_ERRORS):  # Another fault struck it meanwhile.
             await hold()
 
     scene.start(f"lock {step.at}", hold_if_possible())

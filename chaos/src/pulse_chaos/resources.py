@@ -19,6 +19,7 @@ import psutil
 import redis.asyncio as redis_client
 from redis.exceptions import RedisError
 
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_chaos.site import Site
 from pulse_chaos.trends import FEW_ROWS, Curve, Kind, Point
 from pulse_contracts.streams import STREAM_MAXLEN
@@ -174,7 +175,7 @@ class ResourceWatch:
                 stored = await self._connection.fetchval(_STORED)
                 connections = await self._connection.fetch(_CONNECTIONS)
                 tables = await self._connection.fetch(_TABLES)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except DATABASE_ERRORS:
             if self._connection is not None:
                 self._connection.terminate()
                 self._connection = None

@@ -12,6 +12,7 @@ import asyncpg
 import psutil
 
 from pulse_chaos.crowd import Crowd
+from pulse_chaos.database_errors import DATABASE_ERRORS
 from pulse_contracts.frames import DataFrame, Filter, GapFrame, GapReason, Topic
 from pulse_local.watch.live_client import LiveClient
 from pulse_local.watch.live_types import LiveStoppedError
@@ -143,7 +144,7 @@ class Watcher:
                     self._connection = await asyncpg.connect(self._stack.database_url)
                 found: int = await self._connection.fetchval(_STORED, self._crowd.prefix)
                 return found
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except DATABASE_ERRORS:
             if self._connection is not None:
                 self._connection.terminate()
                 self._connection = None

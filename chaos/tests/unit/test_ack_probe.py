@@ -1,8 +1,10 @@
 """The ack probe believes the table at the moment of an ack, and nothing while a fault hides what is in it."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from pulse_chaos.ack_probe import AckProbe
@@ -24,6 +26,9 @@ class Table:
         found = [(number,) for number in wanted if number in self.stored]
         self.meanwhile()
         return found
+
+    def terminate(self) -> None:
+        """Close the connection."""
 
 
 def ack(cum: int) -> Ack:
@@ -52,4 +57,30 @@ async def test_nothing_is_compared_while_a_fault_hides_rows_nor_when_it_begins_t
     await probe._check(Table(set()), ack(2))
     probe.is_blind = False
     await probe._check(Table({3}), ack(3))
+    assert (probe.seen, probe.uncommitted) == (1, [])
+
+
+async def test_a_server_that_is_killed_ends_a_connection_and_not_the_probe(
+    probe: AckProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of `kill-postgres` came to no verdict: the probe had died of what asyncpg says in that moment."""
+
+    def die() -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    tables = iter([Table({1}, die), Table({1, 2})])
+
+    async def connect(_url: str) -> Table:
+        return next(tables)
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    monkeypatch.setattr(EmbeddedStack, "database_url", "")
+    checking = asyncio.create_task(probe._check_forever())
+    for number in (1, 2):
+        probe._acks.put_nowait(ack(number))
+    async with asyncio.timeout(30):
+        while not probe.seen:
+            await asyncio.wait([checking], timeout=0.01)
+            assert not checking.done()
+    checking.cancel()
     assert (probe.seen, probe.uncommitted) == (1, [])

@@ -57,6 +57,8 @@ _UNREACHABLE: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.QueryCanceledError,
+    # What asyncpg raises for an idle connection to which a server that ends has already said its last word.
+    asyncpg.InternalClientError,
 )
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -178,6 +180,66 @@ async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
         await die_inside()
     assert await _count(db) == 0
     await admin.close()
+
+
+@asynccontextmanager
+async def _with_last_words(url: str, folder: Path) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """Give a way to the server, and what lets its connections hear what a server says that ends, before they end."""
+    parts = urlsplit(url)
+    directory = parse_qs(parts.query)["host"][0]
+    clients: list[asyncio.StreamWriter] = []
+    joined: list[asyncio.Task[None]] = []
+    fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0"
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        joined.append(task)
+        clients.append(writer)
+        down, up = await asyncio.open_unix_connection(f"{directory}/.s.PGSQL.5432")
+        await asyncio.gather(pipe(reader, up), pipe(down, writer))
+
+    def say() -> None:
+        for writer in clients:
+            writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+    async with await asyncio.start_unix_server(join, folder / ".s.PGSQL.5432"):
+        yield urlunsplit(parts._replace(query=urlencode({"host": str(folder)}))), say
+        async with asyncio.timeout(10):
+            await asyncio.gather(*joined)
+
+
+async def test_a_server_that_has_said_its_last_word_is_unavailable_before_its_connection_ends(
+    db: Database, url: str, tmp_path: Path
+) -> None:
+    """Between the word and the end asyncpg has an error of its own for whoever uses the connection."""
+
+    async def ask_pool() -> None:
+        async with outages_as_unavailable():
+            await pool.fetchval("select 1")
+
+    async def ask_database() -> None:
+        async with through.transaction() as session:
+            await session.execute(text("select 1"))
+
+    async with _with_last_words(url, tmp_path) as (way, say):
+        pool = await asyncpg_pool(way, application_name="test", max_size=1, is_stateless=True)
+        through = Database(way, pool_size=1, application_name="test")
+        await ask_pool()
+        await ask_database()
+        say()
+        for _ in range(3):
+            await asyncio.sleep(0)  # What is in a socket is read in the loop's next turn.
+        for ask in (ask_pool, ask_database):
+            with pytest.raises(UnavailableError):
+                await ask()
+        pool.terminate()
+        await through.dispose()
 
 
 async def test_an_error_of_the_callers_own_keeps_its_type(db: Database) -> None:
