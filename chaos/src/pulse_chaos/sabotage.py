@@ -103,14 +103,19 @@ async def _no_change_log(scene: Scene, _step: Step) -> None:
 
 async def _no_conflict_log(scene: Scene, _step: Step) -> None:
     async def forget() -> None:
-        await as_superuser(scene, "delete from sync.sync_conflict")
+        await as_superuser(scene, "update sync.sync_conflict set desktop_id = 'x' || desktop_id")
+
+    async def undo() -> None:
+        await as_superuser(scene, "update sync.sync_conflict set desktop_id = substr(desktop_id, 2)")
 
     scene.before_evidence.append(forget)
+    scene.at_the_end.append(undo)
 
 
 async def _no_intent_log(scene: Scene, _step: Step) -> None:
     """Have a command done, take it out of the agent's memory, and publish it once more."""
     site = scene.site
+    await scene.stop("requests")  # A later command would be heard first, and the repeated one refused by its counter.
     body = {"device_ids": [site.workstation.device_id], "name": NOTE, "args": {"n": 0}, "ttl_s": 600}
     sent: Any = await site.session.request("POST", "/api/commands", json=body)
     jti = str(sent["commands"][0]["id"])
