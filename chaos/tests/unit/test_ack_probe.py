@@ -63,7 +63,7 @@ async def test_nothing_is_compared_while_a_fault_hides_rows_nor_when_it_begins_t
 async def test_a_server_that_is_killed_ends_a_connection_and_not_the_probe(
     probe: AckProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run of `kill-postgres` came to no verdict: the probe had died of what asyncpg says in that moment."""
+    """Runs of `kill-postgres` came to no verdict; this is what asyncpg says in that moment, and nobody expected."""
 
     def die() -> None:
         raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
