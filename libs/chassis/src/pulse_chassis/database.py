@@ -8,6 +8,7 @@ reached is an `UnavailableError` (503), everything else keeps its own type. URLs
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,6 +61,8 @@ _UNREACHABLE: Final = (
     # What asyncpg raises for an idle connection to which a server that ends has already said its last word.
     asyncpg.InternalClientError,
 )
+_HAS_ENDED: Final = re.compile(r"\bclos(?:ed|ing)\b|\breleased back\b")
+"""asyncpg has one class for a connection that ended and for a mistake of its caller; its words tell them apart."""
 
 
 class Database:
@@ -180,21 +183,18 @@ async def asyncpg_pool(
     cursors): connections are then not cleaned between uses, which costs a round trip and as much as a short query.
 
     Statements end after `statement_seconds` (None: never, for exports). What they raise is asyncpg's own; wrap them in
-    `outages_as_unavailable` to tell an outage from a mistake.
+    `pool_outages_as_unavailable` to tell an outage from a mistake.
     """
     dsn = _plain(url)
-    async with outages_as_unavailable():
-        try:
-            return await asyncpg.create_pool(
-                dsn,
-                min_size=min_size,
-                max_size=max_size,
-                timeout=CONNECT_SECONDS,
-                reset=_leave_as_it_is if is_stateless else None,
-                **_connection_options(application_name, statement_seconds),
-            )
-        except OSError as error:
-            raise _unavailable() from error
+    async with pool_outages_as_unavailable():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_SECONDS,
+            reset=_leave_as_it_is if is_stateless else None,
+            **_connection_options(application_name, statement_seconds),
+        )
 
 
 async def _leave_as_it_is(_connection: object) -> None:
@@ -317,6 +317,24 @@ async def outages_as_unavailable() -> AsyncIterator[None]:
         if error.connection_invalidated or isinstance(_driver_error(error), _UNREACHABLE):
             raise _unavailable() from error
         raise
+
+
+@asynccontextmanager
+async def pool_outages_as_unavailable() -> AsyncIterator[None]:
+    """`outages_as_unavailable` around what uses an asyncpg pool and does nothing else that may raise an OSError.
+
+    There every OSError is the way to the server (a socket that is not there is no ConnectionError), and a connection
+    that ended between two statements is an outage, too.
+    """
+    async with outages_as_unavailable():
+        try:
+            yield
+        except OSError as error:
+            raise _unavailable() from error
+        except asyncpg.InterfaceError as error:
+            if _HAS_ENDED.search(str(error)):
+                raise _unavailable() from error
+            raise
 
 
 def _unavailable() -> UnavailableError:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from structlog.testing import capture_logs
 
 from pulse_chassis import database
-from pulse_chassis.database import Database, asyncpg_pool, outages_as_unavailable, upgrade
+from pulse_chassis.database import Database, asyncpg_pool, outages_as_unavailable, pool_outages_as_unavailable, upgrade
 from pulse_chassis.errors import UnavailableError
 
 ENV = "from pulse_chassis.database import run_migrations\n\nrun_migrations()\n"
@@ -241,6 +241,31 @@ async def test_a_server_that_has_said_its_last_word_is_unavailable_before_its_co
                 await ask()
         pool.terminate()
         await through.dispose()
+
+
+async def test_a_pools_connection_that_ends_between_two_statements_is_unavailable_and_a_mistake_is_not(
+    db: Database, postgres_server: Any, url: str, eventually: Callable[..., Awaitable[None]]
+) -> None:
+    """asyncpg raises its InterfaceError for both."""
+    admin = await asyncpg_pool(postgres_server.superuser_url(url), application_name="admin", max_size=1)
+    pool = await asyncpg_pool(url, application_name="test", max_size=1)
+
+    async def end_between() -> None:
+        async with pool_outages_as_unavailable(), pool.acquire() as connection, connection.transaction():
+            await _end_idle_connections(admin)
+            await eventually(lambda: pool.get_size() == 0)  # Now the end is known here, too.
+            await connection.fetchval("select 1")
+
+    async def mistake() -> None:
+        async with pool_outages_as_unavailable():
+            await pool.fetchval("select $1::int")
+
+    with pytest.raises(UnavailableError):
+        await end_between()
+    with pytest.raises(asyncpg.InterfaceError, match="expects 1 argument"):
+        await mistake()
+    await pool.close()
+    await admin.close()
 
 
 async def test_an_error_of_the_callers_own_keeps_its_type(db: Database) -> None:

@@ -9,24 +9,12 @@ from typing import Final
 import asyncpg
 from pydantic import SecretStr
 
-from pulse_chassis.database import STATEMENT_SECONDS, asyncpg_pool
+from pulse_chassis.database import STATEMENT_SECONDS, asyncpg_pool, pool_outages_as_unavailable
 from pulse_chassis.errors import UnavailableError
 
 POOL_SIZE: Final = 6
 ACQUIRE_SECONDS: Final = 5.0
 
-_GONE: Final = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # What asyncpg raises for an idle connection to which a stopping server has already said its last word.
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.QueryCanceledError,
-)
 _NOT_PUBLISHED: Final = (
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
@@ -48,23 +36,21 @@ class ReadPool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]]:
         """Give a connection. Raises UnavailableError when the server, or what it should publish, is not there."""
-        try:
-            if self._pool is None:
-                self._pool = await asyncpg_pool(
-                    self._url,
-                    application_name="pulse-gateway",
-                    min_size=0,
-                    max_size=self._size,
-                    statement_seconds=self._statement_seconds,
-                )
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
-        except _NOT_PUBLISHED as error:
-            message = "what the other services publish is not there yet"
-            raise UnavailableError(message, code="not_published") from error
-        except _GONE as error:
-            message = "the database cannot be reached"
-            raise UnavailableError(message, code="database_unavailable") from error
+        if self._pool is None:
+            self._pool = await asyncpg_pool(
+                self._url,
+                application_name="pulse-gateway",
+                min_size=0,
+                max_size=self._size,
+                statement_seconds=self._statement_seconds,
+            )
+        async with pool_outages_as_unavailable():
+            try:
+                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                    yield connection
+            except _NOT_PUBLISHED as error:
+                message = "what the other services publish is not there yet"
+                raise UnavailableError(message, code="not_published") from error
 
     async def ping(self) -> None:
         """Raise UnavailableError unless the server answers."""

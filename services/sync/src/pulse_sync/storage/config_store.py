@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pulse_chassis import outbox
-from pulse_chassis.database import Database, outages_as_unavailable
+from pulse_chassis.database import Database, pool_outages_as_unavailable
 from pulse_contracts.audit import AuditEvent
 from pulse_contracts.operations import OperationOutcome
 from pulse_contracts.streams import AUDIT_STREAM, CONFIG_STREAM
@@ -183,11 +183,8 @@ class PostgresAppliedBook:
     async def _note(self, notes: Sequence[list[_Applied]]) -> list[None]:
         for part in in_rounds(notes, lambda note: note[0][0]):
             columns = zip(*(one for note in part for one in note), strict=True)
-            async with outages_as_unavailable():
-                try:
-                    await self._pool.execute(_NOTE_APPLIED, *columns)
-                except OSError as error:
-                    raise ConnectionError(str(error)) from error
+            async with pool_outages_as_unavailable():
+                await self._pool.execute(_NOTE_APPLIED, *columns)
         return [None] * len(notes)
 
 

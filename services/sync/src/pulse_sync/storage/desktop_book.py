@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from sqlalchemy import text
 
-from pulse_chassis.database import Database, outages_as_unavailable
+from pulse_chassis.database import Database, pool_outages_as_unavailable
 from pulse_contracts.operations import Operation, OperationOutcome
 from pulse_contracts.sync import Report
 from pulse_sync.storage.gathering import Gathered, in_rounds
@@ -112,11 +112,8 @@ class PostgresDesktopBook:
                 *((device_id, r.cursor, r.revocation_no, r.pending, r.error, at) for device_id, r, at in part),
                 strict=True,
             )
-            async with outages_as_unavailable():
-                try:
-                    await self._pool.execute(_REPORTS, *columns)
-                except OSError as error:
-                    raise ConnectionError(str(error)) from error
+            async with pool_outages_as_unavailable():
+                await self._pool.execute(_REPORTS, *columns)
         return [None] * len(reports)
 
 

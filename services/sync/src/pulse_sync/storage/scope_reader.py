@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from pulse_chassis.database import outages_as_unavailable
+from pulse_chassis.database import pool_outages_as_unavailable
 from pulse_contracts.stamps import Stamp
 from pulse_contracts.sync import Revocation
 from pulse_sync.domain.page_position import PagePosition
@@ -214,12 +214,8 @@ class PostgresScopeReader:
         return [Checksum(records[0]["cursor"], sums.get(device_id, {})) for device_id in device_ids]
 
     async def _fetch(self, statement: str, *given: Any) -> list[asyncpg.Record]:
-        async with outages_as_unavailable(), unpublished_as_unavailable():
-            try:
-                return await self._pool.fetch(statement, *given)
-            except OSError as error:
-                # A pool that is empty connects here; a socket that is not there is no ConnectionError.
-                raise ConnectionError(str(error)) from error
+        async with pool_outages_as_unavailable(), unpublished_as_unavailable():
+            return await self._pool.fetch(statement, *given)
 
 
 def _standing(record: asyncpg.Record) -> Standing:
