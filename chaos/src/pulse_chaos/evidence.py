@@ -104,6 +104,7 @@ def _add(evidence: Evidence, verdict: Verdict, *, may_lose: bool) -> None:
         ("wrong_value", evidence.foreign),
     ):
         if kind == "missing" and may_lose:
+            evidence.lost_in_broker += counts[kind]
             continue
         examples = verdict.examples.get(kind, [])
         into.extend(f"{kind} {name}" for name in examples)

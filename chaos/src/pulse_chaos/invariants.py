@@ -73,6 +73,8 @@ class Evidence:
     persisted: int = 0
     declared_lost: int = 0
     rejected: int = 0
+    lost_in_broker: int = 0
+    """Values of devices without an outbox that the broker had confirmed when its memory was taken from it."""
     missing: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -134,6 +136,8 @@ def _complete(e: Evidence) -> tuple[bool, str]:
     figures = (
         f"{e.accepted} values accepted, {e.persisted} persisted, {e.declared_lost} declared lost, {e.rejected} rejected"
     )
+    if e.lost_in_broker:
+        figures += f", {e.lost_in_broker} of plain devices gone with the broker's memory"
     if e.accepted == 0:
         return False, "nothing was accepted: the run shows nothing"
     if e.holes:

@@ -77,6 +77,14 @@ def test_every_invariant_is_seen_failing_and_has_a_sentence() -> None:
     assert {invariant for invariant, _ in WRONG} == set(Invariant) == set(SENTENCES)
 
 
+def test_what_a_plain_device_lost_in_the_broker_is_said() -> None:
+    evidence = good()
+    evidence.lost_in_broker = 5
+    complete = next(finding for finding in judge(evidence) if finding.invariant is Invariant.COMPLETE)
+    assert complete.holds
+    assert "5 of plain devices gone with the broker's memory" in complete.detail
+
+
 def test_what_is_missing_and_still_in_an_outbox_was_not_deleted() -> None:
     evidence = good()
     evidence.missing, evidence.missing_of_agents, evidence.is_outbox_empty = ["agent 1 a"], 1, False
