@@ -66,7 +66,7 @@ from pulse_sync.use_cases.ports import AppliedConfigs, ConfigOwner
 from pulse_sync.use_cases.read_config import ReadConfig
 from pulse_sync.use_cases.serve_pull import ServePull
 from pulse_sync.use_cases.settle_conflict import SettleConflict
-from pulse_sync.use_cases.take_push import TakePush
+from pulse_sync.use_cases.take_push import Owners, TakePush
 from pulse_sync.use_cases.take_report import TakeReport
 from pulse_sync.use_cases.tell_desktops import TellDesktops
 
@@ -226,7 +226,7 @@ def make_answer(parts: Parts, absorb: AbsorbChanges, config: ConfigOwner, config
     book, clock = parts.book, parts.clock
     desks = Desks(
         pull=make_pull(parts),
-        push=TakePush(parts.scopes, parts.identity, config, book, parts.news, clock),
+        push=TakePush(parts.scopes, absorb, Owners(parts.identity, config), book, parts.news, clock),
         report=TakeReport(book, configs, parts.news, clock),
     )
     return AnswerDesktop(parts.scopes, absorb, desks, parts.seal_key.open, Strangers(clock))

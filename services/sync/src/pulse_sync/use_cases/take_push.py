@@ -33,6 +33,7 @@ from pulse_contracts.operations import (
 )
 from pulse_contracts.sync import Push
 from pulse_sync.domain.rows import RowKey
+from pulse_sync.use_cases.absorb_changes import AbsorbChanges, Hints
 from pulse_sync.use_cases.ports import (
     ConfigOwner,
     Desktop,
@@ -53,21 +54,29 @@ class _Signed:
     operation: Operation
 
 
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who applies an edit, by what it is about."""
+
+    people: PeopleOwner
+    config: ConfigOwner
+
+
 class TakePush:
     """Applies pushes."""
 
     def __init__(
         self,
         scopes: ScopeReader,
-        people: PeopleOwner,
-        config: ConfigOwner,
+        absorb: AbsorbChanges,
+        owners: Owners,
         book: DesktopBook,
         news: StateNews,
         clock: Clock,
     ) -> None:
         self._scopes = scopes
-        self._people = people
-        self._config = config
+        self._absorb = absorb
+        self._owners = owners
         self._book = book
         self._news = news
         self._clock = clock
@@ -118,9 +127,17 @@ class TakePush:
         return [one for one in signed if one.operation.op_id not in doubtful], foreign
 
     async def _shown_rows(self, device_id: str, outcomes: Sequence[OperationOutcome]) -> frozenset[RowKey]:
-        """Return which of the rows in these outcomes the desktop may see."""
+        """Return which of the rows in these outcomes the desktop may see.
+
+        A row that was made just now is in its scope, and in the log only when its event comes: it is taken in at once.
+        Else the desktop is answered without it, drops it until the next page, and refuses what was edited of it since.
+        """
         keys = {(outcome.row.entity, outcome.row.id) for outcome in outcomes if outcome.row is not None}
-        known = await self._scopes.known_rows(device_id, keys)
+        known = dict(await self._scopes.known_rows(device_id, keys))
+        news = {key for key in keys - known.keys() if key[0] != "config"}
+        if news:
+            await self._absorb(Hints(rows=frozenset(news)))
+            known |= await self._scopes.known_rows(device_id, news)
         return frozenset(key for key, is_live in known.items() if is_live)
 
     async def _apply_all(self, desktop: Desktop, signed: Sequence[_Signed]) -> list[OutcomeNote]:
@@ -131,9 +148,9 @@ class TakePush:
         ):
             group = list(run)
             if is_config:
-                done += [(one.operation, await self._config.apply(desktop, one.operation)) for one in group]
+                done += [(one.operation, await self._owners.config.apply(desktop, one.operation)) for one in group]
                 continue
-            outcomes = await self._people.apply(desktop.device_id, [one.token for one in group])
+            outcomes = await self._owners.people.apply(desktop.device_id, [one.token for one in group])
             done += [(one.operation, outcome) for one, outcome in zip(group, outcomes, strict=True)]
         return done
 
