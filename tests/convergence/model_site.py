@@ -31,7 +31,7 @@ from pulse_sync.use_cases.absorb_changes import AbsorbChanges, Hints
 from pulse_sync.use_cases.answer_desktop import AnswerDesktop, Desks, Strangers
 from pulse_sync.use_cases.ports import Desktop
 from pulse_sync.use_cases.serve_pull import ServePull
-from pulse_sync.use_cases.take_push import TakePush
+from pulse_sync.use_cases.take_push import Owners, TakePush
 from pulse_sync.use_cases.take_report import TakeReport
 
 from .model_identity import ModelIdentity
@@ -147,7 +147,8 @@ class Site:
         self.crashes_before_answer = 0
         self.absorb = AbsorbChanges(self.log, self, _NoNews(), self.clock, timedelta(days=180))
         pull = ServePull(self.log, self.identity, self.book, SYNC_KEY.sign, self.clock, timedelta(days=7))
-        push = TakePush(self.log, self.identity, _NoConfigEdits(), self.book, _NoNews(), self.clock)
+        owners = Owners(self.identity, _NoConfigEdits())
+        push = TakePush(self.log, self.absorb, owners, self.book, _NoNews(), self.clock)
         report = TakeReport(self.book, _NoConfigEdits(), _NoNews(), self.clock)
         self.answer = AnswerDesktop(
             self.log, self.absorb, Desks(pull, push, report), SYNC_SEAL_KEY.open, Strangers(self.clock)
@@ -244,6 +245,7 @@ class Site:
     def carry_up(self, machine: Machine, index: int = 0, *, is_doubled: bool = False) -> None:
         """Have one message of a desktop answered."""
         payload = machine.up[index] if is_doubled else machine.up.pop(index)
+        self.note_scopes()  # Sync looks at them when it answers with a row that is new to it.
         said = self.runner.run(self.answer(machine.device_id, payload))
         if said is None:
             return
