@@ -20,7 +20,6 @@ import pytest
 from pulse_simulator.oracle import Verdict
 from pulse_simulator.real_agent import RealAgent
 from pulse_simulator.real_window import RealWindow, real_window
-from pulse_simulator.tcp_proxy import Direction
 
 from .witness import METRICS, Witness
 
@@ -68,16 +67,17 @@ async def may_sign_in(desk: Desk, eventually: Any) -> None:
 
 
 async def fall_behind(desk: Desk, window: RealWindow) -> None:
-    """Cut the network, let readings wait, mend it, and hold what goes up in the midst of catching up."""
+    """Cut the network, let readings wait, mend it, and hold what goes up in the midst of catching up, until `restore`."""
     proxy = desk.agent.proxy
     assert proxy is not None
     await proxy.refuse()
     await window.until(lambda seen: seen["word"] == "Offline buffering", "it says that readings are kept")
     await desk.witness.hand_in(BACKLOG)
     await window.until(lambda seen: count(seen) >= BACKLOG, "it counts what waits")
-    before = proxy.bytes_passed[Direction.UP]
+    proxy.cut_after(HELD_AFTER_BYTES)
     await proxy.accept()
-    await window.until(lambda _: proxy.bytes_passed[Direction.UP] - before > HELD_AFTER_BYTES, "the backlog goes up")
+    shown = await window.until(lambda seen: seen["word"] == "Draining" and seen["percent"], "it shows a drain")
+    assert 0 < count(shown) <= BACKLOG
 
 
 async def settled(desk: Desk, stack: Any, eventually: Any) -> Verdict:
@@ -104,11 +104,8 @@ async def test_a_window_killed_in_the_midst_of_a_drain_loses_nothing_and_stops_n
         await may_sign_in(desk, eventually)
         await desk.sign_in(window)
         await fall_behind(desk, window)
-        desk.agent.proxy.cut(Direction.UP)
-        shown = await window.until(lambda seen: seen["word"] == "Draining" and seen["percent"], "it shows a drain")
-        assert 0 < count(shown) <= BACKLOG
-        desk.agent.proxy.restore()
         await window.kill()
+        desk.agent.proxy.restore()
     await desk.witness.hand_in(LIVE)
     nothing_is_missing(await settled(desk, stack, eventually), desk)
     assert desk.witness.accepted == BACKLOG + LIVE
@@ -131,6 +128,7 @@ async def test_a_killed_agent_is_told_and_started_again_by_the_window_and_its_dr
             await desk.sign_in(window)
             await fall_behind(desk, window)
             os.kill(children[0].pid, signal.SIGKILL)
+            desk.agent.proxy.restore()
             told = await window.until(lambda seen: "ended with code -9" in seen["agent"], "it says that the agent died")
             assert told["page"] == "home"
             await window.until(lambda seen: "The agent runs again" in seen["agent"], "it says that it was mended")

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Self
 
@@ -64,6 +65,7 @@ class TcpProxy:
         self._links: set[tuple[asyncio.StreamWriter, ...]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget: int | None = None
+        self._when_spent: Callable[[], None] = self.reset
         self.accepted = 0
         """Connections ever accepted."""
         self.bytes_passed: dict[Direction, int] = dict.fromkeys(Direction, 0)
@@ -116,7 +118,7 @@ class TcpProxy:
             self._gates[direction].clear()
 
     def restore(self) -> None:
-        """Let everything pass again, and forget a `reset_after`."""
+        """Let everything pass again, and forget a `reset_after` or `cut_after`."""
         self._budget = None
         for gate in self._gates.values():
             gate.set()
@@ -128,7 +130,11 @@ class TcpProxy:
 
     def reset_after(self, byte_count: int) -> None:
         """Reset all connections as soon as this many more bytes went up: a cut in the middle of a frame."""
-        self._budget = byte_count
+        self._budget, self._when_spent = byte_count, self.reset
+
+    def cut_after(self, byte_count: int) -> None:
+        """Cut the way up as soon as this many more bytes went up: in the middle of whatever is being sent."""
+        self._budget, self._when_spent = byte_count, lambda: self.cut(Direction.UP)
 
     async def refuse(self) -> None:
         """Reset all connections and refuse new ones, until `accept`."""
@@ -201,14 +207,16 @@ class TcpProxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Direction) -> None:
         while chunk := await reader.read(_CHUNK):
-            await self._gates[way].wait()
-            allowed = self._within_budget(chunk) if way is Direction.UP else chunk
-            writer.write(allowed)
-            await writer.drain()
-            self.bytes_passed[way] += len(allowed)
-            if self._budget == 0:
-                self._budget = None
-                self.reset()
+            while chunk:
+                await self._gates[way].wait()
+                allowed = self._within_budget(chunk) if way is Direction.UP else chunk
+                chunk = chunk[len(allowed) :]
+                writer.write(allowed)
+                await writer.drain()
+                self.bytes_passed[way] += len(allowed)
+                if self._budget == 0:
+                    self._budget = None
+                    self._when_spent()
         await self._gates[way].wait()
         if not writer.is_closing():
             writer.write_eof()

@@ -179,6 +179,21 @@ async def test_a_link_is_cut_in_the_middle_of_a_frame(proxy: TcpProxy, peer: Pee
     second.close()
 
 
+async def test_the_way_up_is_held_in_the_middle_of_a_frame_and_loses_nothing(proxy: TcpProxy, peer: Peer) -> None:
+    reader, writer = await dial(proxy)
+    proxy.cut_after(7)
+    writer.write(b"a whole frame")
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.readexactly(7) == b"a whole"
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), SILENCE)
+    assert (bytes(peer.received), proxy.bytes_passed[Direction.UP]) == (b"a whole", 7)
+    proxy.restore()
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.readexactly(6) == b" frame"
+    writer.close()
+
+
 async def test_a_dead_server_is_heard_by_the_client() -> None:
     async with TcpProxy("127.0.0.1", 1) as proxy:
         reader, _ = await dial(proxy)
