@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=${BIN:-.venv/bin}
-first=(services libs)
+first=(services libs bench chaos docs)
 mapfile -t second < <("$bin/python" - "${first[@]}" <<'PYTHON'
 import sys, tomllib
 from pathlib import Path
